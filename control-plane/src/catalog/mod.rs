@@ -1,0 +1,1 @@
+//! The catalogue of apps: a signed static index anyone can host.

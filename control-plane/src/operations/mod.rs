@@ -1,0 +1,1 @@
+//! Work with an end, such as exports and imports: a row, closed steps, progress.

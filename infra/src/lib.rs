@@ -1,0 +1,1 @@
+//! Hosts, storage and the sandbox that one runtime lives in.

@@ -1,0 +1,5 @@
+//! One person's server: durable home, documents, files, apps, the app API and the archive.
+
+pub mod admin;
+pub mod archive;
+pub mod store;

@@ -1,0 +1,1 @@
+//! The durable home of one server: SQLite whose truth lives in an object store.

@@ -1,0 +1,1 @@
+//! The console for consumers and operators, and the freehold binary.
