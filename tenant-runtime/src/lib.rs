@@ -2,4 +2,7 @@
 
 pub mod admin;
 pub mod archive;
+pub mod ids;
+pub mod launch;
+pub mod schema;
 pub mod store;

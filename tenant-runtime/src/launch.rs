@@ -1,0 +1,193 @@
+//! What a host tells a runtime: one JSON value in the environment variable `FREEHOLD_LAUNCH`.
+//!
+//! These are wire types and nothing else, so that hosts and runtimes of different builds can be told apart from
+//! what they say. A runtime reads its launch once, at start; a changed launch takes effect at the next wake.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Generation, ServerId};
+
+/// The environment variable that carries a [`Launch`].
+pub const VARIABLE: &str = "FREEHOLD_LAUNCH";
+
+/// The file descriptor of the listener for the gateway's traffic.
+pub const PUBLIC_FD: i32 = 3;
+
+/// The file descriptor of the listener for the host's own questions.
+pub const ADMIN_FD: i32 = 4;
+
+/// Everything a runtime must know to be one person's server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// Whose data this is.
+    pub server: ServerId,
+    /// Which placement of the server this process belongs to.
+    pub generation: Generation,
+    /// The address the server answers under.
+    pub site: Site,
+    /// Who hosts the server.
+    pub provider: Provider,
+    /// Whose server it is.
+    pub owner: Owner,
+    /// Where the durable home lies.
+    pub storage: StorageAt,
+    /// A local folder that may be lost at any time.
+    pub cache: PathBuf,
+    /// What the plan grants.
+    pub limits: Limits,
+    /// Whether apps may write.
+    pub standing: Access,
+}
+
+/// The address of a server: `scheme://name.domain[:port]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// `http` or `https`, as browsers see it.
+    pub scheme: String,
+    /// The person's own label, for example `anna`.
+    pub name: String,
+    /// The provider's domain for servers, for example `localhost`.
+    pub domain: String,
+    /// The port browsers use, when it is not the scheme's own.
+    pub port: Option<u16>,
+}
+
+impl Site {
+    /// The server's host name, without a port: `anna.localhost`.
+    #[must_use]
+    pub fn host(&self) -> String {
+        format!("{}.{}", self.name, self.domain)
+    }
+
+    /// The server's origin as browsers write it: `http://anna.localhost:8080`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.origin_of(&self.host())
+    }
+
+    /// The host name of one app: `notes.anna.localhost`.
+    #[must_use]
+    pub fn app_host(&self, label: &str) -> String {
+        format!("{label}.{}", self.host())
+    }
+
+    /// The origin of one app: `http://notes.anna.localhost:8080`.
+    #[must_use]
+    pub fn app_origin(&self, label: &str) -> String {
+        self.origin_of(&self.app_host(label))
+    }
+
+    /// Whether browsers reach the server over TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.scheme == "https"
+    }
+
+    fn origin_of(&self, host: &str) -> String {
+        match self.port {
+            Some(port) if Some(port) != self.usual_port() => format!("{}://{host}:{port}", self.scheme),
+            _ => format!("{}://{host}", self.scheme),
+        }
+    }
+
+    fn usual_port(&self) -> Option<u16> {
+        match self.scheme.as_str() {
+            "http" => Some(80),
+            "https" => Some(443),
+            _ => None,
+        }
+    }
+}
+
+/// Who hosts a server, as far as the server must know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provider {
+    /// The provider's name as people read it.
+    pub name: String,
+    /// The origin of the provider's console.
+    pub console_origin: String,
+    /// The public half of the key that signs hand-over tickets: ed25519, standard base64.
+    pub handover_key: String,
+}
+
+/// Whose server it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The name the person goes by.
+    pub display_name: String,
+}
+
+/// Where a server's durable home lies, as the runtime sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum StorageAt {
+    /// A folder that holds this server's objects and nobody else's.
+    Directory {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// What the plan grants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Records and files together, in bytes.
+    pub storage_bytes: u64,
+    /// One record, in bytes of JSON.
+    pub record_bytes: u64,
+    /// Memory of the runtime process, in bytes.
+    pub memory_bytes: u64,
+    /// For how many days removed things can be brought back.
+    pub undo_days: u32,
+}
+
+impl Limits {
+    /// The size of one record that every CEPS app may count on.
+    pub const RECORD_BYTES: u64 = 2 * 1024 * 1024;
+}
+
+/// Whether apps may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Read and write.
+    Full,
+    /// Read and export only.
+    ReadOnly,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site(scheme: &str, port: Option<u16>) -> Site {
+        Site { scheme: scheme.into(), name: "anna".into(), domain: "freehold.example".into(), port }
+    }
+
+    #[test]
+    fn an_origin_leaves_out_the_usual_port() {
+        assert_eq!(site("https", Some(443)).origin(), "https://anna.freehold.example");
+        assert_eq!(site("http", None).origin(), "http://anna.freehold.example");
+        assert_eq!(site("http", Some(8080)).app_origin("notes"), "http://notes.anna.freehold.example:8080");
+    }
+
+    #[test]
+    fn a_launch_survives_the_environment() {
+        let launch = Launch {
+            server: ServerId::new(1_700_000_000_000),
+            generation: Generation(3),
+            site: site("http", Some(8080)),
+            provider: Provider { name: "P".into(), console_origin: "http://x".into(), handover_key: "k".into() },
+            owner: Owner { display_name: "Anna".into() },
+            storage: StorageAt::Directory { path: "/home".into() },
+            cache: "/data".into(),
+            limits: Limits { storage_bytes: 1, record_bytes: Limits::RECORD_BYTES, memory_bytes: 3, undo_days: 30 },
+            standing: Access::ReadOnly,
+        };
+        let text = serde_json::to_string(&launch).expect("a launch is plain data");
+        assert!(text.contains(r#""kind":"directory""#) && text.contains(r#""standing":"read_only""#), "{text}");
+        assert_eq!(serde_json::from_str::<Launch>(&text).expect("it was just written"), launch);
+    }
+}

@@ -1,0 +1,103 @@
+//! The layout of the database inside a home, and how an older home becomes a current one.
+//!
+//! The version stands in SQLite's `user_version`. Migrations only ever go forward, each in the caller's transaction.
+//! A home written by a newer runtime is refused untouched: guessing at unknown data would be the one way to lose it.
+
+use rusqlite::Connection;
+
+/// The migrations, oldest first; a home of version `n` has seen the first `n`.
+const MIGRATIONS: &[&str] = &[include_str!("0001.sql")];
+
+/// The version this runtime writes.
+pub const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// Why a home could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The home was last used by a newer runtime.
+    #[error(
+        "this home has layout {found}, and this runtime knows layouts up to {VERSION}: start it with the newer release that last used it"
+    )]
+    Newer {
+        /// The layout the home has.
+        found: u32,
+    },
+    /// A migration did not run.
+    #[error("the home could not be brought to layout {to}")]
+    Migration {
+        /// The layout that was being reached.
+        to: u32,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The layout's number could not be read.
+    #[error("the home's layout could not be read")]
+    Unreadable(#[from] rusqlite::Error),
+}
+
+/// The layout a home has; 0 for an empty one.
+pub fn version(db: &Connection) -> Result<u32, Error> {
+    Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Brings a home up to [`VERSION`], within the caller's transaction.
+pub fn migrate(db: &Connection) -> Result<(), Error> {
+    let found = version(db)?;
+    if found > VERSION {
+        return Err(Error::Newer { found });
+    }
+    for (done, migration) in MIGRATIONS.iter().enumerate().skip(found as usize) {
+        let to = done as u32 + 1;
+        let run = db.execute_batch(migration).and_then(|()| db.pragma_update(None, "user_version", to));
+        run.map_err(|source| Error::Migration { to, source })?;
+    }
+    Ok(())
+}
+
+/// An empty home in memory, for unit tests of what stands in it.
+#[cfg(test)]
+pub(crate) fn in_memory() -> Connection {
+    let db = Connection::open_in_memory().expect("memory is there");
+    db.pragma_update(None, "foreign_keys", true).expect("a known pragma");
+    migrate(&db).expect("an empty home migrates");
+    db
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn migrating_twice_changes_nothing() {
+        let db = in_memory();
+        migrate(&db).unwrap();
+        assert_eq!(version(&db).unwrap(), VERSION);
+    }
+
+    #[test]
+    fn a_newer_home_is_refused_and_left_alone() {
+        let db = Connection::open_in_memory().unwrap();
+        db.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        let error = migrate(&db).unwrap_err();
+        assert!(matches!(error, Error::Newer { found } if found == VERSION + 1));
+        assert!(error.to_string().contains("newer release"));
+        let tables: i64 = db.query_row("select count(*) from sqlite_schema", [], |r| r.get(0)).unwrap();
+        assert_eq!(tables, 0);
+    }
+
+    #[test]
+    fn blobs_are_counted_once_however_often_they_are_used() {
+        let db = in_memory();
+        let total = || db.query_row("select bytes from blob_total", [], |r| r.get::<_, i64>(0)).unwrap();
+        let add = "insert into file values ('a.b.c', ?1, ?2, 10, 0, 'text/plain', 1, 1)";
+        db.execute(add, ("one", "d1")).unwrap();
+        db.execute(add, ("two", "d1")).unwrap();
+        assert_eq!(total(), 10);
+        db.execute("update file set digest = 'd2' where path = 'one'", []).unwrap();
+        assert_eq!(total(), 20);
+        db.execute("delete from file", []).unwrap();
+        assert_eq!(total(), 0);
+    }
+}
