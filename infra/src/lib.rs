@@ -1,1 +1,15 @@
 //! Hosts, storage and the sandbox that one runtime lives in.
+//!
+//! - [`agent`]: one host's daemon, as the control plane talks to it.
+//! - [`launcher`]: the process that holds every server's sockets and wakes runtimes.
+//! - [`isolation`]: the sandbox around one runtime; the one place with unsafe code.
+//! - [`hosts`]: where hosts come from.
+//! - [`storage`]: where homes lie, how large they are, how they are erased.
+//! - [`binaries`]: where this build's other programs are.
+
+pub mod agent;
+pub mod binaries;
+pub mod hosts;
+pub mod isolation;
+pub mod launcher;
+pub mod storage;

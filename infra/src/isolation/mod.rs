@@ -1,0 +1,5 @@
+//! The sandbox one runtime lives in.
+
+mod report;
+
+pub use report::{Holds, IsolationReport, Mechanism, Requirement};

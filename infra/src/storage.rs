@@ -1,0 +1,1 @@
+//! Where homes lie: one prefix of the object store for each server.
