@@ -1,0 +1,254 @@
+//! One gate per server: who is inside, and when it may be closed for sleep.
+//!
+//! Everything that talks to a server, be it the proxy or the console's admin
+//! calls, holds a [`Pass`] while it does. A server is put to sleep only when no
+//! pass is out and none was for a while. While it goes to sleep the gate is
+//! closed and newcomers wait a few milliseconds; then they connect anew, and
+//! their connection wakes the server again. So no request meets a process that
+//! is about to leave.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use tenant_runtime::ids::ServerId;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::proxy::Upstream;
+
+/// How a server is put to sleep; resolves when its process is gone.
+pub type PutToSleep =
+    Arc<dyn Fn(ServerId) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// The gates of one host's servers. Cheap to clone.
+#[derive(Clone)]
+pub struct Gates {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    gates: Mutex<HashMap<ServerId, Arc<Gate>>>,
+    put_to_sleep: PutToSleep,
+}
+
+/// Leave to talk to a server; it stays awake until this is dropped.
+pub struct Pass {
+    gate: Arc<Gate>,
+}
+
+struct Gate {
+    state: Mutex<State>,
+    opened: Notify,
+}
+
+enum State {
+    Open {
+        inside: usize,
+        last: Instant,
+        /// Pooled connections; dropped with the gate's closing, so that none
+        /// outlives the process it leads to.
+        upstream: Option<Upstream>,
+    },
+    Closed,
+}
+
+impl Gates {
+    /// Gates whose servers are put to sleep by `put_to_sleep`.
+    pub fn new(put_to_sleep: PutToSleep) -> Self {
+        let shared = Shared {
+            gates: Mutex::default(),
+            put_to_sleep,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Enters, waiting while the server is being put to sleep.
+    pub async fn enter(&self, server: ServerId) -> Pass {
+        loop {
+            let gate = Arc::clone(self.shared.gates.lock().entry(server).or_insert_with(new_gate));
+            let opened = gate.opened.notified();
+            tokio::pin!(opened);
+            opened.as_mut().enable();
+            if let State::Open { inside, .. } = &mut *gate.state.lock() {
+                *inside += 1;
+                return Pass { gate: Arc::clone(&gate) };
+            }
+            opened.await;
+        }
+    }
+
+    /// Puts every server to sleep that nobody has used for `idle`.
+    pub async fn sweep(&self, idle: Duration) {
+        let due: Vec<_> = self
+            .shared
+            .gates
+            .lock()
+            .iter()
+            .filter(|(_, gate)| gate.is_idle(idle))
+            .map(|(server, gate)| (*server, Arc::clone(gate)))
+            .collect();
+        let sleeps = due.into_iter().map(|(server, gate)| async move {
+            if gate.close(idle) {
+                let slept = (self.shared.put_to_sleep)(server).await;
+                if let Err(error) = slept {
+                    tracing::warn!(server.id = %server, %error, "could not put the server to sleep");
+                }
+                gate.reopen();
+            }
+            self.forget_unused(server);
+        });
+        futures::future::join_all(sleeps).await;
+    }
+
+    /// Sweeps for as long as the process lives.
+    pub async fn keep_sweeping(self, idle: Duration) {
+        let pause = (idle / 4).clamp(Duration::from_millis(50), Duration::from_secs(5));
+        loop {
+            tokio::time::sleep(pause).await;
+            self.sweep(idle).await;
+        }
+    }
+
+    /// Drops the gate of a server that sleeps, so that a hundred thousand
+    /// sleeping servers cost nothing here.
+    fn forget_unused(&self, server: ServerId) {
+        let mut gates = self.shared.gates.lock();
+        if gates.get(&server).is_some_and(|gate| Arc::strong_count(gate) == 2 && gate.is_vacant()) {
+            gates.remove(&server);
+        }
+    }
+}
+
+impl Pass {
+    /// The server's pooled connections, made by `connect` at first use after a wake.
+    pub(super) fn upstream(&self, connect: impl FnOnce() -> Upstream) -> Upstream {
+        match &mut *self.gate.state.lock() {
+            State::Open { upstream, .. } => upstream.get_or_insert_with(connect).clone(),
+            State::Closed => connect(),
+        }
+    }
+
+    /// Forgets pooled connections, after one of them turned out to be dead.
+    pub(super) fn forget_upstream(&self) {
+        if let State::Open { upstream, .. } = &mut *self.gate.state.lock() {
+            *upstream = None;
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if let State::Open { inside, last, .. } = &mut *self.gate.state.lock() {
+            *inside -= 1;
+            *last = Instant::now();
+        }
+    }
+}
+
+impl Gate {
+    fn is_idle(&self, idle: Duration) -> bool {
+        matches!(&*self.state.lock(), State::Open { inside: 0, last, .. } if last.elapsed() >= idle)
+    }
+
+    fn is_vacant(&self) -> bool {
+        matches!(&*self.state.lock(), State::Open { inside: 0, .. })
+    }
+
+    /// Closes the gate if it is still idle, and drops the pooled connections.
+    fn close(&self, idle: Duration) -> bool {
+        let mut state = self.state.lock();
+        let still = matches!(&*state, State::Open { inside: 0, last, .. } if last.elapsed() >= idle);
+        if still {
+            *state = State::Closed;
+        }
+        still
+    }
+
+    fn reopen(&self) {
+        *self.state.lock() = open();
+        self.opened.notify_waiters();
+    }
+}
+
+fn new_gate() -> Arc<Gate> {
+    Arc::new(Gate {
+        state: Mutex::new(open()),
+        opened: Notify::new(),
+    })
+}
+
+fn open() -> State {
+    State::Open {
+        inside: 0,
+        last: Instant::now(),
+        upstream: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::Semaphore;
+
+    fn server() -> ServerId {
+        ServerId::new(1_763_700_000_000)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_sleeps_only_when_nobody_is_inside() {
+        let slept = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&slept);
+        let gates = Gates::new(Arc::new(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async { Ok(()) })
+        }));
+        let idle = Duration::from_secs(10);
+        let pass = gates.enter(server()).await;
+        tokio::time::advance(idle * 2).await;
+        gates.sweep(idle).await;
+        assert_eq!(slept.load(Ordering::SeqCst), 0, "someone is inside");
+        drop(pass);
+        gates.sweep(idle).await;
+        assert_eq!(slept.load(Ordering::SeqCst), 0, "it has only just become idle");
+        tokio::time::advance(idle).await;
+        gates.sweep(idle).await;
+        gates.sweep(idle).await;
+        assert_eq!(slept.load(Ordering::SeqCst), 1, "once, and then it is asleep");
+        assert!(gates.shared.gates.lock().is_empty(), "a sleeping server costs nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_while_it_goes_to_sleep_waits_and_then_enters() {
+        let may_finish = Arc::new(Semaphore::new(0));
+        let permit = Arc::clone(&may_finish);
+        let gates = Gates::new(Arc::new(move |_| {
+            let permit = Arc::clone(&permit);
+            Box::pin(async move {
+                permit.acquire().await.map_err(|e| e.to_string())?.forget();
+                Ok(())
+            })
+        }));
+        drop(gates.enter(server()).await);
+        let sweeping = tokio::spawn({
+            let gates = gates.clone();
+            async move { gates.sweep(Duration::ZERO).await }
+        });
+        tokio::task::yield_now().await;
+        let entering = tokio::spawn({
+            let gates = gates.clone();
+            async move { gates.enter(server()).await }
+        });
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert!(!entering.is_finished(), "the gate is closed");
+        may_finish.add_permits(1);
+        sweeping.await.unwrap();
+        drop(entering.await.unwrap());
+    }
+}

@@ -1,0 +1,82 @@
+//! What a visitor sees when the gateway itself has to answer.
+
+use askama::Template;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{self, HeaderValue};
+use http::{Request, StatusCode};
+
+/// What an answer depends on, kept after the request has been sent on.
+pub(super) struct About {
+    wants_page: bool,
+}
+
+impl About {
+    pub(super) fn of(request: &Request<Body>) -> Self {
+        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        Self { wants_page: accept.is_some_and(|accept| accept.contains("text/html")) }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "gateway/notice.html")]
+struct Notice<'a> {
+    title: &'a str,
+    text: &'a str,
+    next: &'a str,
+}
+
+pub(super) fn nobody(request: &Request<Body>, name: &str) -> Response {
+    let title = format!("There is no server called “{name}” here");
+    let notice = Notice {
+        title: &title,
+        text: "Nobody has this address, or its owner has left this provider.",
+        next: "If it is yours, check the spelling. If it was yours, your archive opens at any provider.",
+    };
+    answer(&About::of(request), StatusCode::NOT_FOUND, &notice)
+}
+
+pub(super) fn suspended(request: &Request<Body>) -> Response {
+    let notice = Notice {
+        title: "This server is paused",
+        text: "Everything on it is kept and nothing is lost.",
+        next: "If it is yours, sign in to the console: you can settle the bill there, or take everything with you.",
+    };
+    answer(&About::of(request), StatusCode::FORBIDDEN, &notice)
+}
+
+pub(super) fn no_answer(about: &About) -> Response {
+    let notice = Notice {
+        title: "This server does not answer right now",
+        text: "What was saved on it is safe. We are starting it again.",
+        next: "Try again in a moment. If you own it, the console shows what happened and can export everything.",
+    };
+    let mut response = answer(about, StatusCode::SERVICE_UNAVAILABLE, &notice);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
+fn answer(about: &About, status: StatusCode, notice: &Notice<'_>) -> Response {
+    let (kind, body) = match notice.render() {
+        Ok(page) if about.wants_page => ("text/html; charset=utf-8", page),
+        _ => ("application/problem+json", problem(status, notice)),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (status, headers, body).into_response()
+}
+
+/// RFC 9457.
+fn problem(status: StatusCode, notice: &Notice<'_>) -> String {
+    serde_json::json!({
+        "type": "about:blank",
+        "title": notice.title,
+        "status": status.as_u16(),
+        "detail": format!("{} {}", notice.text, notice.next),
+    })
+    .to_string()
+}
