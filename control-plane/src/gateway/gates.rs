@@ -20,8 +20,7 @@ use tokio::time::Instant;
 use super::proxy::Upstream;
 
 /// How a server is put to sleep; resolves when its process is gone.
-pub type PutToSleep =
-    Arc<dyn Fn(ServerId) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+pub type PutToSleep = Arc<dyn Fn(ServerId) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// The gates of one host's servers. Cheap to clone.
 #[derive(Clone)]
@@ -70,13 +69,21 @@ impl Gates {
     /// Enters, waiting while the server is being put to sleep.
     pub async fn enter(&self, server: ServerId) -> Pass {
         loop {
-            let gate = Arc::clone(self.shared.gates.lock().entry(server).or_insert_with(new_gate));
+            let gate = Arc::clone(
+                self.shared
+                    .gates
+                    .lock()
+                    .entry(server)
+                    .or_insert_with(new_gate),
+            );
             let opened = gate.opened.notified();
             tokio::pin!(opened);
             opened.as_mut().enable();
             if let State::Open { inside, .. } = &mut *gate.state.lock() {
                 *inside += 1;
-                return Pass { gate: Arc::clone(&gate) };
+                return Pass {
+                    gate: Arc::clone(&gate),
+                };
             }
             opened.await;
         }
@@ -118,7 +125,10 @@ impl Gates {
     /// sleeping servers cost nothing here.
     fn forget_unused(&self, server: ServerId) {
         let mut gates = self.shared.gates.lock();
-        if gates.get(&server).is_some_and(|gate| Arc::strong_count(gate) == 2 && gate.is_vacant()) {
+        if gates
+            .get(&server)
+            .is_some_and(|gate| Arc::strong_count(gate) == 2 && gate.is_vacant())
+        {
             gates.remove(&server);
         }
     }
@@ -162,11 +172,17 @@ impl Gate {
     /// Closes the gate if it is still idle, and drops the pooled connections.
     fn close(&self, idle: Duration) -> bool {
         let mut state = self.state.lock();
-        let still = matches!(&*state, State::Open { inside: 0, last, .. } if last.elapsed() >= idle);
+        let still =
+            matches!(&*state, State::Open { inside: 0, last, .. } if last.elapsed() >= idle);
         if still {
             *state = State::Closed;
         }
         still
+    }
+
+    #[cfg(test)]
+    fn is_closed(&self) -> bool {
+        matches!(&*self.state.lock(), State::Closed)
     }
 
     fn reopen(&self) {
@@ -201,7 +217,7 @@ mod tests {
         ServerId::new(1_763_700_000_000)
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_server_sleeps_only_when_nobody_is_inside() {
         let slept = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&slept);
@@ -209,22 +225,30 @@ mod tests {
             count.fetch_add(1, Ordering::SeqCst);
             Box::pin(async { Ok(()) })
         }));
-        let idle = Duration::from_secs(10);
         let pass = gates.enter(server()).await;
-        tokio::time::advance(idle * 2).await;
-        gates.sweep(idle).await;
+        gates.sweep(Duration::ZERO).await;
         assert_eq!(slept.load(Ordering::SeqCst), 0, "someone is inside");
         drop(pass);
-        gates.sweep(idle).await;
-        assert_eq!(slept.load(Ordering::SeqCst), 0, "it has only just become idle");
-        tokio::time::advance(idle).await;
-        gates.sweep(idle).await;
-        gates.sweep(idle).await;
-        assert_eq!(slept.load(Ordering::SeqCst), 1, "once, and then it is asleep");
-        assert!(gates.shared.gates.lock().is_empty(), "a sleeping server costs nothing");
+        gates.sweep(Duration::from_secs(3600)).await;
+        assert_eq!(
+            slept.load(Ordering::SeqCst),
+            0,
+            "it has only just become idle"
+        );
+        gates.sweep(Duration::ZERO).await;
+        gates.sweep(Duration::ZERO).await;
+        assert_eq!(
+            slept.load(Ordering::SeqCst),
+            1,
+            "once, and then it is asleep"
+        );
+        assert!(
+            gates.shared.gates.lock().is_empty(),
+            "a sleeping server costs nothing"
+        );
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_comes_while_it_goes_to_sleep_waits_and_then_enters() {
         let may_finish = Arc::new(Semaphore::new(0));
         let permit = Arc::clone(&may_finish);
@@ -240,13 +264,21 @@ mod tests {
             let gates = gates.clone();
             async move { gates.sweep(Duration::ZERO).await }
         });
-        tokio::task::yield_now().await;
-        let entering = tokio::spawn({
+        while !gates
+            .shared
+            .gates
+            .lock()
+            .values()
+            .any(|gate| gate.is_closed())
+        {
+            tokio::task::yield_now().await;
+        }
+        let mut entering = tokio::spawn({
             let gates = gates.clone();
             async move { gates.enter(server()).await }
         });
-        tokio::time::advance(Duration::from_secs(5)).await;
-        assert!(!entering.is_finished(), "the gate is closed");
+        let early = tokio::time::timeout(Duration::from_millis(20), &mut entering).await;
+        assert!(early.is_err(), "the gate is closed");
         may_finish.add_permits(1);
         sweeping.await.unwrap();
         drop(entering.await.unwrap());

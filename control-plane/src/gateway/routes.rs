@@ -81,7 +81,9 @@ impl Routes {
 
     /// What `host` (with or without a port) stands for.
     pub fn find(&self, host: &str) -> Found {
-        let host = without_port(host).trim_end_matches('.').to_ascii_lowercase();
+        let host = without_port(host)
+            .trim_end_matches('.')
+            .to_ascii_lowercase();
         let table = self.table.read();
         let Some(below) = host
             .strip_suffix(table.domain.as_str())
@@ -126,16 +128,32 @@ mod tests {
         routes.set_sites_domain("Sites.Example.");
         let route = route();
         routes.put("anna", route.clone());
-        for host in ["anna.sites.example", "ANNA.sites.example:8080", "notes.anna.sites.example."] {
+        for host in [
+            "anna.sites.example",
+            "ANNA.sites.example:8080",
+            "notes.anna.sites.example.",
+        ] {
             assert_eq!(routes.find(host), Found::Server(route.clone()), "{host}");
         }
-        for host in ["sites.example", "sites.example:80", "127.0.0.1:8080", "[::1]:8080", "annasites.example", ""] {
+        for host in [
+            "sites.example",
+            "sites.example:80",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "annasites.example",
+            "",
+        ] {
             assert_eq!(routes.find(host), Found::Console, "{host}");
         }
         let nobody = Found::Nobody { name: "bob".into() };
         assert_eq!(routes.find("anna.bob.sites.example"), nobody);
         routes.remove("anna");
-        assert_eq!(routes.find("anna.sites.example"), Found::Nobody { name: "anna".into() });
+        assert_eq!(
+            routes.find("anna.sites.example"),
+            Found::Nobody {
+                name: "anna".into()
+            }
+        );
     }
 
     #[test]
