@@ -12,7 +12,8 @@ const LINE: [&str; 6] = [
     "loadtest",
 ];
 
-/// `billing` is a leaf: it uses none of ours, and only these use it.
+/// `billing` is a leaf: it uses nothing of ours but the names of things, and
+/// only these use it.
 const USE_BILLING: [&str; 3] = ["control-plane", "web-console", "loadtest"];
 
 fn allowed(from: &str, to: &str) -> bool {
@@ -20,6 +21,9 @@ fn allowed(from: &str, to: &str) -> bool {
         return USE_BILLING.contains(&from);
     }
     let place = |name: &str| LINE.iter().position(|crate_name| *crate_name == name);
+    if from == "billing" {
+        return to == "export-format";
+    }
     match (place(from), place(to)) {
         (Some(from), Some(to)) => to < from,
         _ => false,
@@ -65,7 +69,8 @@ fn the_rule_itself_refuses_what_it_should() {
     assert!(allowed("control-plane", "infra"));
     assert!(allowed("control-plane", "billing"));
     assert!(!allowed("infra", "control-plane"));
-    assert!(!allowed("billing", "export-format"));
+    assert!(allowed("billing", "export-format"));
+    assert!(!allowed("billing", "infra"));
     assert!(!allowed("infra", "billing"));
     assert!(!allowed("infra", "infra"));
 }
