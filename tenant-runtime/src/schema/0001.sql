@@ -58,6 +58,14 @@ create table file (
     primary key (app, path)
 ) strict;
 
+-- Documents of an archive that no part of this server works with: kept as they came, exported again as they came.
+create table carried (
+    path   text primary key,
+    digest text not null,
+    size   integer not null,
+    crc32  integer not null
+) strict;
+
 create table upload (
     id      text primary key,
     app     text not null,
@@ -104,6 +112,13 @@ create trigger code_uses_blob after insert on code begin
     insert into blob values (new.digest, new.size, 1) on conflict (digest) do update set uses = uses + 1;
 end;
 create trigger code_frees_blob after delete on code begin
+    update blob set uses = uses - 1 where digest = old.digest;
+end;
+
+create trigger carried_uses_blob after insert on carried begin
+    insert into blob values (new.digest, new.size, 1) on conflict (digest) do update set uses = uses + 1;
+end;
+create trigger carried_frees_blob after delete on carried begin
     update blob set uses = uses - 1 where digest = old.digest;
 end;
 

@@ -1,0 +1,544 @@
+//! What a mongo-like query means, and whether a record meets it.
+//!
+//! A query is parsed once into a [`Filter`]; records are then judged one by one, each parsed no further than the
+//! fields the query names. [`super::narrow`] derives from the same filter which rows SQLite need not even look at, so
+//! there is one place that decides what matches.
+//!
+//! The rules are MongoDB's, as far as they go: a path leads through arrays to every element; a test on an array holds
+//! when it holds for the array or for one of its elements; a missing field equals `null`; `$gt` and its like compare
+//! numbers with numbers and strings with strings only. Regular expressions run in linear time and are bounded in size.
+//! Operators that run code (`$where` and its like) and operators we do not know are refused, never ignored.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashSet};
+
+use regex::{Regex, RegexBuilder};
+use serde_json::{Map, Value};
+
+/// How deep a query may nest.
+const DEPTH_LIMIT: usize = 24;
+/// How many tests a query may hold.
+const TESTS_LIMIT: usize = 500;
+/// How many values one `$in` may list.
+const LIST_LIMIT: usize = 10_000;
+/// How long a regular expression may be.
+const REGEX_LIMIT: usize = 1_000;
+
+/// Why a query was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// An operator that we do not have, or that runs code.
+    #[error("the operator {0} is not supported in queries")]
+    Operator(String),
+    /// An operator with an operand of the wrong kind.
+    #[error("{operator} needs {needs}")]
+    Operand {
+        /// The operator.
+        operator: String,
+        /// What it needs.
+        needs: &'static str,
+    },
+    /// A regular expression that cannot be used.
+    #[error("the regular expression {pattern:?} cannot be used: {reason}")]
+    Regex {
+        /// The pattern.
+        pattern: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A query larger than the limits.
+    #[error("the query is too large: {0}")]
+    TooLarge(&'static str),
+    /// A query that is not an object.
+    #[error("a query is a JSON object")]
+    NotAnObject,
+}
+
+/// A parsed query.
+#[derive(Clone, Debug)]
+pub enum Filter {
+    /// Every part holds; an empty one always holds.
+    All(Vec<Filter>),
+    /// Some part holds.
+    Any(Vec<Filter>),
+    /// The part does not hold.
+    Not(Box<Filter>),
+    /// The test holds at the path.
+    At(Path, Test),
+}
+
+/// The dotted way to a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path(Vec<String>);
+
+impl Path {
+    pub(super) fn parse(text: &str) -> Self {
+        Self(text.split('.').map(str::to_owned).collect())
+    }
+
+    /// The field of the record the path starts at.
+    pub(super) fn field(&self) -> &str {
+        &self.0[0]
+    }
+
+    /// The field, when the path goes no further than it.
+    pub(super) fn only_field(&self) -> Option<&str> {
+        (self.0.len() == 1).then(|| self.field())
+    }
+}
+
+/// A test of one value.
+#[derive(Clone, Debug)]
+pub enum Test {
+    /// Equal, or one element is.
+    Eq(Value),
+    /// Ordered so against the value.
+    Compare(Comparison, Value),
+    /// Equal to one of them.
+    In(Choices),
+    /// Present, or absent.
+    Exists(bool),
+    /// A string the expression finds itself in.
+    Regex(Regex),
+    /// An array with an element that passes.
+    Element(Box<Element>),
+}
+
+/// What an element of an array is held against.
+#[derive(Clone, Debug)]
+pub enum Element {
+    /// A query on the element's own fields.
+    Record(Filter),
+    /// Tests on the element itself, all of which hold; with `true` the test is negated.
+    Value(Vec<(bool, Test)>),
+}
+
+/// The four orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// `$gt`
+    Greater,
+    /// `$gte`
+    GreaterOrEqual,
+    /// `$lt`
+    Less,
+    /// `$lte`
+    LessOrEqual,
+}
+
+impl Comparison {
+    fn holds(self, order: Ordering) -> bool {
+        match self {
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual => order.is_ge(),
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+        }
+    }
+}
+
+/// The values of an `$in`: strings in a set, so that a long list costs one look-up.
+#[derive(Clone, Debug)]
+pub struct Choices {
+    pub(super) strings: HashSet<String>,
+    pub(super) others: Vec<Value>,
+}
+
+impl Choices {
+    fn new(values: Vec<Value>) -> Self {
+        let mut choices = Self { strings: HashSet::new(), others: Vec::new() };
+        for value in values {
+            match value {
+                Value::String(text) => drop(choices.strings.insert(text)),
+                other => choices.others.push(other),
+            }
+        }
+        choices
+    }
+
+    fn hold(&self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => self.strings.contains(text),
+            other => self.others.iter().any(|choice| equal(choice, other)),
+        }
+    }
+}
+
+impl Filter {
+    /// The filter everything passes.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self::All(Vec::new())
+    }
+
+    /// Parses a query.
+    pub fn parse(query: &Value) -> Result<Self, Error> {
+        let query = query.as_object().ok_or(Error::NotAnObject)?;
+        Parser { left: TESTS_LIMIT }.filter(query, 0)
+    }
+
+    /// Both filters together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self::All(vec![self, other])
+    }
+
+    /// A filter of one test.
+    #[must_use]
+    pub fn field(name: &str, test: Test) -> Self {
+        Self::At(Path::parse(name), test)
+    }
+
+    /// A filter for any of the values.
+    #[must_use]
+    pub fn one_of(name: &str, values: Vec<Value>) -> Self {
+        Self::field(name, Test::In(Choices::new(values)))
+    }
+
+    /// Whether the record passes.
+    #[must_use]
+    pub fn holds(&self, record: &Map<String, Value>) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().all(|part| part.holds(record)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(record)),
+            Self::Not(part) => !part.holds(record),
+            Self::At(path, test) => test.holds_at(record, &path.0),
+        }
+    }
+
+    /// The fields of the record that the filter looks at.
+    pub(super) fn fields(&self, into: &mut BTreeSet<String>) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.fields(into)),
+            Self::Not(part) => part.fields(into),
+            Self::At(path, _) => drop(into.insert(path.field().to_owned())),
+        }
+    }
+}
+
+impl Test {
+    fn holds_at(&self, record: &Map<String, Value>, path: &[String]) -> bool {
+        let mut held = false;
+        let mut judge = |value: Option<&Value>| {
+            held = held || self.holds(value);
+            held
+        };
+        lead(record, path, &mut judge);
+        match self {
+            // A field is absent when no way leads to it.
+            Self::Exists(false) => !Self::Exists(true).holds_at(record, path),
+            _ => held,
+        }
+    }
+
+    /// Whether the value a path led to passes; `None` where the path led nowhere.
+    fn holds(&self, value: Option<&Value>) -> bool {
+        match (self, value) {
+            (Self::Exists(wanted), value) => value.is_some() == *wanted,
+            (Self::Element(element), Some(Value::Array(items))) => items.iter().any(|item| element.holds(item)),
+            (Self::Element(_), _) => false,
+            (test, None) => test.holds_for(&Value::Null),
+            (test, Some(value)) => {
+                test.holds_for(value) || value.as_array().is_some_and(|items| items.iter().any(|i| test.holds_for(i)))
+            }
+        }
+    }
+
+    fn holds_for(&self, value: &Value) -> bool {
+        match self {
+            Self::Eq(wanted) => equal(wanted, value),
+            Self::Compare(comparison, bound) => compare(value, bound).is_some_and(|order| comparison.holds(order)),
+            Self::In(choices) => choices.hold(value),
+            Self::Regex(regex) => value.as_str().is_some_and(|text| regex.is_match(text)),
+            Self::Exists(wanted) => *wanted,
+            Self::Element(_) => self.holds(Some(value)),
+        }
+    }
+}
+
+impl Element {
+    fn holds(&self, item: &Value) -> bool {
+        match (self, item) {
+            (Self::Record(filter), Value::Object(fields)) => filter.holds(fields),
+            (Self::Record(_), _) => false,
+            (Self::Value(tests), item) => tests.iter().all(|(negated, test)| test.holds(Some(item)) != *negated),
+        }
+    }
+}
+
+/// Follows a path, also through arrays, and shows each value at its end to `judge` until that is content.
+fn lead(map: &Map<String, Value>, path: &[String], judge: &mut dyn FnMut(Option<&Value>) -> bool) -> bool {
+    match map.get(&path[0]) {
+        Some(value) if path.len() == 1 => judge(Some(value)),
+        Some(value) => lead_into(value, &path[1..], judge),
+        None => judge(None),
+    }
+}
+
+fn lead_into(value: &Value, path: &[String], judge: &mut dyn FnMut(Option<&Value>) -> bool) -> bool {
+    match value {
+        Value::Object(map) => lead(map, path, judge),
+        Value::Array(items) => {
+            let mut led = false;
+            if let Some(item) = path[0].parse::<usize>().ok().and_then(|index| items.get(index)) {
+                led = true;
+                let content = if path.len() == 1 { judge(Some(item)) } else { lead_into(item, &path[1..], judge) };
+                if content {
+                    return true;
+                }
+            }
+            for map in items.iter().filter_map(Value::as_object) {
+                led = true;
+                if lead(map, path, judge) {
+                    return true;
+                }
+            }
+            !led && judge(None)
+        }
+        _ => judge(None),
+    }
+}
+
+/// Whether two values are the same; 1 and 1.0 are.
+pub(super) fn equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(_), Value::Number(_)) => compare(a, b) == Some(Ordering::Equal),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+/// The order of two values of the same kind.
+pub(super) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+    match (a, b) {
+        (Value::Number(x), Value::Number(y)) => match (x.as_i64(), y.as_i64()) {
+            (Some(x), Some(y)) => Some(x.cmp(&y)),
+            _ => x.as_f64()?.partial_cmp(&y.as_f64()?),
+        },
+        (Value::String(x), Value::String(y)) => Some(x.cmp(y)),
+        (Value::Bool(x), Value::Bool(y)) => Some(x.cmp(y)),
+        (Value::Null, Value::Null) => Some(Ordering::Equal),
+        _ => None,
+    }
+}
+
+struct Parser {
+    left: usize,
+}
+
+impl Parser {
+    fn filter(&mut self, query: &Map<String, Value>, depth: usize) -> Result<Filter, Error> {
+        if depth > DEPTH_LIMIT {
+            return Err(Error::TooLarge("it nests too deeply"));
+        }
+        let mut parts = Vec::with_capacity(query.len());
+        for (key, value) in query {
+            parts.push(match key.as_str() {
+                "$and" => Filter::All(self.filters(key, value, depth)?),
+                "$or" => Filter::Any(self.filters(key, value, depth)?),
+                "$nor" => Filter::Not(Box::new(Filter::Any(self.filters(key, value, depth)?))),
+                operator if operator.starts_with('$') => return Err(Error::Operator(operator.to_owned())),
+                path => self.at(Path::parse(path), value, depth)?,
+            });
+        }
+        Ok(Filter::All(parts))
+    }
+
+    fn filters(&mut self, operator: &str, value: &Value, depth: usize) -> Result<Vec<Filter>, Error> {
+        let needs = || Error::Operand { operator: operator.to_owned(), needs: "a list of one or more queries" };
+        let list = value.as_array().filter(|list| !list.is_empty()).ok_or_else(needs)?;
+        list.iter().map(|part| self.filter(part.as_object().ok_or_else(needs)?, depth + 1)).collect()
+    }
+
+    fn at(&mut self, path: Path, value: &Value, depth: usize) -> Result<Filter, Error> {
+        let mut parts = Vec::new();
+        for (negated, test) in self.tests(value, depth)? {
+            let at = Filter::At(path.clone(), test);
+            parts.push(if negated { Filter::Not(Box::new(at)) } else { at });
+        }
+        Ok(match parts.len() {
+            1 => parts.remove(0),
+            _ => Filter::All(parts),
+        })
+    }
+
+    /// The tests a field's value in a query stands for, each with whether it is negated.
+    fn tests(&mut self, value: &Value, depth: usize) -> Result<Vec<(bool, Test)>, Error> {
+        let operators = match value.as_object() {
+            Some(map) if map.keys().any(|key| key.starts_with('$')) => map,
+            _ => return self.take(1).map(|()| vec![(false, Test::Eq(value.clone()))]),
+        };
+        let mut tests = Vec::with_capacity(operators.len());
+        for (operator, operand) in operators {
+            self.take(1)?;
+            let needs = |needs| Error::Operand { operator: operator.clone(), needs };
+            let compared = |comparison| (false, Test::Compare(comparison, operand.clone()));
+            tests.push(match operator.as_str() {
+                "$eq" => (false, Test::Eq(operand.clone())),
+                "$ne" => (true, Test::Eq(operand.clone())),
+                "$gt" => compared(Comparison::Greater),
+                "$gte" => compared(Comparison::GreaterOrEqual),
+                "$lt" => compared(Comparison::Less),
+                "$lte" => compared(Comparison::LessOrEqual),
+                "$in" | "$nin" => {
+                    let list = operand.as_array().ok_or_else(|| needs("a list of values"))?;
+                    if list.len() > LIST_LIMIT {
+                        return Err(Error::TooLarge("a list holds more than 10,000 values"));
+                    }
+                    (operator == "$nin", Test::In(Choices::new(list.clone())))
+                }
+                "$exists" => (false, Test::Exists(truth(operand).ok_or_else(|| needs("true or false"))?)),
+                "$regex" => (false, Test::Regex(regex(operand, operators.get("$options"))?)),
+                "$options" if operators.contains_key("$regex") => continue,
+                "$not" => {
+                    tests.push((true, self.negated(operand, depth)?));
+                    continue;
+                }
+                "$elemMatch" => {
+                    let element = operand.as_object().ok_or_else(|| needs("a query"))?;
+                    (false, Test::Element(Box::new(self.element(element, depth)?)))
+                }
+                other => return Err(Error::Operator(other.to_owned())),
+            });
+        }
+        Ok(tests)
+    }
+
+    /// What stands under `$not`: exactly one test, itself not negated.
+    fn negated(&mut self, operand: &Value, depth: usize) -> Result<Test, Error> {
+        let needs = || Error::Operand { operator: "$not".into(), needs: "an object with one operator" };
+        let object = operand.as_object().filter(|map| map.keys().all(|key| key.starts_with('$'))).ok_or_else(needs)?;
+        if depth > DEPTH_LIMIT {
+            return Err(Error::TooLarge("it nests too deeply"));
+        }
+        let mut tests = self.tests(&Value::Object(object.clone()), depth + 1)?;
+        match (tests.pop(), tests.is_empty()) {
+            (Some((false, test)), true) => Ok(test),
+            _ => Err(needs()),
+        }
+    }
+
+    fn element(&mut self, element: &Map<String, Value>, depth: usize) -> Result<Element, Error> {
+        let of_values = element.keys().any(|key| key.starts_with('$') && !matches!(key.as_str(), "$and" | "$or" | "$nor"));
+        if of_values {
+            if depth > DEPTH_LIMIT {
+                return Err(Error::TooLarge("it nests too deeply"));
+            }
+            self.tests(&Value::Object(element.clone()), depth + 1).map(Element::Value)
+        } else {
+            self.filter(element, depth + 1).map(Element::Record)
+        }
+    }
+
+    fn take(&mut self, tests: usize) -> Result<(), Error> {
+        self.left = self.left.checked_sub(tests).ok_or(Error::TooLarge("it holds more than 500 tests"))?;
+        Ok(())
+    }
+}
+
+fn truth(value: &Value) -> Option<bool> {
+    value.as_bool().or_else(|| value.as_i64().map(|number| number != 0))
+}
+
+fn regex(pattern: &Value, options: Option<&Value>) -> Result<Regex, Error> {
+    let needs = |needs| Error::Operand { operator: "$regex".into(), needs };
+    let pattern = pattern.as_str().ok_or_else(|| needs("a pattern in a string"))?;
+    let options = options.map_or(Some(""), Value::as_str).ok_or_else(|| needs("$options in a string"))?;
+    let refused = |reason: String| Error::Regex { pattern: pattern.chars().take(80).collect(), reason };
+    if pattern.len() > REGEX_LIMIT {
+        return Err(refused(format!("it is longer than {REGEX_LIMIT} characters")));
+    }
+    let mut builder = RegexBuilder::new(pattern);
+    builder.size_limit(1 << 20).dfa_size_limit(1 << 20).nest_limit(50);
+    for option in options.chars() {
+        match option {
+            'i' => builder.case_insensitive(true),
+            'm' => builder.multi_line(true),
+            's' => builder.dot_matches_new_line(true),
+            'x' => builder.ignore_whitespace(true),
+            'u' => builder.unicode(true),
+            other => return Err(refused(format!("there is no option {other:?}"))),
+        };
+    }
+    builder.build().map_err(|error| refused(error.to_string().lines().last().unwrap_or_default().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn holds(query: Value, record: Value) -> bool {
+        Filter::parse(&query).unwrap().holds(record.as_object().unwrap())
+    }
+
+    #[test]
+    fn paths_lead_through_arrays() {
+        let order = json!({"lines": [{"item": "tea", "n": 2}, {"item": "cup"}], "tags": ["hot", "red"]});
+        assert!(holds(json!({"lines.item": "cup"}), order.clone()));
+        assert!(holds(json!({"lines.0.item": "tea"}), order.clone()));
+        assert!(!holds(json!({"lines.1.item": "tea"}), order.clone()));
+        assert!(holds(json!({"tags": "red"}), order.clone()));
+        assert!(holds(json!({"tags": ["hot", "red"]}), order.clone()));
+        assert!(holds(json!({"tags.1": {"$regex": "^R", "$options": "i"}}), order.clone()));
+        assert!(holds(json!({"lines": {"$elemMatch": {"item": "tea", "n": {"$gte": 2}}}}), order.clone()));
+        assert!(!holds(json!({"lines": {"$elemMatch": {"item": "cup", "n": {"$gte": 2}}}}), order.clone()));
+        assert!(holds(json!({"tags": {"$elemMatch": {"$gt": "h", "$lt": "i"}}}), order));
+    }
+
+    #[test]
+    fn absence_equals_null_and_negation_includes_it() {
+        assert!(holds(json!({"a": null}), json!({})));
+        assert!(holds(json!({"a": {"$ne": 1}}), json!({})));
+        assert!(holds(json!({"a": {"$nin": [1]}}), json!({"a": 2})));
+        assert!(holds(json!({"a": {"$not": {"$gt": 1}}}), json!({"a": "x"})));
+        assert!(holds(json!({"a": {"$exists": true}}), json!({"a": null})));
+        assert!(holds(json!({"a.b": {"$exists": false}}), json!({"a": 3})));
+        assert!(!holds(json!({"a.b": {"$exists": false}}), json!({"a": [{}, {"b": 1}]})));
+    }
+
+    #[test]
+    fn kinds_do_not_mix() {
+        assert!(!holds(json!({"a": {"$gt": 1}}), json!({"a": "2"})));
+        assert!(!holds(json!({"a": 1}), json!({"a": true})));
+        assert!(holds(json!({"a": 1}), json!({"a": 1.0})));
+        assert!(holds(json!({"a": {"$in": [1, "x"]}}), json!({"a": "x"})));
+    }
+
+    #[test]
+    fn what_runs_code_or_is_unknown_is_refused() {
+        for query in [
+            json!({"$where": "1"}),
+            json!({"$expr": {}}),
+            json!({"a": {"$function": {}}}),
+            json!({"a": {"$accumulator": {}}}),
+            json!({"a": {"$near": 1}}),
+            json!({"a": {"$not": {"$where": "1"}}}),
+            json!({"a": {"$elemMatch": {"$where": "1"}}}),
+            json!({"a": {"$elemMatch": {"$or": [{"$where": "1"}]}}}),
+        ] {
+            assert!(matches!(Filter::parse(&query), Err(Error::Operator(_))), "{query}");
+        }
+        for query in [json!({"$or": []}), json!({"a": {"$in": 3}}), json!({"a": {"$gt": 1, "b": 2}}), json!([])] {
+            assert!(Filter::parse(&query).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_bounded() {
+        let mut deep = json!({"a": 1});
+        for _ in 0..40 {
+            deep = json!({"$and": [deep]});
+        }
+        assert!(matches!(Filter::parse(&deep), Err(Error::TooLarge(_))));
+        let wide: Vec<Value> = (0..600).map(|n| json!({"a": n})).collect();
+        assert!(matches!(Filter::parse(&json!({"$or": wide})), Err(Error::TooLarge(_))));
+        assert!(matches!(Filter::parse(&json!({"a": {"$regex": "(a{1000}){1000}"}})), Err(Error::Regex { .. })));
+        assert!(matches!(Filter::parse(&json!({"a": {"$regex": "x".repeat(1001)}})), Err(Error::Regex { .. })));
+        assert!(matches!(Filter::parse(&json!({"a": {"$regex": "("}})), Err(Error::Regex { .. })));
+    }
+}

@@ -1,0 +1,245 @@
+//! Records in SQLite: one table a collection, found through the register `collection`.
+//!
+//! Every function takes a connection, so that a handler, an export from a snapshot and an import into a staged home
+//! read and write by the same rules.
+
+use export_format::AppId;
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use serde_json::{Map, Value};
+
+use super::narrow;
+use super::record::{self, Row};
+use super::table::{FILES, TableName};
+use super::Error;
+
+/// A collection that exists: it has been written to, or an app declared it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collection {
+    /// Its name.
+    pub table: TableName,
+    /// How many records it holds.
+    pub count: u64,
+    pub(super) n: i64,
+}
+
+/// All collections, ordered by app and name.
+pub fn collections(db: &Connection) -> Result<Vec<Collection>, Error> {
+    let mut query = db.prepare_cached("select n, app, name from collection order by app, name")?;
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut all = Vec::new();
+    for row in rows {
+        let (n, app, name): (i64, String, String) = row?;
+        let count = db.query_row(&format!("select count(*) from document_{n}"), [], |row| row.get::<_, i64>(0))?.unsigned_abs();
+        all.push(Collection { table: TableName::new(&app.parse()?, &name)?, count, n });
+    }
+    Ok(all)
+}
+
+/// The collections of one app.
+pub fn collections_of(db: &Connection, app: &AppId) -> Result<Vec<Collection>, Error> {
+    Ok(collections(db)?.into_iter().filter(|collection| collection.table.app() == app).collect())
+}
+
+/// The number and the indexed fields of a collection that exists.
+pub(super) fn find(db: &Connection, table: &TableName) -> Result<Option<(i64, Vec<String>)>, Error> {
+    let mut query = db.prepare_cached("select n, indexes from collection where app = ?1 and name = ?2")?;
+    let found = query.query_row((table.app().as_str(), table.collection()), |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
+    Ok(found.optional()?.map(|(n, indexes)| (n, serde_json::from_str(&indexes).unwrap_or_default())))
+}
+
+/// The number of a collection, made now if this is its first write.
+fn make(db: &Connection, table: &TableName) -> Result<i64, Error> {
+    if let Some((n, _)) = find(db, table)? {
+        return Ok(n);
+    }
+    db.execute("insert into collection (app, name) values (?1, ?2)", (table.app().as_str(), table.collection()))?;
+    let n = db.last_insert_rowid();
+    db.execute_batch(&format!(
+        "create table document_{n} (n integer primary key, _id text not null unique, created integer not null,
+            modified integer not null, doc text not null) strict;
+         create index document_{n}_modified on document_{n} (modified);"
+    ))?;
+    Ok(n)
+}
+
+/// Makes the collection, with exactly these indexes. Fields that cannot have one are left out.
+pub fn declare(db: &Connection, table: &TableName, indexes: &[String]) -> Result<(), Error> {
+    let n = make(db, table)?;
+    let (_, present) = find(db, table)?.unwrap_or_default();
+    let wanted: Vec<&String> = indexes.iter().filter(|field| narrow::is_indexable(field)).collect();
+    for field in present.iter().filter(|field| !wanted.contains(field)) {
+        db.execute_batch(&format!("drop index if exists document_{n}_by_{field}"))?;
+    }
+    for field in &wanted {
+        let column = narrow::column(field);
+        db.execute_batch(&format!("create index if not exists document_{n}_by_{field} on document_{n} ({column})"))?;
+    }
+    let text = serde_json::to_string(&wanted).expect("names are JSON");
+    db.execute("update collection set indexes = ?2 where n = ?1", (n, text))?;
+    Ok(())
+}
+
+/// Removes a collection with all its records.
+pub fn drop_collection(db: &Connection, table: &TableName) -> Result<(), Error> {
+    if let Some((n, _)) = find(db, table)? {
+        db.execute_batch(&format!("drop table document_{n}"))?;
+        db.execute("delete from collection where n = ?1", [n])?;
+    }
+    Ok(())
+}
+
+pub(super) fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
+    Ok(Row { id: row.get(0)?, created: row.get(1)?, modified: row.get(2)?, doc: row.get(3)? })
+}
+
+/// One record.
+pub fn get(db: &Connection, table: &TableName, id: &str) -> Result<Option<Row>, Error> {
+    let Some((n, _)) = find(db, table)? else { return Ok(None) };
+    let text = format!("select _id, created, modified, doc from document_{n} where _id = ?1");
+    Ok(db.prepare_cached(&text)?.query_row([id], row).optional()?)
+}
+
+/// Up to `limit` records with ids after `after`, ordered by `_id`.
+pub fn page(db: &Connection, table: &TableName, after: &str, limit: u32) -> Result<Vec<Row>, Error> {
+    let Some((n, _)) = find(db, table)? else { return Ok(Vec::new()) };
+    let text = format!("select _id, created, modified, doc from document_{n} where _id > ?1 order by _id limit ?2");
+    let rows = db.prepare_cached(&text)?.query_map(params![after, limit], row)?.collect::<Result<_, _>>()?;
+    Ok(rows)
+}
+
+/// Shows every record, ordered by `_id`, without holding more than one.
+pub fn each<E: From<Error>>(
+    db: &Connection,
+    table: &TableName,
+    mut show: impl FnMut(Row) -> Result<(), E>,
+) -> Result<(), E> {
+    let Some((n, _)) = find(db, table)? else { return Ok(()) };
+    let text = format!("select _id, created, modified, doc from document_{n} order by _id");
+    let mut query = db.prepare(&text).map_err(Error::from)?;
+    let mut rows = query.query([]).map_err(Error::from)?;
+    while let Some(found) = rows.next().map_err(Error::from)? {
+        show(row(found).map_err(Error::from)?)?;
+    }
+    Ok(())
+}
+
+/// Writes records as they are, ids and dates included, in place of any of the same id: for imports and restores.
+pub fn put_kept(db: &Connection, table: &TableName, rows: &[Row]) -> Result<(), Error> {
+    let n = make(db, table)?;
+    let mut insert = db.prepare_cached(&format!(
+        "insert into document_{n} (_id, created, modified, doc) values (?1, ?2, ?3, ?4)
+         on conflict (_id) do update set created = excluded.created, modified = excluded.modified, doc = excluded.doc"
+    ))?;
+    for row in rows {
+        insert.execute(params![row.id, row.created, row.modified, row.doc])?;
+    }
+    Ok(())
+}
+
+/// Writes a new record.
+pub fn create(
+    db: &Connection,
+    table: &TableName,
+    id: &str,
+    mut fields: Map<String, Value>,
+    now: i64,
+) -> Result<Row, Error> {
+    record::strip(&mut fields, table.holds_files());
+    put_new(db, table, id, fields, now)
+}
+
+/// Writes a new record whose fields come from the server itself.
+pub(crate) fn put_new(
+    db: &Connection,
+    table: &TableName,
+    id: &str,
+    fields: Map<String, Value>,
+    now: i64,
+) -> Result<Row, Error> {
+    if !record::is_id(id) {
+        return Err(Error::BadId);
+    }
+    let n = make(db, table)?;
+    let row = Row { id: id.to_owned(), created: now, modified: now, doc: Value::Object(fields).to_string() };
+    let text = format!(
+        "insert into document_{n} (_id, created, modified, doc) values (?1, ?2, ?3, ?4) on conflict (_id) do nothing"
+    );
+    match db.prepare_cached(&text)?.execute(params![row.id, row.created, row.modified, row.doc])? {
+        0 => Err(Error::Exists { table: table.clone(), id: row.id }),
+        _ => Ok(row),
+    }
+}
+
+/// How an update treats the fields it does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// They go.
+    Dropped,
+    /// They stay.
+    Kept,
+}
+
+/// Changes a record.
+pub fn update(
+    db: &Connection,
+    table: &TableName,
+    id: &str,
+    mut fields: Map<String, Value>,
+    others: Others,
+    now: i64,
+) -> Result<Row, Error> {
+    let of_files = table.holds_files();
+    let (n, stored) = stored(db, table, id)?;
+    let mut before = stored.fields();
+    record::strip(&mut fields, of_files);
+    let fields = match others {
+        Others::Dropped => {
+            record::carry(&mut fields, &mut before, of_files);
+            fields
+        }
+        Others::Kept => {
+            before.extend(fields);
+            before
+        }
+    };
+    set(db, n, Row { doc: Value::Object(fields).to_string(), modified: now.max(stored.modified), ..stored })
+}
+
+/// Sets fields that only the server may set.
+pub(crate) fn set_by_server(
+    db: &Connection,
+    table: &TableName,
+    id: &str,
+    fields: Map<String, Value>,
+    now: i64,
+) -> Result<Row, Error> {
+    let (n, stored) = stored(db, table, id)?;
+    let mut all = stored.fields();
+    all.extend(fields);
+    set(db, n, Row { doc: Value::Object(all).to_string(), modified: now.max(stored.modified), ..stored })
+}
+
+fn set(db: &Connection, n: i64, row: Row) -> Result<Row, Error> {
+    let text = format!("update document_{n} set modified = ?2, doc = ?3 where _id = ?1");
+    db.prepare_cached(&text)?.execute(params![row.id, row.modified, row.doc])?;
+    Ok(row)
+}
+
+/// Removes a record and answers with what it was.
+pub fn remove(db: &Connection, table: &TableName, id: &str) -> Result<Row, Error> {
+    let (n, stored) = stored(db, table, id)?;
+    db.prepare_cached(&format!("delete from document_{n} where _id = ?1"))?.execute([id])?;
+    Ok(stored)
+}
+
+fn stored(db: &Connection, table: &TableName, id: &str) -> Result<(i64, Row), Error> {
+    let missing = || Error::Missing { table: table.clone(), id: id.to_owned() };
+    let (n, _) = find(db, table)?.ok_or_else(missing)?;
+    let row = get(db, table, id)?.ok_or_else(missing)?;
+    Ok((n, row))
+}
+
+/// The table of the records about an app's files.
+pub fn files_of(app: &AppId) -> Result<TableName, Error> {
+    Ok(TableName::new(app, FILES)?)
+}
