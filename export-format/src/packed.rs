@@ -1,0 +1,99 @@
+//! A document as it stands in an archive: deflated whole, with everything the plan must know.
+//!
+//! Documents are dumped in pieces of at most 8 MiB and deflated in one call, which is several times faster than a
+//! stream and lets a reader unpack each in memory it has set aside beforehand.
+
+use bytes::Bytes;
+use libdeflater::{CompressionLvl, Compressor};
+
+use crate::digest::Summary;
+
+/// The longest content of a deflated entry, in bytes.
+pub const MAX_DOCUMENT: usize = 8 * 1024 * 1024;
+/// A deflated entry is at most this many times shorter than its content; what would be shorter still is stored plain,
+/// so that a reader may refuse bombs by their declared sizes.
+pub const MAX_RATIO: u64 = 100;
+
+/// How an entry's content stands in the ZIP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stored {
+    /// As it is (method 0).
+    Whole,
+    /// Deflated (method 8) to this many bytes.
+    Deflated {
+        /// Length of the deflated bytes.
+        bytes: u64,
+    },
+}
+
+/// A document ready to be planned: what it is, and its bytes as they stand in the archive.
+#[derive(Debug, Clone)]
+pub struct Packed {
+    /// Size, digest and CRC of the content.
+    pub summary: Summary,
+    /// Whether `bytes` are deflated.
+    pub stored: Stored,
+    /// The bytes as they stand in the archive.
+    pub bytes: Bytes,
+}
+
+/// A document longer than [`MAX_DOCUMENT`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a document of {size} bytes is longer than the {MAX_DOCUMENT} bytes allowed in one piece")]
+pub struct DocumentTooLong {
+    /// Its length.
+    pub size: usize,
+}
+
+impl Packed {
+    /// Packs a document: deflated where that is shorter, otherwise as it is.
+    ///
+    /// # Errors
+    /// When it is longer than [`MAX_DOCUMENT`].
+    ///
+    /// ```
+    /// use export_format::packed::{Packed, Stored};
+    /// let packed = Packed::document("la ".repeat(200).as_bytes())?;
+    /// assert!(matches!(packed.stored, Stored::Deflated { bytes } if bytes < 100));
+    /// # Ok::<(), export_format::packed::DocumentTooLong>(())
+    /// ```
+    pub fn document(content: &[u8]) -> Result<Self, DocumentTooLong> {
+        if content.len() > MAX_DOCUMENT {
+            return Err(DocumentTooLong { size: content.len() });
+        }
+        let summary = Summary::of(content);
+        let mut compressor = Compressor::new(CompressionLvl::fastest());
+        let mut deflated = vec![0; compressor.deflate_compress_bound(content.len())];
+        // The bound makes this succeed; a document that cannot be deflated is stored, which is as good.
+        let length = compressor.deflate_compress(content, &mut deflated).unwrap_or(content.len());
+        if is_worth_it(content.len() as u64, length as u64) {
+            deflated.truncate(length);
+            deflated.shrink_to_fit();
+            Ok(Self { summary, stored: Stored::Deflated { bytes: length as u64 }, bytes: deflated.into() })
+        } else {
+            Ok(Self { summary, stored: Stored::Whole, bytes: Bytes::copy_from_slice(content) })
+        }
+    }
+}
+
+/// Whether the profile allows content of `size` bytes to be deflated to `deflated` bytes.
+#[must_use]
+pub(crate) fn is_worth_it(size: u64, deflated: u64) -> bool {
+    deflated < size && size <= deflated.saturating_mul(MAX_RATIO) && size <= MAX_DOCUMENT as u64
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn short_noisy_and_monotonous_documents_stay_plain() {
+        for content in [&b""[..], b"x", b"console.log(\"notes\")\n", &[0; 1 << 20]] {
+            let packed = Packed::document(content).unwrap();
+            assert_eq!(packed.stored, Stored::Whole);
+            assert_eq!(packed.bytes, content);
+        }
+        assert!(Packed::document(&vec![b'a'; MAX_DOCUMENT + 1]).is_err());
+    }
+}

@@ -1,0 +1,678 @@
+//! Rows of tables: one JSON document a line, in one spelling.
+//!
+//! A row must survive many hands unchanged: a re-export has to yield the same digest as the archive it came from. So
+//! a row has one spelling, that of RFC 8785 (JSON Canonicalization Scheme): members sorted, no spaces, shortest exact
+//! numbers. What JSON cannot carry exactly is tagged by an object with one member:
+//!
+//! - `{"$int":"9007199254740993"}`: a whole number beyond ±(2^53-1), which many JSON readers would round;
+//! - `{"$bytes":"AAEC"}`: bytes, in base64;
+//! - `{"$blob":{"path":…,"sha256":…,"size":…,"type":…}}`: a file of the same app.
+//!
+//! A member of the person's own whose name begins with `$` gets one more `$` in front. Other spellings, duplicate
+//! members, depth beyond [`MAX_DEPTH`] and lines beyond [`MAX_LINE`] are refused, not repaired.
+//!
+//! The parser is this module's own because serde_json by default reads numbers inexactly and lets the last of two
+//! equal members win.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::digest::Digest;
+use crate::path::EntryPath;
+
+/// How deep lists and objects may nest.
+pub const MAX_DEPTH: usize = 64;
+/// The longest line of a table, in bytes, without its line feed.
+pub const MAX_LINE: usize = 4 * 1024 * 1024;
+/// The largest whole number that stands untagged.
+pub const MAX_PLAIN: i128 = (1 << 53) - 1;
+/// Whole numbers below this magnitude (10^21) are kept exactly; beyond, numbers are binary64.
+const MAX_WHOLE: i128 = 1_000_000_000_000_000_000_000;
+
+/// A JSON value without loss.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A whole number of magnitude below 10^21.
+    Int(i128),
+    /// Any other number; finite.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// Bytes (`$bytes`).
+    Bytes(Vec<u8>),
+    /// A file of the same app (`$blob`).
+    Blob(Blob),
+    /// A list.
+    List(Vec<Value>),
+    /// An object; the order of members carries no meaning.
+    Object(BTreeMap<Name, Value>),
+}
+
+/// A reference to a file of the same app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// The file's digest.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its media type.
+    pub media_type: String,
+    /// Where it stands, relative to the app's folder in the archive.
+    pub path: EntryPath,
+}
+
+/// The name of an object's member; sorts by UTF-16 code units, as RFC 8785 wants.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Name(String);
+
+/// Why a text is no row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    /// No JSON.
+    #[error("this is no JSON: {why} at byte {at}")]
+    Syntax {
+        /// Where, counted from 0.
+        at: usize,
+        /// What is wrong there.
+        why: &'static str,
+    },
+    /// Nested deeper than [`MAX_DEPTH`].
+    #[error("lists and objects nest deeper than {MAX_DEPTH}")]
+    TooDeep,
+    /// Longer than [`MAX_LINE`].
+    #[error("the line is longer than {MAX_LINE} bytes")]
+    TooLong,
+    /// Two members of one name.
+    #[error("the member {0:?} stands twice")]
+    Duplicate(String),
+    /// A whole number beyond ±(2^53-1) that is not tagged.
+    #[error("the number {0} is beyond 2^53 and must be written as $int")]
+    BigNumber(String),
+    /// A number too large for binary64.
+    #[error("the number {0} is too large")]
+    Infinite(String),
+    /// A tag that is unknown or not well formed.
+    #[error("the tag {0:?} is unknown or not well formed")]
+    Tag(String),
+    /// Right, but not in the one spelling.
+    #[error("the row is not in canonical form (RFC 8785)")]
+    NotCanonical,
+    /// A row that is not an object.
+    #[error("a row must be an object")]
+    NotAnObject,
+}
+
+impl Value {
+    /// Reads any JSON text, as a runtime stores it.
+    ///
+    /// `$bytes` and `$blob` objects that are well formed are taken as tags, as they came in by an import; every other
+    /// member beginning with `$` is the person's own.
+    ///
+    /// # Errors
+    /// When the text is no JSON or beyond the limits.
+    ///
+    /// ```
+    /// use export_format::row::Value;
+    /// let value = Value::from_stored(r#"{ "b": 9007199254740993, "a": 1.50, "$set": null }"#)?;
+    /// assert_eq!(value.to_row(), r#"{"$$set":null,"a":1.5,"b":{"$int":"9007199254740993"}}"#);
+    /// assert_eq!(Value::from_row(&value.to_row())?, value);
+    /// assert_eq!(value.to_stored(), r#"{"$set":null,"a":1.5,"b":9007199254740993}"#);
+    /// # Ok::<(), export_format::row::RowError>(())
+    /// ```
+    pub fn from_stored(text: &str) -> Result<Self, RowError> {
+        Parser { bytes: text.as_bytes(), text, at: 0, form: Form::Stored }.document()
+    }
+
+    /// Reads one row of an archive, without its line feed: an object in the one spelling.
+    ///
+    /// # Errors
+    /// When it is no row, beyond the limits, or spelled otherwise.
+    pub fn from_row(line: &str) -> Result<Self, RowError> {
+        let value = Self::from_canonical(line)?;
+        match value {
+            Self::Object(_) => Ok(value),
+            _ => Err(RowError::NotAnObject),
+        }
+    }
+
+    fn from_canonical(line: &str) -> Result<Self, RowError> {
+        if line.len() > MAX_LINE {
+            return Err(RowError::TooLong);
+        }
+        let value = Parser { bytes: line.as_bytes(), text: line, at: 0, form: Form::Row }.document()?;
+        if value.to_row() == line { Ok(value) } else { Err(RowError::NotCanonical) }
+    }
+
+    /// This value as a row of an archive, without a line feed.
+    #[must_use]
+    pub fn to_row(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out, Form::Row);
+        out
+    }
+
+    /// This value as plain JSON, as a runtime stores it: whole numbers as such, the person's own names unescaped.
+    #[must_use]
+    pub fn to_stored(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out, Form::Stored);
+        out
+    }
+
+    /// The member of this name, if this is an object that has it.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        match self {
+            Self::Object(members) => members.get(&Name(name.to_owned())),
+            _ => None,
+        }
+    }
+
+    /// The text, if this is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Every reference to a file in this value.
+    pub fn for_each_blob(&self, visit: &mut impl FnMut(&Blob)) {
+        match self {
+            Self::Blob(blob) => visit(blob),
+            Self::List(list) => list.iter().for_each(|value| value.for_each_blob(visit)),
+            Self::Object(members) => members.values().for_each(|value| value.for_each_blob(visit)),
+            _ => {}
+        }
+    }
+
+    fn write(&self, out: &mut String, form: Form) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(true) => out.push_str("true"),
+            Self::Bool(false) => out.push_str("false"),
+            Self::Int(number) if form == Form::Row && number.abs() > MAX_PLAIN => {
+                let _ = write!(out, "{{\"$int\":\"{number}\"}}");
+            }
+            Self::Int(number) => {
+                let _ = write!(out, "{number}");
+            }
+            Self::Float(number) => write_float(out, *number),
+            Self::Text(text) => write_text(out, text),
+            Self::Bytes(bytes) => {
+                let _ = write!(out, "{{\"$bytes\":\"{}\"}}", STANDARD.encode(bytes));
+            }
+            Self::Blob(blob) => {
+                out.push_str("{\"$blob\":{\"path\":");
+                write_text(out, blob.path.as_str());
+                let _ = write!(out, ",\"sha256\":\"{}\",\"size\":{},\"type\":", blob.digest, blob.size);
+                write_text(out, &blob.media_type);
+                out.push_str("}}");
+            }
+            Self::List(list) => {
+                out.push('[');
+                for (index, value) in list.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    value.write(out, form);
+                }
+                out.push(']');
+            }
+            Self::Object(members) => write_object(out, members, form),
+        }
+    }
+}
+
+fn write_object(out: &mut String, members: &BTreeMap<Name, Value>, form: Form) {
+    out.push('{');
+    for (index, (name, value)) in members.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        // One more `$` before names that begin with one keeps their order, since all of them get it.
+        if form == Form::Row && name.0.starts_with('$') {
+            out.push_str("\"$");
+            let start = out.len();
+            write_text(out, &name.0);
+            out.remove(start);
+        } else {
+            write_text(out, &name.0);
+        }
+        out.push(':');
+        value.write(out, form);
+    }
+    out.push('}');
+}
+
+/// Which of the two texts of a value is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Row,
+    Stored,
+}
+
+impl Name {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for Name {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        // In UTF-8 and UTF-16 only characters beyond U+D7FF sort differently.
+        if self.0.is_ascii() && other.0.is_ascii() {
+            self.0.cmp(&other.0)
+        } else {
+            self.0.encode_utf16().cmp(other.0.encode_utf16())
+        }
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// ECMA-262 `Number::toString`, which RFC 8785 prescribes. Rust yields the shortest digits; only their layout differs.
+fn write_float(out: &mut String, number: f64) {
+    let scientific = format!("{:e}", number.abs());
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let digits: String = digits.chars().filter(|&c| c != '.').collect();
+    let point = exponent.parse::<i32>().unwrap_or(0) + 1;
+    let count = digits.len() as i32;
+    if number < 0.0 {
+        out.push('-');
+    }
+    let _ = if count <= point && point <= 21 {
+        write!(out, "{digits}{}", "0".repeat((point - count) as usize))
+    } else if 0 < point && point <= 21 {
+        let (whole, fraction) = digits.split_at(point as usize);
+        write!(out, "{whole}.{fraction}")
+    } else if -6 < point && point <= 0 {
+        write!(out, "0.{}{digits}", "0".repeat(-point as usize))
+    } else {
+        let (first, rest) = digits.split_at(1);
+        let dot = if rest.is_empty() { "" } else { "." };
+        write!(out, "{first}{dot}{rest}e{:+}", point - 1)
+    };
+}
+
+fn write_text(out: &mut String, text: &str) {
+    out.push('"');
+    let mut plain = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escaped = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0x08 => "\\b",
+            0x0c => "\\f",
+            0..0x20 => "",
+            _ => continue,
+        };
+        out.push_str(&text[plain..at]);
+        if escaped.is_empty() {
+            let _ = write!(out, "\\u{byte:04x}");
+        } else {
+            out.push_str(escaped);
+        }
+        plain = at + 1;
+    }
+    out.push_str(&text[plain..]);
+    out.push('"');
+}
+
+struct Parser<'t> {
+    text: &'t str,
+    bytes: &'t [u8],
+    at: usize,
+    form: Form,
+}
+
+impl Parser<'_> {
+    fn document(mut self) -> Result<Value, RowError> {
+        let value = self.value(0)?;
+        self.space();
+        if self.at < self.bytes.len() { Err(self.syntax("something after the end")) } else { Ok(value) }
+    }
+
+    fn syntax(&self, why: &'static str) -> RowError {
+        RowError::Syntax { at: self.at, why }
+    }
+
+    fn space(&mut self) {
+        while matches!(self.bytes.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// Skips white space and takes `byte` if it comes next.
+    fn take(&mut self, byte: u8) -> bool {
+        self.space();
+        let here = self.bytes.get(self.at) == Some(&byte);
+        self.at += usize::from(here);
+        here
+    }
+
+    fn word(&mut self, word: &'static str, value: Value) -> Result<Value, RowError> {
+        if self.bytes[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            Ok(value)
+        } else {
+            Err(self.syntax("an unknown word"))
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value, RowError> {
+        self.space();
+        match self.bytes.get(self.at) {
+            None => Err(self.syntax("the text ends early")),
+            Some(b'n') => self.word("null", Value::Null),
+            Some(b't') => self.word("true", Value::Bool(true)),
+            Some(b'f') => self.word("false", Value::Bool(false)),
+            Some(b'"') => self.string().map(Value::Text),
+            Some(b'[' | b'{') if depth >= MAX_DEPTH => Err(RowError::TooDeep),
+            Some(b'[') => self.list(depth),
+            Some(b'{') => self.object(depth),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(_) => Err(self.syntax("an unexpected character")),
+        }
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Value, RowError> {
+        self.at += 1;
+        let mut list = Vec::new();
+        if self.take(b']') {
+            return Ok(Value::List(list));
+        }
+        loop {
+            list.push(self.value(depth + 1)?);
+            if self.take(b']') {
+                return Ok(Value::List(list));
+            }
+            if !self.take(b',') {
+                return Err(self.syntax("a comma or ] is missing"));
+            }
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Value, RowError> {
+        self.at += 1;
+        let mut members: BTreeMap<Name, Value> = BTreeMap::new();
+        if self.take(b'}') {
+            return Ok(Value::Object(members));
+        }
+        loop {
+            self.space();
+            if self.bytes.get(self.at) != Some(&b'"') {
+                return Err(self.syntax("a member's name is missing"));
+            }
+            let name = self.string()?;
+            if !self.take(b':') {
+                return Err(self.syntax("a colon is missing"));
+            }
+            let value = self.value(depth + 1)?;
+            if members.insert(Name(name.clone()), value).is_some() {
+                return Err(RowError::Duplicate(name));
+            }
+            if self.take(b'}') {
+                return self.untag(members);
+            }
+            if !self.take(b',') {
+                return Err(self.syntax("a comma or } is missing"));
+            }
+        }
+    }
+
+    /// Makes tagged objects into values, and takes the escape off names that begin with `$`.
+    fn untag(&self, members: BTreeMap<Name, Value>) -> Result<Value, RowError> {
+        if !members.keys().any(|name| name.0.starts_with('$')) {
+            return Ok(Value::Object(members));
+        }
+        if members.len() == 1
+            && let Some((name, value)) = members.first_key_value()
+            && let Some(value) = tagged(&name.0, value, self.form)
+        {
+            return Ok(value);
+        }
+        if self.form == Form::Stored {
+            return Ok(Value::Object(members));
+        }
+        let unescape = |(name, value): (Name, Value)| match name.0.strip_prefix('$') {
+            None => Ok((name, value)),
+            Some(rest) if rest.starts_with('$') => Ok((Name(rest.to_owned()), value)),
+            Some(_) => Err(RowError::Tag(name.0)),
+        };
+        members.into_iter().map(unescape).collect::<Result<_, _>>().map(Value::Object)
+    }
+
+    fn number(&mut self) -> Result<Value, RowError> {
+        let start = self.at;
+        let mut whole = true;
+        self.at += usize::from(self.bytes[self.at] == b'-');
+        let leading = self.at;
+        if self.digits() == 0 || (self.bytes[leading] == b'0' && self.at - leading > 1) {
+            return Err(self.syntax("a number is not well formed"));
+        }
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            whole = false;
+            if self.digits() == 0 {
+                return Err(self.syntax("a number is not well formed"));
+            }
+        }
+        if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
+            self.at += 1;
+            whole = false;
+            self.at += usize::from(matches!(self.bytes.get(self.at), Some(b'+' | b'-')));
+            if self.digits() == 0 {
+                return Err(self.syntax("a number is not well formed"));
+            }
+        }
+        let text = &self.text[start..self.at];
+        let shown = || text.chars().take(40).collect::<String>();
+        if whole
+            && let Ok(number) = text.parse::<i128>()
+            && number.abs() < MAX_WHOLE
+        {
+            if self.form == Form::Row && number.abs() > MAX_PLAIN {
+                return Err(RowError::BigNumber(shown()));
+            }
+            return Ok(Value::Int(number));
+        }
+        let number: f64 = text.parse().map_err(|_| self.syntax("a number is not well formed"))?;
+        if !number.is_finite() {
+            return Err(RowError::Infinite(shown()));
+        }
+        // 5.0 and 5 are one number, so they are one value; RFC 8785 writes both as 5.
+        if number.fract() == 0.0 && number.abs() < MAX_WHOLE as f64 {
+            let number = number as i128;
+            if self.form == Form::Row && number.abs() > MAX_PLAIN {
+                return Err(RowError::BigNumber(shown()));
+            }
+            return Ok(Value::Int(number));
+        }
+        Ok(Value::Float(number))
+    }
+
+    fn digits(&mut self) -> usize {
+        let start = self.at;
+        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        self.at - start
+    }
+
+    fn string(&mut self) -> Result<String, RowError> {
+        self.at += 1;
+        let mut out = String::new();
+        let mut plain = self.at;
+        loop {
+            match self.bytes.get(self.at) {
+                None => return Err(self.syntax("a text does not end")),
+                Some(b'"') => {
+                    out.push_str(&self.text[plain..self.at]);
+                    self.at += 1;
+                    return Ok(out);
+                }
+                Some(b'\\') => {
+                    out.push_str(&self.text[plain..self.at]);
+                    self.at += 1;
+                    out.push(self.escape()?);
+                    plain = self.at;
+                }
+                Some(0..0x20) => return Err(self.syntax("a control character in a text")),
+                Some(_) => self.at += 1,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, RowError> {
+        let byte = self.bytes.get(self.at).copied().ok_or_else(|| self.syntax("a text does not end"))?;
+        self.at += 1;
+        Ok(match byte {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let first = self.hex4()?;
+                let code = match first {
+                    0xd800..=0xdbff => {
+                        if !self.bytes[self.at..].starts_with(b"\\u") {
+                            return Err(self.syntax("half a surrogate pair"));
+                        }
+                        self.at += 2;
+                        let second = self.hex4()?;
+                        if !(0xdc00..=0xdfff).contains(&second) {
+                            return Err(self.syntax("half a surrogate pair"));
+                        }
+                        0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00)
+                    }
+                    code => code,
+                };
+                char::from_u32(code).ok_or_else(|| self.syntax("half a surrogate pair"))?
+            }
+            _ => return Err(self.syntax("an unknown escape")),
+        })
+    }
+
+    fn hex4(&mut self) -> Result<u32, RowError> {
+        let digits = self.bytes.get(self.at..self.at + 4).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok()).ok_or_else(|| self.syntax("an unknown escape"))?;
+        self.at += 4;
+        u32::from_str_radix(digits, 16).map_err(|_| self.syntax("an unknown escape"))
+    }
+}
+
+/// The value of an object whose only member is `name`, if that is a tag and well formed.
+fn tagged(name: &str, value: &Value, form: Form) -> Option<Value> {
+    match (name, value) {
+        ("$int", Value::Text(text)) if form == Form::Row => {
+            let number: i128 = text.parse().ok()?;
+            (number.abs() > MAX_PLAIN && number.abs() < MAX_WHOLE && number.to_string() == *text).then_some(Value::Int(number))
+        }
+        ("$bytes", Value::Text(text)) => STANDARD.decode(text).ok().map(Value::Bytes),
+        ("$blob", Value::Object(members)) if members.len() == 4 => {
+            let text = |name: &str| value.get(name).and_then(Value::as_text);
+            let size = match value.get("size") {
+                Some(Value::Int(size)) => u64::try_from(*size).ok().filter(|&size| i128::from(size) <= MAX_PLAIN)?,
+                _ => return None,
+            };
+            Some(Value::Blob(Blob {
+                digest: text("sha256")?.parse().ok()?,
+                size,
+                media_type: text("type")?.to_owned(),
+                path: text("path")?.parse().ok()?,
+            }))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn row(stored: &str) -> String {
+        let value = Value::from_stored(stored).unwrap_or_else(|err| panic!("{stored}: {err}"));
+        let row = value.to_row();
+        assert_eq!(Value::from_canonical(&row).unwrap_or_else(|err| panic!("{row}: {err}")), value);
+        assert_eq!(Value::from_stored(&value.to_stored()).unwrap(), value, "{stored}");
+        row
+    }
+
+    #[test]
+    fn numbers_have_one_spelling() {
+        for (stored, expected) in [
+            ("5.0", "5"), ("-0.0", "0"), ("-0", "0"), ("1e2", "100"), ("0.1", "0.1"), ("1E-7", "1e-7"), ("0.000001", "0.000001"), ("1e21", "1e+21"),
+            ("1.5e300", "1.5e+300"), ("5e-324", "5e-324"), ("333333333.3333333", "333333333.3333333"), ("-1.25", "-1.25"),
+            ("9007199254740991", "9007199254740991"), ("9007199254740992", r#"{"$int":"9007199254740992"}"#),
+            ("1e16", r#"{"$int":"10000000000000000"}"#), ("-18446744073709551615", r#"{"$int":"-18446744073709551615"}"#),
+            ("0.30000000000000004", "0.30000000000000004"), ("2.2250738585072014e-308", "2.2250738585072014e-308"),
+            ("1000000000000000000000000000000", "1e+30"), ("123456789012345680000.5", r#"{"$int":"123456789012345683968"}"#),
+        ] {
+            assert_eq!(row(stored), expected, "{stored}");
+        }
+    }
+
+    #[test]
+    fn texts_and_names_have_one_spelling() {
+        assert_eq!(row(r#""\u00fc\/\u0001\ud83d\ude00\b\"""#), "\"ü/\\u0001😀\\b\\\"\"");
+        // U+FB33 sorts after an astral character in UTF-16 and before it in UTF-8.
+        assert_eq!(row("{\"\u{fb33}\":1,\"\u{1f600}\":2,\"b\":[],\"a\":{}}"), "{\"a\":{},\"b\":[],\"\u{1f600}\":2,\"\u{fb33}\":1}");
+    }
+
+    #[test]
+    fn tags_and_look_alikes_come_back_as_they_were() {
+        assert_eq!(row(r#"{"$int":"9007199254740993"}"#), r#"{"$$int":"9007199254740993"}"#);
+        assert_eq!(row(r#"{"$bytes":"AAEC"}"#), r#"{"$bytes":"AAEC"}"#);
+        assert_eq!(row(r#"{"$bytes":"AAE"}"#), r#"{"$$bytes":"AAE"}"#);
+        assert_eq!(row(r#"{"$":1,"$$x":2}"#), r#"{"$$":1,"$$$x":2}"#);
+        let blob = format!(r#"{{"$blob":{{"path":"files/a","sha256":"{}","size":5,"type":"x/y"}}}}"#, Digest::of(b""));
+        assert_eq!(row(&blob), blob);
+        assert_eq!(row(&blob.replace("5", "5.5")), blob.replace("$blob", "$$blob").replace("5", "5.5"));
+    }
+
+    #[test]
+    fn what_is_no_row_is_refused() {
+        let deep = "[".repeat(65) + &"]".repeat(65);
+        for bad in ["", "nul", "[1,]", "{\"a\":1,}", "01", "1.", ".5", "+1", "1e", "\"a", "\"\u{1}\"", "\"\\x\"", "\"\\ud800\"", "\"\\udc00\"", "1 2", "{\"a\":1 \"b\":2}", "{a:1}", "1e999", "{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}", "NaN", deep.as_str()] {
+            assert!(Value::from_stored(bad).is_err(), "{bad}");
+        }
+        for bad in ["5", "{\"b\":1,\"a\":2}", "{ }", "{\"a\":1.0}", "{\"a\":9007199254740992}", "{\"a\":1e16}", "{\"$int\":\"5\"}", "{\"$int\":\"09007199254740993\"}", "{\"$date\":1}", "{\"$set\":1,\"a\":2}", "{\"a\":\"\\u00fc\"}"] {
+            assert!(Value::from_row(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Who vouches for an archive.
+//!
+//! The signature is OpenSSH's SSHSIG over `tagmanifest-sha256.txt`, which lists the digests of everything that lists
+//! everything else; so one small signature covers the archive, and `ssh-keygen -Y verify` checks it on any machine.
+//!
+//! A key inside an archive proves nothing about it: whoever altered the archive could have put it there. So the
+//! trusted key comes from outside ([`Trust`]); without one, a reader can only say by which key the archive is signed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ssh_key::private::{Ed25519Keypair, KeypairData};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
+
+/// The namespace of the signature; keeps it from being taken for a signature over anything else.
+pub const NAMESPACE: &str = "pcc-export@v1";
+
+/// A server's own ed25519 key, as an archive is signed with.
+///
+/// ```
+/// use export_format::signature::Signer;
+/// let signer = Signer::from_seed(&[7; 32]);
+/// assert!(signer.public().to_string().starts_with("ssh-ed25519 AAAA"));
+/// ```
+#[derive(Clone)]
+pub struct Signer(PrivateKey);
+
+/// The public half of a [`Signer`]; as text, `ssh-ed25519 AAAA…`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningKey(PublicKey);
+
+/// Why a key or signature is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum SignatureError {
+    /// Not readable as a key.
+    #[error("this is no usable OpenSSH key")]
+    Key(#[source] ssh_key::Error),
+    /// A key of another algorithm.
+    #[error("only ed25519 keys are used; this one is {0}")]
+    Algorithm(String),
+    /// Not readable as a signature.
+    #[error("this is no SSH signature")]
+    Unreadable(#[source] ssh_key::Error),
+    /// Made for another purpose.
+    #[error("the signature was made for the namespace {0:?}, not {NAMESPACE:?}")]
+    Namespace(String),
+    /// Does not fit the signed bytes.
+    #[error("the signature does not fit what it signs")]
+    Wrong(#[source] ssh_key::Error),
+    /// Signing failed.
+    #[error("the key could not sign")]
+    Sign(#[source] ssh_key::Error),
+}
+
+/// By whom a reader expects an archive to be signed.
+#[derive(Debug, Clone, Default)]
+pub enum Trust {
+    /// By one of these keys, which came from outside the archive.
+    Keys(Vec<SigningKey>),
+    /// By whomever: the report names the key and says that it was not compared with a known one.
+    #[default]
+    Anyone,
+}
+
+impl Signer {
+    /// The key with this ed25519 seed.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self(PrivateKey::from(Ed25519Keypair::from_seed(seed)))
+    }
+
+    /// A new key from the system's randomness.
+    #[must_use]
+    pub fn random() -> Self {
+        Self::from_seed(&rand::random())
+    }
+
+    /// Reads an unencrypted OpenSSH private key.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not ed25519.
+    pub fn from_openssh(text: &str) -> Result<Self, SignatureError> {
+        let key = PrivateKey::from_openssh(text).map_err(SignatureError::Key)?;
+        match key.key_data() {
+            KeypairData::Ed25519(_) => Ok(Self(key)),
+            _ => Err(SignatureError::Algorithm(key.algorithm().to_string())),
+        }
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> SigningKey {
+        SigningKey(self.0.public_key().clone())
+    }
+
+    /// Signs `message`, as `ssh-keygen -Y sign -n pcc-export@v1` does.
+    ///
+    /// # Errors
+    /// Only when the key is unusable.
+    pub fn sign(&self, message: &[u8]) -> Result<String, SignatureError> {
+        let signature = self.0.sign(NAMESPACE, HashAlg::Sha512, message).map_err(SignatureError::Sign)?;
+        signature.to_pem(LineEnding::LF).map(|pem| if pem.ends_with('\n') { pem } else { pem + "\n" }).map_err(SignatureError::Sign)
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({})", self.public())
+    }
+}
+
+impl SigningKey {
+    /// `SHA256:…`, as `ssh-keygen -l` shows it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.0.fingerprint(HashAlg::Sha256).to_string()
+    }
+}
+
+/// Checks a signature against the key that stands in it, and returns that key.
+///
+/// # Errors
+/// When it cannot be read, was made for another purpose, by another kind of key, or does not fit `message`.
+pub fn signed_by(signature: &[u8], message: &[u8]) -> Result<SigningKey, SignatureError> {
+    let signature = SshSig::from_pem(signature).map_err(SignatureError::Unreadable)?;
+    if signature.namespace() != NAMESPACE {
+        return Err(SignatureError::Namespace(signature.namespace().to_owned()));
+    }
+    if signature.algorithm() != Algorithm::Ed25519 {
+        return Err(SignatureError::Algorithm(signature.algorithm().to_string()));
+    }
+    let key = PublicKey::new(signature.public_key().clone(), "");
+    key.verify(NAMESPACE, message, &signature).map_err(SignatureError::Wrong)?;
+    Ok(SigningKey(key))
+}
+
+impl FromStr for SigningKey {
+    type Err = SignatureError;
+
+    fn from_str(text: &str) -> Result<Self, SignatureError> {
+        let key = PublicKey::from_openssh(text.trim()).map_err(SignatureError::Key)?;
+        if key.algorithm() != Algorithm::Ed25519 {
+            return Err(SignatureError::Algorithm(key.algorithm().to_string()));
+        }
+        Ok(Self(PublicKey::new(key.key_data().clone(), "")))
+    }
+}
+
+impl fmt::Display for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_openssh().map_err(|_| fmt::Error)?)
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_signature_fits_one_message_one_key_one_purpose() {
+        let signer = Signer::from_seed(&[3; 32]);
+        let signature = signer.sign(b"hello").unwrap();
+        assert_eq!(signature, signer.sign(b"hello").unwrap(), "signing is deterministic");
+        assert_eq!(signed_by(signature.as_bytes(), b"hello").unwrap(), signer.public());
+        assert!(matches!(signed_by(signature.as_bytes(), b"hellO"), Err(SignatureError::Wrong(_))));
+        let other = signer.0.sign("file", HashAlg::Sha512, b"hello").unwrap().to_pem(LineEnding::LF).unwrap();
+        assert!(matches!(signed_by(other.as_bytes(), b"hello"), Err(SignatureError::Namespace(_))));
+        assert_eq!(signer.public().to_string().parse::<SigningKey>().unwrap(), signer.public());
+    }
+}
