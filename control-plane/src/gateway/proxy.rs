@@ -316,7 +316,17 @@ impl Service<http::Uri> for Socket {
 
     fn call(&mut self, _: http::Uri) -> Self::Future {
         let path = self.0.clone();
-        Box::pin(async move { Ok(Connection(TokioIo::new(UnixStream::connect(path).await?))) })
+        Box::pin(async move {
+            loop {
+                match UnixStream::connect(&path).await {
+                    // The backlog of a waking server is full; it is being emptied.
+                    Err(full) if full.kind() == std::io::ErrorKind::WouldBlock => {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    connected => return Ok(Connection(TokioIo::new(connected?))),
+                }
+            }
+        })
     }
 }
 
