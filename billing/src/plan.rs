@@ -39,8 +39,6 @@ pub struct PlanDraft {
     pub currency: Currency,
     /// How much may be kept on the server, in bytes.
     pub storage_bytes: u64,
-    /// The largest single record, in bytes.
-    pub record_bytes: u64,
     /// The memory an awake server may take, in bytes.
     pub memory_bytes: u64,
     /// For how many days an undo is kept.
@@ -62,9 +60,6 @@ pub enum PlanError {
     /// Too little to hold anything, or more than we count.
     #[error("Storage lies between 100 MB and 1,000 TB.")]
     Storage,
-    /// A record that does not fit.
-    #[error("The largest record lies between 64 KB and 64 MB.")]
-    Record,
     /// Too little for a runtime to start in.
     #[error("Memory lies between 64 MB and 64 GB.")]
     Memory,
@@ -81,7 +76,6 @@ impl PlanError {
             Self::Blurb => "blurb",
             Self::Price => "price",
             Self::Storage => "storage",
-            Self::Record => "record",
             Self::Memory => "memory",
             Self::Undo => "undo_days",
         }
@@ -97,7 +91,6 @@ impl PlanDraft {
             price_cents,
             currency,
             storage_bytes: gigabytes * GB,
-            record_bytes: 4 * MIB,
             memory_bytes: memory * MIB,
             undo_days,
         };
@@ -120,7 +113,6 @@ impl PlanDraft {
             (self.blurb.chars().count() <= 200, PlanError::Blurb),
             ((0..=10_000_000).contains(&self.price_cents), PlanError::Price),
             ((GB / 10..=1_000_000 * GB).contains(&self.storage_bytes), PlanError::Storage),
-            ((64 * 1000..=64 * MIB).contains(&self.record_bytes), PlanError::Record),
             ((64 * 1_000_000..=64 * 1024 * MIB).contains(&self.memory_bytes), PlanError::Memory),
             ((1..=365).contains(&self.undo_days), PlanError::Undo),
         ];
@@ -142,12 +134,11 @@ mod tests {
     #[test]
     fn each_field_is_looked_at() {
         let good = PlanDraft::suggested(Currency::EUR).remove(0);
-        let cases: [(fn(&mut PlanDraft), PlanError); 7] = [
+        let cases: [(fn(&mut PlanDraft), PlanError); 6] = [
             (|p| p.name = " ".into(), PlanError::Name),
             (|p| p.blurb = "x".repeat(201), PlanError::Blurb),
             (|p| p.price_cents = -1, PlanError::Price),
             (|p| p.storage_bytes = 1, PlanError::Storage),
-            (|p| p.record_bytes = 1, PlanError::Record),
             (|p| p.memory_bytes = 1, PlanError::Memory),
             (|p| p.undo_days = 0, PlanError::Undo),
         ];

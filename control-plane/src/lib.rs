@@ -1,5 +1,34 @@
-//! Accounts, servers, placement, operations and the gateway.
+//! Accounts, servers, placement, operations and the gateway: everything that decides, above the hosts and below the pages.
+//!
+//! The nouns, in reading order: [`accounts`] sign up and in, [`business`] is who they sign up with, [`subscriptions`] are
+//! what they agree to and pay, [`servers`] are what they get, [`hosts`] are where those live, [`operations`] are work with
+//! an end, [`mail`] is what we write to people, [`catalog`] is what there is to install, [`gateway`] is the way in.
+//! Under them: [`db`], the errors ([`Error`], [`Problem`]), who asks ([`Actor`]) and the whole ([`ControlPlane`]).
+//!
+//! Whatever has more than one step is a row first, and a loop or a restart goes on from the row: so there is no moment at
+//! which `kill -9` leaves something half made that nobody finishes.
 
+pub mod accounts;
+pub mod business;
 pub mod catalog;
+mod context;
+pub mod db;
+mod error;
 pub mod gateway;
+pub mod hosts;
+mod ident;
+mod keys;
+pub mod mail;
 pub mod operations;
+mod plane;
+mod problem;
+mod row;
+pub mod servers;
+pub mod subscriptions;
+
+pub use context::{Actor, Clock};
+pub use error::{Error, Kind, Result};
+pub use ident::{AccountId, LetterId};
+pub use keys::Keys;
+pub use plane::{ControlPlane, PublicAddress, Settings, Smtp};
+pub use problem::{Problem, status};

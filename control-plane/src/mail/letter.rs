@@ -1,0 +1,257 @@
+//! The letters we write. A template's first line is the subject; the rest is the text, and the HTML is made of it.
+
+use askama::Template;
+use billing::Money;
+use jiff::{Timestamp, tz::TimeZone};
+
+use crate::{Error, Result};
+
+/// A letter, with what it tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Letter {
+    /// The server is there.
+    Welcome {
+        /// Where.
+        address: String,
+        /// The plan they took.
+        plan: String,
+    },
+    /// A bill.
+    Invoice {
+        /// Its number.
+        number: String,
+        /// The plan it is for.
+        plan: String,
+        /// The first day it is for.
+        from: Timestamp,
+        /// The day after the last day it is for.
+        until: Timestamp,
+        /// How much.
+        amount: Money,
+        /// Until when.
+        due: Timestamp,
+    },
+    /// An archive can be fetched.
+    ExportReady {
+        /// Of which server.
+        server: String,
+        /// Its exact size.
+        bytes: u64,
+        /// Where to fetch it, signed in.
+        link: String,
+        /// Until when it is kept.
+        until: Timestamp,
+    },
+    /// An archive has been taken in.
+    ImportFinished {
+        /// By which server.
+        server: String,
+        /// How many records came.
+        documents: u64,
+        /// How many files came.
+        files: u64,
+        /// Until when it can be undone.
+        undo_until: Timestamp,
+        /// Where to see what came and what did not.
+        link: String,
+    },
+}
+
+/// A letter as it leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rendered {
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) html: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/welcome.txt", escape = "none")]
+struct Welcome<'a> {
+    from: &'a From<'a>,
+    address: &'a str,
+    plan: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/invoice.txt", escape = "none")]
+struct Invoice<'a> {
+    from: &'a From<'a>,
+    number: &'a str,
+    plan: &'a str,
+    start: String,
+    end: String,
+    amount: String,
+    due: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/export_ready.txt", escape = "none")]
+struct ExportReady<'a> {
+    from: &'a From<'a>,
+    server: &'a str,
+    size: String,
+    link: &'a str,
+    until: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/import_finished.txt", escape = "none")]
+struct ImportFinished<'a> {
+    from: &'a From<'a>,
+    server: &'a str,
+    documents: u64,
+    files: u64,
+    undo_until: String,
+    link: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.html")]
+struct Html<'a> {
+    subject: &'a str,
+    paragraphs: Vec<Vec<Vec<Part<'a>>>>,
+}
+
+/// A stretch of a line.
+enum Part<'a> {
+    Text(&'a str),
+    Link(&'a str),
+}
+
+/// Who writes to whom, and where the console is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct From<'a> {
+    pub(crate) business: &'a str,
+    pub(crate) console: &'a str,
+    pub(crate) reader: &'a str,
+}
+
+impl Letter {
+    pub(crate) fn render(&self, from: &From<'_>) -> Result<Rendered> {
+        let text = match self {
+            Self::Welcome { address, plan } => Welcome { from, address, plan }.render(),
+            Self::Invoice { number, plan, from: start, until, amount, due } => Invoice {
+                from,
+                number,
+                plan,
+                start: day(*start),
+                end: day(*until),
+                amount: amount.to_string(),
+                due: day(*due),
+            }
+            .render(),
+            Self::ExportReady { server, bytes, link, until } => {
+                ExportReady { from, server, size: size(*bytes), link, until: day(*until) }.render()
+            }
+            Self::ImportFinished { server, documents, files, undo_until, link } => ImportFinished {
+                from,
+                server,
+                documents: *documents,
+                files: *files,
+                undo_until: day(*undo_until),
+                link,
+            }
+            .render(),
+        };
+        let text = text.map_err(Error::bug)?;
+        let (subject, text) = text.split_once('\n').ok_or_else(|| Error::bug("a letter without a text"))?;
+        let (subject, text) = (subject.trim(), text.trim());
+        let html = Html { subject, paragraphs: paragraphs(text) }.render().map_err(Error::bug)?;
+        Ok(Rendered { subject: subject.into(), text: text.into(), html })
+    }
+}
+
+fn paragraphs(text: &str) -> Vec<Vec<Vec<Part<'_>>>> {
+    text.split("\n\n").map(|paragraph| paragraph.lines().map(parts).collect()).collect()
+}
+
+/// Addresses in a line become links; they stand between spaces in our templates.
+fn parts(line: &str) -> Vec<Part<'_>> {
+    let is_link = |word: &str| word.starts_with("http://") || word.starts_with("https://");
+    line.split_inclusive(' ')
+        .flat_map(|word| {
+            let bare = word.trim_end_matches(' ');
+            if is_link(bare) { vec![Part::Link(bare), Part::Text(&word[bare.len()..])] } else { vec![Part::Text(word)] }
+        })
+        .collect()
+}
+
+/// `5 December 2026`, in UTC.
+fn day(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%-d %B %Y").to_string()
+}
+
+/// A size in the units of the plans, to a tenth.
+fn size(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        0..1_000 => return format!("{bytes} bytes"),
+        1_000..1_000_000 => (1_000, "KB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        _ => (1_000_000_000, "GB"),
+    };
+    let tenths = bytes / (unit / 10);
+    format!("{}.{} {name}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use billing::Currency;
+
+    const FROM: From<'_> = From { business: "Lindenhof", console: "http://localhost:8080", reader: "Anna <Berg>" };
+
+    fn letters() -> [Letter; 4] {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        [
+            Letter::Welcome { address: "http://anna.localhost:8080".into(), plan: "House".into() },
+            Letter::Invoice {
+                number: "2026-0001".into(),
+                plan: "House".into(),
+                from: at("2026-11-21T10:00:00Z"),
+                until: at("2026-12-21T10:00:00Z"),
+                amount: Money::new(790, Currency::EUR),
+                due: at("2026-12-05T10:00:00Z"),
+            },
+            Letter::ExportReady {
+                server: "anna".into(),
+                bytes: 12_430_000_000,
+                link: "http://localhost:8080/servers/x".into(),
+                until: at("2026-11-28T10:00:00Z"),
+            },
+            Letter::ImportFinished {
+                server: "anna".into(),
+                documents: 104_212,
+                files: 310,
+                undo_until: at("2026-12-21T10:00:00Z"),
+                link: "http://localhost:8080/servers/x".into(),
+            },
+        ]
+    }
+
+    #[test]
+    fn every_letter_says_who_writes_to_whom_and_how_to_leave() {
+        for letter in letters() {
+            let rendered = letter.render(&FROM).unwrap();
+            assert!(!rendered.subject.is_empty() && rendered.subject.len() < 80, "{}", rendered.subject);
+            for part in ["Anna <Berg>", "Lindenhof", "take everything and go"] {
+                assert!(rendered.text.contains(part), "{letter:?} lacks {part}:\n{}", rendered.text);
+            }
+            assert!(!rendered.text.contains("\n\n\n"), "{}", rendered.text);
+        }
+    }
+
+    #[test]
+    fn html_is_the_same_text_with_links_and_nothing_of_the_readers() {
+        let [welcome, invoice, export, _] = letters();
+        let html = welcome.render(&FROM).unwrap().html;
+        assert!(html.contains("Anna &#60;Berg&#62;") && !html.contains("<Berg>"), "{html}");
+        assert!(html.contains("<a href=\"http://anna.localhost:8080\">http://anna.localhost:8080</a>"), "{html}");
+        let text = invoice.render(&FROM).unwrap().text;
+        for part in ["€7.90", "5 December 2026", "2026-0001", "21 November 2026"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(export.render(&FROM).unwrap().text.contains("12.4 GB"));
+    }
+}

@@ -1,0 +1,259 @@
+//! The control plane as one thing: what it was started with, what it remembers, and the loops it runs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use billing::Grace;
+use infra::hosts::HostId;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts::Passwords;
+use crate::context::Clock;
+use crate::db::Db;
+use crate::keys::Keys;
+use crate::gateway::{Gates, Gateway, Routes};
+use crate::servers::{Host, Sightings, reconcile};
+use crate::{Result, accounts, hosts, mail, subscriptions};
+
+/// How long a request waits for a server that does not answer before it is told so.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a control plane is started with.
+#[derive(Clone)]
+pub struct Settings {
+    /// `sqlite:///path` or `postgres://…`; see [`Db::url_in`].
+    pub database: String,
+    /// Where this instance keeps its secrets.
+    pub data_dir: PathBuf,
+    /// How browsers reach us.
+    pub public: PublicAddress,
+    /// The machine that servers live on.
+    pub host: Arc<dyn Host>,
+    /// How mail leaves the house; without it, letters wait in the outbox.
+    pub smtp: Option<Smtp>,
+    /// A server that nobody asked anything for so long is put to sleep.
+    pub idle_after: Duration,
+    /// How long each kindness about an open bill lasts.
+    pub grace: Grace,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// How browsers reach us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicAddress {
+    /// `http` or `https`.
+    pub scheme: String,
+    /// The host name or address to use until the business has a domain.
+    pub host: String,
+    /// The port, unless it is the usual one.
+    pub port: Option<u16>,
+}
+
+impl PublicAddress {
+    /// The origin of `host` at this address, as browsers write it.
+    pub fn origin(&self, host: &str) -> String {
+        let usual = if self.scheme == "https" { 443 } else { 80 };
+        match self.port {
+            Some(port) if port != usual => format!("{}://{host}:{port}", self.scheme),
+            _ => format!("{}://{host}", self.scheme),
+        }
+    }
+}
+
+/// How mail leaves the house.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Smtp {
+    /// `smtps://user:password@host:465`, `smtp://host:587?tls=required` or `smtp://localhost:25`.
+    pub url: String,
+    /// Who letters come from: `Lindenhof <post@lindenhof.example>`.
+    pub from: String,
+}
+
+impl std::fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Smtp").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+/// The control plane. A cheap clone; [`Self::stop`] ends it.
+#[derive(Clone)]
+pub struct ControlPlane(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    db: Db,
+    keys: Keys,
+    here: HostId,
+    passwords: Passwords,
+    routes: Routes,
+    gates: Gates,
+    sightings: Sightings,
+    told: reconcile::Told,
+    nudge: Notify,
+    post: Notify,
+    changes: watch::Sender<u64>,
+    setup_token: Mutex<Option<String>>,
+    stop: CancellationToken,
+    loops: TaskTracker,
+}
+
+impl ControlPlane {
+    /// Opens the database, reads the secrets and starts the loops. Servers are being placed when this returns.
+    pub async fn start(settings: Settings) -> Result<Self> {
+        let keys = Keys::in_dir(&settings.data_dir)?;
+        let here = hosts::local_id(&settings.data_dir)?;
+        let post = mail::Carrier::new(settings.smtp.as_ref())?;
+        let db = Db::open(&settings.database).await?;
+        let gates = gates(&settings.host);
+        let plane = Self(Arc::new(Inner {
+            settings,
+            db,
+            keys,
+            here,
+            passwords: Passwords::new()?,
+            routes: Routes::default(),
+            gates,
+            sightings: Sightings::default(),
+            told: reconcile::Told::default(),
+            nudge: Notify::new(),
+            post: Notify::new(),
+            changes: watch::Sender::new(0),
+            setup_token: Mutex::new(None),
+            stop: CancellationToken::new(),
+            loops: TaskTracker::new(),
+        }));
+        hosts::join(&plane).await?;
+        plane.run_loops(post);
+        Ok(plane)
+    }
+
+    fn run_loops(&self, post: Option<mail::Carrier>) {
+        let (loops, stop) = (&self.0.loops, &self.0.stop);
+        loops.spawn(reconcile::listen(self.clone(), stop.clone()));
+        loops.spawn(reconcile::run(self.clone(), stop.clone()));
+        loops.spawn(subscriptions::run(self.clone(), stop.clone()));
+        loops.spawn(accounts::run_sweeps(self.clone(), stop.clone()));
+        let (gates, idle, stopped) = (self.0.gates.clone(), self.settings().idle_after, stop.clone());
+        loops.spawn(async move { stopped.run_until_cancelled_owned(gates.keep_sweeping(idle)).await });
+        if let Some(post) = post {
+            loops.spawn(mail::run(self.clone(), post, stop.clone()));
+        }
+        loops.close();
+    }
+
+    /// Ends the loops, each at a place where nothing is half done, and closes the database.
+    pub async fn stop(&self) {
+        self.0.stop.cancel();
+        self.0.loops.wait().await;
+        self.0.db.close().await;
+    }
+
+    /// What it was started with.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The database.
+    pub fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.0.settings.clock.now()
+    }
+
+    /// The machine that servers live on.
+    pub fn host(&self) -> &dyn Host {
+        &*self.0.settings.host
+    }
+
+    /// The ways to servers, for the gateway.
+    pub fn routes(&self) -> &Routes {
+        &self.0.routes
+    }
+
+    /// Who is talking to which server, so that none is put to sleep under somebody.
+    pub fn gates(&self) -> &Gates {
+        &self.0.gates
+    }
+
+    /// The gateway to the servers.
+    pub fn gateway(&self) -> Gateway {
+        let scheme = if self.settings().public.scheme == "https" { "https" } else { "http" };
+        Gateway::new(self.0.routes.clone(), self.0.gates.clone(), scheme, PATIENCE)
+    }
+
+    /// The secrets of this instance.
+    pub fn keys(&self) -> &Keys {
+        &self.0.keys
+    }
+
+    /// A number that grows whenever something was seen or done about any server.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Says that something may have changed, so that servers are looked after soon.
+    pub fn nudge(&self) {
+        self.0.nudge.notify_one();
+    }
+
+    pub(crate) async fn nudged(&self) {
+        self.0.nudge.notified().await;
+    }
+
+    /// Says that a letter waits.
+    pub(crate) fn nudge_post(&self) {
+        self.0.post.notify_one();
+    }
+
+    pub(crate) async fn post_nudged(&self) {
+        self.0.post.notified().await;
+    }
+
+    pub(crate) fn note_change(&self) {
+        self.0.changes.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn here(&self) -> HostId {
+        self.0.here
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    pub(crate) fn sightings(&self) -> &Sightings {
+        &self.0.sightings
+    }
+
+    pub(crate) fn told(&self) -> &reconcile::Told {
+        &self.0.told
+    }
+
+    /// The setup token this process has handed out, while it is good.
+    pub(crate) fn handed_out_token(&self) -> &Mutex<Option<String>> {
+        &self.0.setup_token
+    }
+}
+
+fn gates(host: &Arc<dyn Host>) -> Gates {
+    let host = Arc::clone(host);
+    Gates::new(Arc::new(move |server| {
+        let host = Arc::clone(&host);
+        Box::pin(async move { host.sleep(server).await.map_err(|error| error.to_string()) })
+    }))
+}
+
+impl std::fmt::Debug for ControlPlane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ControlPlane").field("here", &self.0.here).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,39 @@
+//! What a server holds: its apps and how full it is, asked of its runtime.
+
+use axum::body::Bytes;
+use http::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tenant_runtime::admin::api::{AppView, Usage};
+use tenant_runtime::ids::ServerId;
+
+use super::admin;
+use crate::{Actor, ControlPlane, Result};
+
+/// How full a server is.
+pub async fn usage(plane: &ControlPlane, actor: &Actor, id: ServerId) -> Result<Usage> {
+    admin(plane, actor, id).await?.get_json("/usage").await
+}
+
+/// The apps on a server, and those removed lately.
+pub async fn apps(plane: &ControlPlane, actor: &Actor, id: ServerId) -> Result<Vec<AppView>> {
+    admin(plane, actor, id).await?.get_json("/apps").await
+}
+
+/// Installs or updates an app from its package, a zip.
+pub async fn install(plane: &ControlPlane, actor: &Actor, id: ServerId, package: Bytes) -> Result<AppView> {
+    admin(plane, actor, id).await?.post_bytes("/apps", "application/zip", package).await
+}
+
+/// Removes an app. Its records are kept for as long as the plan keeps an undo.
+pub async fn remove(plane: &ControlPlane, actor: &Actor, id: ServerId, app: &str) -> Result<()> {
+    admin(plane, actor, id).await?.tell(Method::DELETE, &path(app, "")).await
+}
+
+/// Takes a removal back.
+pub async fn restore(plane: &ControlPlane, actor: &Actor, id: ServerId, app: &str) -> Result<()> {
+    admin(plane, actor, id).await?.tell(Method::POST, &path(app, "/restore")).await
+}
+
+fn path(app: &str, rest: &str) -> String {
+    format!("/apps/{}{rest}", utf8_percent_encode(app, NON_ALPHANUMERIC))
+}

@@ -1,0 +1,227 @@
+//! The loop that makes what is seen equal what is wanted.
+//!
+//! It takes no input. A nudge says only that something may have changed; each pass then reads the whole world again, so
+//! a lost nudge costs a few seconds and nothing else, and a start after `kill -9` is a pass like any other: no host has
+//! anything, so everything is placed again, asleep, under a higher generation. What fails is said on the server and
+//! tried again by the next pass.
+//!
+//! Passes never overlap; servers within a pass are brought forward several at a time.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use billing::{PlanDraft, Standing, Use, consequence};
+use futures::StreamExt as _;
+use infra::agent::SandboxLimits;
+use parking_lot::Mutex;
+use tenant_runtime::ids::{Generation, ServerId};
+use tenant_runtime::launch::{Access, Launch, Limits, Owner, Provider, StorageAt};
+use tokio_util::sync::CancellationToken;
+
+use super::plan::{Desired, Known, Mark, Step, Want, plan};
+use super::placement::{Room, choose};
+use super::sight::{Doing, Seen};
+use super::store;
+use crate::business::{self, Business};
+use crate::gateway::{Admission, Route};
+use crate::{ControlPlane, Error, Result, hosts, subscriptions};
+
+/// A pass at least this often.
+const EVERY: Duration = Duration::from_secs(15);
+/// A pass this soon after one in which something failed.
+const AFTER_TROUBLE: Duration = Duration::from_secs(2);
+/// So many servers at a time.
+const AT_ONCE: usize = 16;
+
+/// What this process told hosts and gateway, so that it tells again what has changed.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    launches: Mutex<HashMap<ServerId, Mark>>,
+    routes: Mutex<HashMap<ServerId, Mark>>,
+}
+
+/// Runs until `stop`.
+pub(crate) async fn run(plane: ControlPlane, stop: CancellationToken) {
+    let mut pause = Duration::ZERO;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = plane.nudged() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = match pass(&plane).await {
+            Ok(0) => EVERY,
+            Ok(_) => AFTER_TROUBLE,
+            Err(error) => {
+                tracing::warn!(error = error.chain(), "servers cannot be looked after just now");
+                AFTER_TROUBLE
+            }
+        };
+    }
+}
+
+/// Notes what the host tells of by itself, until `stop`.
+pub(crate) async fn listen(plane: ControlPlane, stop: CancellationToken) {
+    let mut events = plane.host().events();
+    loop {
+        let event = tokio::select! {
+            () = stop.cancelled() => return,
+            event = events.recv() => event,
+        };
+        match event {
+            Ok(event) => {
+                if plane.sightings().hear(&event, plane.now()) {
+                    plane.note_change();
+                }
+            }
+            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => plane.nudge(),
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// One look at the whole world, and everything it calls for. Returns how many servers are in trouble.
+pub(crate) async fn pass(plane: &ControlPlane) -> Result<usize> {
+    let business = business::business(plane).await?;
+    if business.set_up.is_some() {
+        plane.routes().set_sites_domain(&business.sites_domain);
+    }
+    let kept: Vec<_> = store::all(plane.db()).await?.into_iter().filter(|kept| kept.erased.is_none()).collect();
+    let ledger = subscriptions::ledger(plane).await?;
+    let told = plane.host().seen().await;
+    plane.sightings().look(&told, kept.iter().map(|kept| kept.id), plane.now());
+    let room = Arc::new(hosts::room(plane, told.len() as u64));
+    let work = kept.into_iter().filter_map(|kept| {
+        let line = ledger.get(&kept.account)?;
+        Some(Case::new(plane, &business, kept, line.standing, &line.terms))
+    });
+    let work = work.map(|case| {
+        let room = room.clone();
+        async move { case.bring_forward(plane, &room).await }
+    });
+    let troubled = futures::stream::iter(work).buffer_unordered(AT_ONCE).filter(|fine| std::future::ready(!fine));
+    Ok(troubled.count().await)
+}
+
+/// One server, with everything that is to be told of it.
+struct Case {
+    kept: store::Kept,
+    launch: Launch,
+    limits: SandboxLimits,
+    using: Use,
+    want: Want,
+}
+
+impl Case {
+    fn new(plane: &ControlPlane, business: &Business, kept: store::Kept, standing: Standing, terms: &PlanDraft) -> Self {
+        let using = consequence(&standing).using;
+        let launch = Launch {
+            server: kept.id,
+            generation: Generation(0),
+            site: super::site(plane, business, &kept.name),
+            provider: Provider {
+                name: business.name.clone(),
+                console_origin: business::console_origin_of(plane, business),
+                handover_key: plane.keys().handover_public(),
+            },
+            owner: Owner { display_name: kept.owner.clone() },
+            // Where these lie is the agent's to say.
+            storage: StorageAt::Directory { path: "/home".into() },
+            cache: "/data".into(),
+            limits: Limits {
+                storage_bytes: terms.storage_bytes,
+                record_bytes: Limits::RECORD_BYTES * 2,
+                memory_bytes: terms.memory_bytes,
+                undo_days: terms.undo_days,
+            },
+            standing: if using == Use::Full { Access::Full } else { Access::ReadOnly },
+        };
+        let limits = SandboxLimits { memory_bytes: terms.memory_bytes.max(64 << 20), pids: 64, cpu_percent: 100 };
+        let want = Want {
+            desired: kept.desired,
+            launch: mark(&(serde_json::to_string(&launch).unwrap_or_default(), limits.memory_bytes)),
+            route: mark(&(using == Use::Asleep)),
+        };
+        Self { kept, launch, limits, using, want }
+    }
+
+    /// Takes the steps that are due. True when nothing is wrong.
+    async fn bring_forward(self, plane: &ControlPlane, rooms: &[Room]) -> bool {
+        let id = self.kept.id;
+        let known = Known {
+            seen: plane.sightings().of(id).seen,
+            told: plane.told().launches.lock().get(&id).copied(),
+            routed: plane.told().routes.lock().get(&id).copied(),
+        };
+        let steps = plan(&self.want, &known);
+        if steps.is_empty() {
+            return true;
+        }
+        let mut generation = self.kept.generation;
+        for step in steps {
+            if let Err(error) = self.take(plane, rooms, step, &mut generation).await {
+                if plane.sightings().note_trouble(id, Some(error.sentence().to_owned())) {
+                    tracing::warn!(server.id = %id, ?step, error = error.chain(), "a server is not as it ought to be");
+                }
+                plane.note_change();
+                return false;
+            }
+        }
+        plane.sightings().note_trouble(id, None);
+        plane.note_change();
+        true
+    }
+
+    async fn take(&self, plane: &ControlPlane, rooms: &[Room], step: Step, generation: &mut Generation) -> Result<()> {
+        let (id, told) = (self.kept.id, plane.told());
+        match step {
+            Step::Raise => {
+                let host = choose(rooms, self.kept.host)
+                    .ok_or_else(|| Error::retry("There is no machine for this server just now. We are told, and try on."))?;
+                let raised = store::raise(plane.db(), id, host).await?;
+                *generation = raised.ok_or_else(|| Error::conflict("This server is being erased."))?;
+            }
+            Step::Place => {
+                let launch = Launch { generation: *generation, ..self.launch.clone() };
+                plane.host().place(launch, self.limits).await.map_err(from_host)?;
+                told.launches.lock().insert(id, self.want.launch);
+                let seen = Seen::Placed { generation: *generation, doing: Doing::Asleep };
+                plane.sightings().note(id, seen, plane.now());
+            }
+            Step::Route => {
+                let admission = if self.using == Use::Asleep { Admission::Suspended } else { Admission::Open };
+                let route = Route { server: id, socket: plane.host().public_socket(id), admission };
+                plane.routes().put(self.kept.name.as_str(), route);
+                told.routes.lock().insert(id, self.want.route);
+            }
+            Step::Unroute => {
+                plane.routes().remove(self.kept.name.as_str());
+                told.routes.lock().remove(&id);
+            }
+            Step::Displace => {
+                plane.host().displace(id).await.map_err(from_host)?;
+                told.launches.lock().remove(&id);
+                plane.sightings().note(id, Seen::Nothing, plane.now());
+            }
+            Step::Erase => plane.host().erase(id).await.map_err(from_host)?,
+            Step::Bury => {
+                debug_assert_eq!(self.kept.desired, Desired::Erased);
+                store::bury(plane.db(), id, plane.now()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn from_host(error: infra::agent::Error) -> Error {
+    Error::retry("The machine of this server does not answer as it should. We are told, and try on.").because(error)
+}
+
+/// Equal for equal content within one process, which is as long as it is kept.
+fn mark(content: &impl std::hash::Hash) -> Mark {
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    Mark(hasher.finish())
+}

@@ -1,0 +1,74 @@
+//! Writing the bills that are due: at sign-up for the first month, and by a loop for every month that begins.
+
+use std::time::Duration;
+
+use billing::{Grace, Invoice, InvoiceId, InvoiceState, periods_until};
+use jiff::{Timestamp, tz::TimeZone};
+use tokio_util::sync::CancellationToken;
+
+use super::store::{self, Agreed};
+use crate::db::Tx;
+use crate::{Actor, ControlPlane, Result, accounts, business, mail};
+
+/// Looks for months that have begun this often.
+const EVERY: Duration = Duration::from_secs(600);
+
+/// Writes a bill for every month of `agreed` that has begun by `now` and has none. A plan that costs nothing has no bills.
+pub(crate) async fn bill_until(tx: &mut Tx, agreed: &Agreed, grace: &Grace, now: Timestamp) -> Result<Vec<Invoice>> {
+    let mut bills = Vec::new();
+    let ends = agreed.ends.unwrap_or(Timestamp::MAX);
+    for period in periods_until(agreed.anchor, agreed.billed, now).take_while(|period| period.start < ends) {
+        if !store::count_billed(tx, agreed.id, period).await? {
+            break;
+        }
+        if agreed.terms.price_cents == 0 {
+            continue;
+        }
+        let year = now.to_zoned(TimeZone::UTC).year();
+        let invoice = Invoice {
+            id: InvoiceId::new(now.as_millisecond()),
+            subscription: agreed.id,
+            number: format!("{year}-{:04}", store::next_number(tx).await?),
+            period,
+            amount: agreed.terms.price(),
+            issued: now,
+            due: grace.due(now),
+            state: InvoiceState::Open,
+        };
+        store::insert_invoice(tx, &invoice).await?;
+        bills.push(invoice);
+    }
+    Ok(bills)
+}
+
+/// Writes due bills until `stop`.
+pub(crate) async fn run(plane: ControlPlane, stop: CancellationToken) {
+    loop {
+        if let Err(error) = pass(&plane).await {
+            tracing::warn!(error = error.chain(), "bills cannot be written just now");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// Writes every bill that is due now.
+pub(crate) async fn pass(plane: &ControlPlane) -> Result<()> {
+    let (now, grace) = (plane.now(), &plane.settings().grace);
+    let business = business::business(plane).await?;
+    for agreed in store::all(plane.db()).await? {
+        if periods_until(agreed.anchor, agreed.billed, now).next().is_none() {
+            continue;
+        }
+        let account = accounts::account(plane, &Actor::System, agreed.account).await?;
+        let mut tx = plane.db().begin().await?;
+        for bill in bill_until(&mut tx, &agreed, grace, now).await? {
+            mail::write_invoice(plane, &mut tx, &business, &account, &agreed.terms, &bill).await?;
+        }
+        tx.commit().await?;
+        plane.nudge_post();
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! What people agreed to and what they owe: pay by invoice, which needs no payment provider and is a method of its own.
+//!
+//! A month begins, a bill is written, the operator says when the money is there. What that means is computed by
+//! [`billing::standing`] whenever somebody asks. A bill is written by the same transaction that counts its month as
+//! billed, so no month is billed twice, whatever is killed when.
+
+mod due;
+mod invoices;
+mod store;
+
+use std::collections::HashMap;
+
+use billing::{Consequence, Invoice, InvoiceState, Money, Period, PlanDraft, Schedule, Standing, Subscription, SubscriptionState};
+
+use crate::context::not_there;
+use crate::{AccountId, Actor, ControlPlane, Error, Result};
+
+pub(crate) use due::{bill_until, run};
+pub use invoices::{invoices, mark_paid, void};
+pub(crate) use store::{Agreed, begin};
+
+/// Everything about one account's bill.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bill {
+    /// The agreement.
+    pub subscription: Subscription,
+    /// What was agreed to. A plan that is edited later changes nothing here.
+    pub terms: PlanDraft,
+    /// How they stand.
+    pub standing: Standing,
+    /// What that means.
+    pub consequence: Consequence,
+    /// All bills, newest first.
+    pub invoices: Vec<Invoice>,
+    /// What happens when, if the oldest open bill stays open.
+    pub schedule: Option<Schedule>,
+    /// The next month that will be billed; none after a cancelled agreement's last.
+    pub next: Option<Period>,
+}
+
+/// One line of the ledger: how an account stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) standing: Standing,
+    pub(crate) terms: PlanDraft,
+    pub(crate) open: Option<Money>,
+}
+
+/// The bill of one account, for its owner and who runs the business.
+pub async fn bill(plane: &ControlPlane, actor: &Actor, account: AccountId) -> Result<Bill> {
+    actor.may_see(account)?;
+    let agreed = store::of_account(plane.db(), account).await?.ok_or_else(not_there)?;
+    let invoices = store::invoices_of(plane.db(), &agreed).await?;
+    let (now, grace) = (plane.now(), &plane.settings().grace);
+    let subscription = agreed.subscription();
+    let standing = billing::standing(now, &subscription, &invoices, grace);
+    let oldest = invoices.iter().filter(|i| i.state == InvoiceState::Open && i.amount.cents > 0).map(|i| i.due).min();
+    let next = Period::nth(agreed.anchor, agreed.billed.map_or(0, |billed| billed.saturating_add(1)));
+    Ok(Bill {
+        next: next.filter(|period| agreed.ends.is_none_or(|ends| period.start < ends)),
+        schedule: oldest.map(|due| billing::schedule(due, grace)),
+        consequence: billing::consequence(&standing),
+        terms: agreed.terms,
+        subscription,
+        standing,
+        invoices,
+    })
+}
+
+/// Ends the agreement with the month that is paid for. Saying it twice is saying it once.
+pub async fn cancel(plane: &ControlPlane, actor: &Actor, account: AccountId) -> Result<()> {
+    actor.must_own(account)?;
+    let agreed = store::of_account(plane.db(), account).await?.ok_or_else(not_there)?;
+    if agreed.ends.is_some() {
+        return Ok(());
+    }
+    let month = Period::holding(agreed.anchor, plane.now()).ok_or_else(|| Error::bug("no month holds today"))?;
+    store::set_end(plane.db(), agreed.id, Some(month.end)).await?;
+    plane.nudge();
+    Ok(())
+}
+
+/// Takes a cancellation back while the agreement has not ended.
+pub async fn resume(plane: &ControlPlane, actor: &Actor, account: AccountId) -> Result<()> {
+    actor.must_own(account)?;
+    let agreed = store::of_account(plane.db(), account).await?.ok_or_else(not_there)?;
+    if agreed.ends.is_some_and(|ends| ends <= plane.now()) {
+        return Err(Error::conflict("This subscription has ended. Your data is kept for now; write to us to take it up again."));
+    }
+    store::set_end(plane.db(), agreed.id, None).await?;
+    plane.nudge();
+    Ok(())
+}
+
+/// How everybody stands.
+pub(crate) async fn ledger(plane: &ControlPlane) -> Result<HashMap<AccountId, Line>> {
+    let agreed = store::all(plane.db()).await?;
+    let mut open = store::open_invoices(plane.db(), &agreed).await?;
+    let (now, grace) = (plane.now(), &plane.settings().grace);
+    let line = |agreed: Agreed| {
+        let bills = open.remove(&agreed.id).unwrap_or_default();
+        let cents: i64 = bills.iter().map(|bill| bill.amount.cents).sum();
+        let line = Line {
+            standing: billing::standing(now, &agreed.subscription(), &bills, grace),
+            open: (cents > 0).then(|| Money::new(cents, agreed.terms.currency)),
+            terms: agreed.terms,
+        };
+        (agreed.account, line)
+    };
+    Ok(agreed.into_iter().map(line).collect())
+}
+
+impl Agreed {
+    /// As the arithmetic knows it.
+    pub(crate) fn subscription(&self) -> Subscription {
+        let state = self.ends.map_or(SubscriptionState::Running, |ends| SubscriptionState::Cancelled { ends });
+        Subscription { id: self.id, plan: self.plan, anchor: self.anchor, state }
+    }
+}

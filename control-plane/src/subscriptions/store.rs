@@ -1,0 +1,210 @@
+//! Agreements and bills in the database.
+
+use std::collections::HashMap;
+
+use billing::{Invoice, InvoiceState, Money, Period, Plan, PlanDraft, PlanId, SubscriptionId};
+use jiff::Timestamp;
+
+use crate::db::{Db, Tx, on};
+use crate::{AccountId, Error, Result, row};
+
+/// An agreement as its row has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Agreed {
+    pub(crate) id: SubscriptionId,
+    pub(crate) account: AccountId,
+    pub(crate) plan: PlanId,
+    pub(crate) terms: PlanDraft,
+    pub(crate) anchor: Timestamp,
+    pub(crate) ends: Option<Timestamp>,
+    /// The last month that was billed.
+    pub(crate) billed: Option<u32>,
+}
+
+#[derive(sqlx::FromRow)]
+struct AgreedRow {
+    id: String,
+    account_id: String,
+    plan_id: String,
+    terms: String,
+    anchor_ms: i64,
+    ends_ms: Option<i64>,
+    billed: Option<i64>,
+}
+
+impl TryFrom<AgreedRow> for Agreed {
+    type Error = Error;
+
+    fn try_from(found: AgreedRow) -> Result<Self> {
+        Ok(Self {
+            id: row::id(&found.id)?,
+            account: row::id(&found.account_id)?,
+            plan: row::id(&found.plan_id)?,
+            terms: row::json(&found.terms)?,
+            anchor: row::time(found.anchor_ms)?,
+            ends: found.ends_ms.map(row::time).transpose()?,
+            billed: found.billed.map(u32::try_from).transpose().map_err(Error::bug)?,
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct InvoiceRow {
+    id: String,
+    subscription_id: String,
+    number: String,
+    period: i64,
+    amount_cents: i64,
+    currency: String,
+    issued_ms: i64,
+    due_ms: i64,
+    state: String,
+    settled_ms: Option<i64>,
+}
+
+impl InvoiceRow {
+    fn of(self, anchor: Timestamp) -> Result<Invoice> {
+        let index = u32::try_from(self.period).map_err(Error::bug)?;
+        let at = || row::time(self.settled_ms.unwrap_or(self.issued_ms));
+        let state = match self.state.as_str() {
+            "open" => InvoiceState::Open,
+            "paid" => InvoiceState::Paid { at: at()? },
+            "void" => InvoiceState::Void { at: at()? },
+            other => return Err(Error::bug(format!("a bill is in the state {other:?}"))),
+        };
+        Ok(Invoice {
+            id: row::id(&self.id)?,
+            subscription: row::id(&self.subscription_id)?,
+            number: self.number,
+            period: Period::nth(anchor, index).ok_or_else(|| Error::bug("a bill is for a month beyond the calendar"))?,
+            amount: Money::new(self.amount_cents, row::id(&self.currency)?),
+            issued: row::time(self.issued_ms)?,
+            due: row::time(self.due_ms)?,
+            state,
+        })
+    }
+}
+
+/// Writes down that `account` takes `plan` from now on.
+pub(crate) async fn begin(tx: &mut Tx, account: AccountId, plan: &Plan, now: Timestamp) -> Result<Agreed> {
+    let agreed = Agreed {
+        id: SubscriptionId::new(now.as_millisecond()),
+        account,
+        plan: plan.id,
+        terms: plan.terms.clone(),
+        // What the column can hold, so that the month of a bill is the same before and after it was written.
+        anchor: row::time(now.as_millisecond())?,
+        ends: None,
+        billed: None,
+    };
+    on!(tx.each(), e => sqlx::query(
+        "insert into subscription (id, account_id, plan_id, terms, anchor_ms) values ($1, $2, $3, $4, $5)"
+    )
+    .bind(agreed.id.to_string())
+    .bind(account.to_string())
+    .bind(plan.id.to_string())
+    .bind(row::to_json(&plan.terms)?)
+    .bind(now.as_millisecond())
+    .execute(e).await.map(|_| ()))?;
+    Ok(agreed)
+}
+
+pub(crate) async fn of_account(db: &Db, account: AccountId) -> Result<Option<Agreed>> {
+    let found: Option<AgreedRow> = on!(db.reader(), e => sqlx::query_as(
+        "select id, account_id, plan_id, terms, anchor_ms, ends_ms, billed from subscription where account_id = $1"
+    )
+    .bind(account.to_string())
+    .fetch_optional(e).await)?;
+    found.map(Agreed::try_from).transpose()
+}
+
+pub(crate) async fn all(db: &Db) -> Result<Vec<Agreed>> {
+    let found: Vec<AgreedRow> = on!(db.reader(), e => sqlx::query_as(
+        "select id, account_id, plan_id, terms, anchor_ms, ends_ms, billed from subscription order by anchor_ms, id"
+    )
+    .fetch_all(e).await)?;
+    found.into_iter().map(Agreed::try_from).collect()
+}
+
+pub(super) async fn set_end(db: &Db, id: SubscriptionId, ends: Option<Timestamp>) -> Result<()> {
+    on!(db.writer(), e => sqlx::query("update subscription set ends_ms = $2 where id = $1")
+        .bind(id.to_string())
+        .bind(ends.map(Timestamp::as_millisecond))
+        .execute(e).await.map(|_| ()))?;
+    Ok(())
+}
+
+/// Counts one month as billed; false when somebody else has, or it is not the next one.
+pub(super) async fn count_billed(tx: &mut Tx, id: SubscriptionId, period: Period) -> Result<bool> {
+    let done = on!(tx.each(), e => sqlx::query(
+        "update subscription set billed = $2 where id = $1 and coalesce(billed, -1) = $2 - 1"
+    )
+    .bind(id.to_string())
+    .bind(i64::from(period.index))
+    .execute(e).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}
+
+/// The next number of a bill; numbers have no gaps, because the count and the bill are one transaction.
+pub(super) async fn next_number(tx: &mut Tx) -> Result<i64> {
+    Ok(on!(tx.each(), e => sqlx::query_scalar(
+        "update business set last_invoice = last_invoice + 1 where id = 'one' returning last_invoice"
+    )
+    .fetch_one(e).await)?)
+}
+
+pub(super) async fn insert_invoice(tx: &mut Tx, invoice: &Invoice) -> Result<()> {
+    on!(tx.each(), e => sqlx::query(
+        "insert into invoice (id, subscription_id, number, period, amount_cents, currency, issued_ms, due_ms, state) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, 'open')"
+    )
+    .bind(invoice.id.to_string())
+    .bind(invoice.subscription.to_string())
+    .bind(&invoice.number)
+    .bind(i64::from(invoice.period.index))
+    .bind(invoice.amount.cents)
+    .bind(invoice.amount.currency.to_string())
+    .bind(invoice.issued.as_millisecond())
+    .bind(invoice.due.as_millisecond())
+    .execute(e).await.map(|_| ()))?;
+    Ok(())
+}
+
+pub(super) async fn invoices_of(db: &Db, agreed: &Agreed) -> Result<Vec<Invoice>> {
+    let found: Vec<InvoiceRow> = on!(db.reader(), e => sqlx::query_as(
+        "select id, subscription_id, number, period, amount_cents, currency, issued_ms, due_ms, state, settled_ms \
+         from invoice where subscription_id = $1 order by period desc"
+    )
+    .bind(agreed.id.to_string())
+    .fetch_all(e).await)?;
+    found.into_iter().map(|found| found.of(agreed.anchor)).collect()
+}
+
+pub(super) async fn all_invoices(db: &Db, agreed: &[Agreed]) -> Result<Vec<Invoice>> {
+    let found: Vec<InvoiceRow> = on!(db.reader(), e => sqlx::query_as(
+        "select id, subscription_id, number, period, amount_cents, currency, issued_ms, due_ms, state, settled_ms \
+         from invoice order by issued_ms desc, number desc"
+    )
+    .fetch_all(e).await)?;
+    with_anchors(found, agreed)
+}
+
+pub(super) async fn open_invoices(db: &Db, agreed: &[Agreed]) -> Result<HashMap<SubscriptionId, Vec<Invoice>>> {
+    let found: Vec<InvoiceRow> = on!(db.reader(), e => sqlx::query_as(
+        "select id, subscription_id, number, period, amount_cents, currency, issued_ms, due_ms, state, settled_ms \
+         from invoice where state = 'open'"
+    )
+    .fetch_all(e).await)?;
+    let mut by: HashMap<_, Vec<_>> = HashMap::new();
+    for invoice in with_anchors(found, agreed)? {
+        by.entry(invoice.subscription).or_default().push(invoice);
+    }
+    Ok(by)
+}
+
+fn with_anchors(found: Vec<InvoiceRow>, agreed: &[Agreed]) -> Result<Vec<Invoice>> {
+    let anchors: HashMap<_, _> = agreed.iter().map(|agreed| (agreed.id.to_string(), agreed.anchor)).collect();
+    // An agreement that was made between the two reads is in the next answer.
+    let known = found.into_iter().filter_map(|found| Some((*anchors.get(&found.subscription_id)?, found)));
+    known.map(|(anchor, found)| found.of(anchor)).collect()
+}
