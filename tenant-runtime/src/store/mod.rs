@@ -1,1 +1,45 @@
 //! The durable home of one server: SQLite whose truth lives in an object store.
+//!
+//! The database is an ordinary SQLite file, but that file is only a copy. What a group of writes changed is published
+//! as log in the bucket, by replacing one small object, the head, on the condition that nobody else has. Only then
+//! are the writers told. So an acknowledged write is durable where machines cannot lose it, and of two runtimes that
+//! both believe to own a home, at most one can acknowledge anything.
+//!
+//! ```text
+//! head                 what the database consists of; the only object that is replaced   (head.rs)
+//! seg/<epoch>-<seq>-r  older log, spilled out of the head                                (segment.rs)
+//! pack/<epoch>-<n>-r   the base: groups of 64 pages                                      (pack.rs)
+//! map/<epoch>-<n>-r    where the groups of a large base lie
+//! snap/<name>          a copied head: a snapshot, which pins what it names
+//! stage/<name>         the head of a home being built beside the live one
+//! blob/<sha256>        files
+//! upload/<id>/…        parts of files that are still arriving
+//! ```
+//!
+//! Invariants: an answer is given only when what it rests on is durable; objects are never changed, and never named
+//! twice; nothing is deleted that the head, a snapshot or a stage names. When a write's fate is unknown, nothing else
+//! happens until it is known. Failure of the local copy costs time, never data.
+
+mod blobs;
+pub mod bucket;
+mod content;
+mod error;
+mod gate;
+mod head;
+mod home;
+mod keeper;
+mod marker;
+mod name;
+mod operation;
+mod options;
+mod pack;
+mod publish;
+mod segment;
+mod wake;
+mod wal;
+
+pub use blobs::{Blob, Blobs, Swept};
+pub use bucket::Bucket;
+pub use error::{Error, Kind};
+pub use home::{Home, Usage};
+pub use options::{Options, Place};

@@ -1,0 +1,222 @@
+//! Files by content: each is one object named by its SHA-256, so equal files are stored once and none ever changes.
+//!
+//! A file is hashed while it arrives and appears under its name only when it is whole and durable. A large upload may
+//! come in parts: each part acknowledged survives a crash, and the sender goes on where the bucket says it stands.
+//! Memory stays bounded whatever the size: pieces are passed on as they come and read back in strides.
+
+mod upload;
+
+use std::collections::HashSet;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use export_format::Digest;
+use export_format::digest::Tally;
+use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use super::bucket::{Bucket, Writer};
+use super::error::Error;
+use super::pack::blocking;
+
+const FOLDER: &str = "blob/";
+
+/// How many bytes are passed on at once.
+const BATCH: usize = 256 << 10;
+
+/// A stored file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// SHA-256 of its content; its name.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// CRC-32 (IEEE) of its content, for archives.
+    pub crc32: u32,
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Files removed.
+    pub files: u64,
+    /// Bytes they had.
+    pub bytes: u64,
+    /// Unreferenced files still within their grace time.
+    pub spared: u64,
+}
+
+/// The files of a home; clones share them.
+#[derive(Clone)]
+pub struct Blobs {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    bucket: Bucket,
+    /// All files' bytes, once they have been counted; held while files appear and disappear, so that a sweep never
+    /// removes a file that is being stored again.
+    bytes: Mutex<Option<u64>>,
+}
+
+impl Blobs {
+    pub(super) fn new(bucket: Bucket) -> Self {
+        Self { inner: Arc::new(Inner { bucket, bytes: Mutex::new(None) }) }
+    }
+
+    /// Stores a file; durable when it returns. With a limit, a longer one is refused with [`Error::TooLarge`].
+    pub async fn put<S>(&self, stream: S, limit: Option<u64>) -> Result<Blob, Error>
+    where
+        S: Stream<Item = io::Result<Bytes>>,
+    {
+        let mut writer = self.inner.bucket.writer().await?;
+        match receive(&mut writer, stream, Tally::new(), limit.unwrap_or(u64::MAX)).await {
+            Ok(tally) => self.keep(writer, tally).await,
+            Err(error) => {
+                writer.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets a whole file appear under its name.
+    async fn keep(&self, writer: Box<dyn Writer>, tally: Tally) -> Result<Blob, Error> {
+        let summary = tally.finish();
+        let key = key(&summary.digest);
+        let mut bytes = self.inner.bytes.lock().await;
+        let known = self.inner.bucket.stat(&key).await?.is_some();
+        writer.commit(key).await?;
+        if let (Some(bytes), false) = (bytes.as_mut(), known) {
+            *bytes += summary.size;
+        }
+        Ok(Blob { digest: summary.digest, size: summary.size, crc32: summary.crc32 })
+    }
+
+    /// A range of a file as a stream of pieces; what lies beyond its end is left out.
+    pub async fn get(
+        &self,
+        digest: &Digest,
+        range: Range<u64>,
+    ) -> Result<impl Stream<Item = Result<Bytes, Error>> + Send + use<>, Error> {
+        let size = self.size(digest).await?.ok_or_else(|| missing(digest))?;
+        Ok(stream(self.inner.bucket.clone(), key(digest), range.start..range.end.min(size)))
+    }
+
+    /// A file's size, or nothing when it is not here.
+    pub async fn size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        Ok(self.inner.bucket.stat(&key(digest)).await?.map(|found| found.size))
+    }
+
+    /// What is known about a file, or nothing when it is not here. This reads all of it, for the checksum stands
+    /// nowhere else; where the size is enough, ask [`Blobs::size`].
+    pub async fn stat(&self, digest: &Digest) -> Result<Option<Blob>, Error> {
+        let Some(size) = self.size(digest).await? else { return Ok(None) };
+        let mut pieces = std::pin::pin!(stream(self.inner.bucket.clone(), key(digest), 0..size));
+        let mut tally = Tally::new();
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            tally = blocking(move || Ok(took(tally, &[piece]))).await?;
+        }
+        let found = tally.finish();
+        if found.digest != *digest {
+            return Err(Error::damaged(&key(digest), "its content does not match its name"));
+        }
+        Ok(Some(Blob { digest: *digest, size, crc32: found.crc32 }))
+    }
+
+    /// The bytes of all files; counted once, then kept.
+    pub(super) async fn bytes(&self) -> Result<u64, Error> {
+        let mut bytes = self.inner.bytes.lock().await;
+        if bytes.is_none() {
+            let all = self.inner.bucket.list(FOLDER).await?;
+            *bytes = Some(all.iter().map(|line| line.size).sum());
+        }
+        Ok(bytes.unwrap_or_default())
+    }
+
+    /// Removes the files that are not in `referenced` and have not been stored within `grace`.
+    ///
+    /// The caller gathers the references of the live database *and* of every snapshot and stage. A file stored again
+    /// counts as new, so what is just being referred to is never removed.
+    pub async fn sweep(&self, referenced: &HashSet<Digest>, grace: Duration) -> Result<Swept, Error> {
+        let old = Timestamp::now() - grace;
+        let mut swept = Swept::default();
+        for line in self.inner.bucket.list(FOLDER).await? {
+            let digest = line.key.strip_prefix(FOLDER).and_then(|name| name.parse::<Digest>().ok());
+            let Some(digest) = digest.filter(|digest| !referenced.contains(digest)) else { continue };
+            let mut bytes = self.inner.bytes.lock().await;
+            match self.inner.bucket.stat(&key(&digest)).await? {
+                Some(found) if found.modified <= old => {
+                    self.inner.bucket.delete(&found.key).await?;
+                    swept.files += 1;
+                    swept.bytes += found.size;
+                    if let Some(bytes) = bytes.as_mut() {
+                        *bytes = bytes.saturating_sub(found.size);
+                    }
+                }
+                Some(_) => swept.spared += 1,
+                None => {}
+            }
+        }
+        Ok(swept)
+    }
+}
+
+fn key(digest: &Digest) -> String {
+    format!("{FOLDER}{digest}")
+}
+
+fn missing(digest: &Digest) -> Error {
+    Error::Missing { what: "file", name: digest.to_string() }
+}
+
+fn took(mut tally: Tally, pieces: &[Bytes]) -> Tally {
+    pieces.iter().for_each(|piece| tally.update(piece));
+    tally
+}
+
+/// Passes a stream on to a writer, a batch at a time, and tallies it.
+async fn receive<S>(writer: &mut Box<dyn Writer>, stream: S, mut tally: Tally, limit: u64) -> Result<Tally, Error>
+where
+    S: Stream<Item = io::Result<Bytes>>,
+{
+    let mut stream = std::pin::pin!(stream);
+    let (mut batch, mut held) = (Vec::new(), 0);
+    loop {
+        let piece = stream.next().await.transpose().map_err(|e| Error::Interrupted(Arc::new(e)))?;
+        let end = piece.is_none();
+        if let Some(piece) = piece {
+            held += piece.len();
+            batch.push(piece);
+            if tally.size() + held as u64 > limit {
+                return Err(Error::TooLarge { limit });
+            }
+        }
+        if held >= BATCH || (end && held > 0) {
+            let pieces = std::mem::take(&mut batch);
+            held = 0;
+            let counted = pieces.clone();
+            tally = blocking(move || Ok(took(tally, &counted))).await?;
+            writer.write(pieces).await?;
+        }
+        if end {
+            return Ok(tally);
+        }
+    }
+}
+
+/// A range of an object in strides.
+fn stream(bucket: Bucket, key: String, range: Range<u64>) -> impl Stream<Item = Result<Bytes, Error>> + Send {
+    futures::stream::try_unfold((bucket, key, range), |(bucket, key, range)| async move {
+        if range.is_empty() {
+            return Ok(None);
+        }
+        let end = range.end.min(range.start + bucket.stride());
+        let piece = bucket.get_range(&key, range.start..end).await?;
+        Ok(Some((piece, (bucket, key, end..range.end))))
+    })
+}

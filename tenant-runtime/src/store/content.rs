@@ -1,0 +1,159 @@
+//! The local copy of a home's database: a folder with SQLite's files, one writing and a few reading connections.
+//!
+//! The copy may vanish at any time; the bucket is the truth. SQLite therefore never flushes (`synchronous=OFF`) and
+//! never checkpoints by itself, because only the keeper knows which part of the log has been published.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::Error;
+use super::options::Options;
+use super::pack::blocking;
+use super::segment::PAGE;
+
+const DATABASE: &str = "main.db";
+
+/// A folder with a database in it.
+pub(super) struct Content {
+    folder: PathBuf,
+    /// Open as long as the content is used: closing any descriptor of the file would drop SQLite's locks on it.
+    pub(super) file: Arc<File>,
+    options: Options,
+    idle: Mutex<Vec<Connection>>,
+    slots: Arc<Semaphore>,
+}
+
+impl Content {
+    /// The content in `folder`, which is made when it is missing.
+    pub(super) fn open(folder: PathBuf, options: Options) -> Result<Self, Error> {
+        fs::create_dir_all(&folder).map_err(Error::cache("make a folder"))?;
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(folder.join(DATABASE));
+        let file = Arc::new(file.map_err(Error::cache("open the database file"))?);
+        let slots = Arc::new(Semaphore::new(options.readers));
+        Ok(Self { folder, file, options, idle: Mutex::default(), slots })
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// SQLite's write-ahead log.
+    pub(super) fn wal(&self) -> PathBuf {
+        self.folder.join("main.db-wal")
+    }
+
+    /// Forgets what an unclean stop may have left beside the database file.
+    pub(super) fn forget_log(&self) -> Result<(), Error> {
+        self.forget("main.db-wal")?;
+        self.forget_index()
+    }
+
+    /// Forgets SQLite's index of its log, which it makes anew from the log; nobody may have the database open.
+    pub(super) fn forget_index(&self) -> Result<(), Error> {
+        self.forget("main.db-shm")
+    }
+
+    fn forget(&self, name: &str) -> Result<(), Error> {
+        match fs::remove_file(self.folder.join(name)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::cache("remove an old log")(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The connection through which all changes go.
+    pub(super) fn writing(&self) -> Result<Connection, Error> {
+        let open = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+            let db = Connection::open_with_flags(self.folder.join(DATABASE), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            db.execute_batch(&format!(
+                "pragma page_size = {PAGE}; pragma journal_mode = wal; pragma synchronous = off;
+                 pragma wal_autocheckpoint = 0; pragma foreign_keys = on; pragma temp_store = memory;
+                 pragma cache_size = -{};",
+                self.options.cache_kib
+            ))?;
+            if let Some(most) = self.options.database_bytes {
+                db.pragma_update(None, "max_page_count", (most / PAGE as u64).clamp(1, u32::MAX.into()) as i64)?;
+            }
+            Ok(db)
+        };
+        open().map_err(Error::database("be opened"))
+    }
+
+    fn reading(&self) -> Result<Connection, Error> {
+        let open = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let db = Connection::open_with_flags(self.folder.join(DATABASE), flags)?;
+            db.execute_batch(&format!(
+                "pragma query_only = on; pragma temp_store = memory; pragma cache_size = -{};",
+                self.options.cache_kib
+            ))?;
+            Ok(db)
+        };
+        open().map_err(Error::database("be opened for reading"))
+    }
+
+    /// Runs `f` on one consistent state; `seen` is asked at its end, while that state is still the one read.
+    pub(super) async fn read<T, S>(
+        self: &Arc<Self>,
+        f: impl FnOnce(&Connection) -> T + Send + 'static,
+        seen: impl FnOnce() -> S + Send + 'static,
+    ) -> Result<(T, S), Error>
+    where
+        T: Send + 'static,
+        S: Send + 'static,
+    {
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|_| Error::Asleep)?;
+        let this = Arc::clone(self);
+        blocking(move || {
+            let kept = this.idle.lock().pop();
+            let db = match kept {
+                Some(db) => db,
+                None => this.reading()?,
+            };
+            db.execute_batch("begin").map_err(Error::database("begin to read"))?;
+            let value = f(&db);
+            let seen = seen();
+            // After an I/O error SQLite may have ended the transaction itself; such a connection is not kept.
+            if db.execute_batch("rollback").is_ok() {
+                this.idle.lock().push(db);
+            }
+            drop(slot);
+            Ok((value, seen))
+        })
+        .await
+    }
+
+    /// Waits until nobody reads, and closes the reading connections; nobody reads while the guard lives.
+    pub(super) async fn quiet(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let all = u32::try_from(self.options.readers).unwrap_or(u32::MAX);
+        let guard = Arc::clone(&self.slots).acquire_many_owned(all).await.map_err(|_| Error::Asleep)?;
+        self.idle.lock().clear();
+        Ok(guard)
+    }
+
+    /// Lets no read begin any more; those under way finish.
+    pub(super) fn close(&self) {
+        self.slots.close();
+        self.idle.lock().clear();
+    }
+
+    /// Closes reading connections nobody uses; says whether there were any.
+    pub(super) fn shed(&self) -> bool {
+        let mut idle = self.idle.lock();
+        let any = !idle.is_empty();
+        *idle = Vec::new();
+        any
+    }
+
+    /// Removes the folder; connections still open keep working on the nameless files.
+    pub(super) fn remove(&self) {
+        fs::remove_dir_all(&self.folder).ok();
+    }
+}

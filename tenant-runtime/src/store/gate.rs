@@ -1,0 +1,129 @@
+//! The output gate: nobody is told what could still be lost.
+//!
+//! A commit is visible to readers of the local copy before it is durable in the bucket. Each group of writes draws a
+//! ticket before it commits; a read notes the newest ticket when it ends and is released when that ticket is settled.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
+
+use super::error::Error;
+
+/// How a home stands with its owner.
+#[derive(Clone, Debug)]
+pub(super) enum Standing {
+    /// It takes work.
+    Awake,
+    /// It stopped for this reason and takes none.
+    Ended(Error),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Settled {
+    upto: u64,
+    /// The newest tickets that came to nothing.
+    failed: Vec<u64>,
+}
+
+/// Tickets drawn and settled, and whether the home still takes work.
+pub(super) struct Gate {
+    drawn: AtomicU64,
+    settled: watch::Sender<Settled>,
+    standing: watch::Sender<Standing>,
+}
+
+impl Gate {
+    pub(super) fn new() -> Self {
+        Self {
+            drawn: AtomicU64::new(0),
+            settled: watch::Sender::new(Settled::default()),
+            standing: watch::Sender::new(Standing::Awake),
+        }
+    }
+
+    /// Draws the next ticket; to be done before the commit it stands for.
+    pub(super) fn draw(&self) -> u64 {
+        self.drawn.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// The newest ticket anyone can have seen.
+    pub(super) fn newest(&self) -> u64 {
+        self.drawn.load(Ordering::SeqCst)
+    }
+
+    /// The ticket's writes are durable, or there were none.
+    pub(super) fn settle(&self, ticket: u64) {
+        self.settled.send_modify(|settled| settled.upto = settled.upto.max(ticket));
+    }
+
+    /// The ticket's writes are not known to be durable.
+    pub(super) fn fail(&self, ticket: u64) {
+        self.settled.send_modify(|settled| {
+            settled.upto = settled.upto.max(ticket);
+            settled.failed.push(ticket);
+            if settled.failed.len() > 1024 {
+                settled.failed.drain(..512);
+            }
+        });
+    }
+
+    /// Whether what a reader would see now is not known to be durable.
+    pub(super) fn in_doubt(&self) -> bool {
+        self.settled.borrow().failed.contains(&self.newest())
+    }
+
+    /// The local copy is in step with the bucket again.
+    pub(super) fn clear(&self) {
+        self.settle(self.draw());
+    }
+
+    /// Ends the home; the first reason stands.
+    pub(super) fn end(&self, reason: Error) {
+        self.standing.send_if_modified(|standing| {
+            let awake = matches!(standing, Standing::Awake);
+            if awake {
+                *standing = Standing::Ended(reason);
+            }
+            awake
+        });
+    }
+
+    /// The reason for which the home ended, if it did.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match &*self.standing.borrow() {
+            Standing::Awake => Ok(()),
+            Standing::Ended(reason) => Err(reason.clone()),
+        }
+    }
+
+    /// Returns when the home has ended.
+    pub(super) async fn ended(&self) -> Error {
+        let mut standing = self.standing.subscribe();
+        loop {
+            if let Standing::Ended(reason) = &*standing.borrow_and_update() {
+                return reason.clone();
+            }
+            if standing.changed().await.is_err() {
+                return Error::Asleep;
+            }
+        }
+    }
+
+    /// Waits until `ticket` is durable.
+    pub(super) async fn pass(&self, ticket: u64) -> Result<(), Error> {
+        let mut settled = self.settled.subscribe();
+        let wait = async {
+            match settled.wait_for(|settled| settled.upto >= ticket).await {
+                Ok(settled) if settled.failed.contains(&ticket) => Err(Error::Unsettled),
+                Ok(_) => Ok(()),
+                Err(_) => Err(Error::Asleep),
+            }
+        };
+        // A home that ended settles nothing more; but what is settled already may still be told.
+        tokio::select! {
+            biased;
+            end = wait => end,
+            reason = self.ended() => Err(reason),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The durable home of one server, as the rest of the runtime uses it.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tokio::sync::{RwLock, mpsc, oneshot};
+
+use super::blobs::Blobs;
+use super::content::Content;
+use super::error::Error;
+use super::gate::Gate;
+use super::keeper::Message;
+use super::operation::Closure;
+use super::options::{Options, Place};
+use super::segment::PAGE;
+use super::wake;
+
+/// The key of the one head that is live.
+const HEAD: &str = "head";
+
+/// How much a home holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The size of the database.
+    pub database_bytes: u64,
+    /// The size of all files, each counted once.
+    pub blob_bytes: u64,
+}
+
+/// The durable home of one server; clones share it.
+#[derive(Clone)]
+pub struct Home {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    place: Place,
+    options: Options,
+    queue: mpsc::Sender<Message>,
+    gate: Arc<Gate>,
+    live: Arc<RwLock<Arc<Content>>>,
+    blobs: Blobs,
+}
+
+impl Home {
+    /// Opens the home that lies in `place`; an empty place is an empty home.
+    ///
+    /// Opening takes the home over from whoever had it. Errors: [`Error::Newer`] for a home of a newer runtime,
+    /// [`Error::Damaged`] when objects do not hold what was written, and those of the bucket and the cache.
+    pub async fn open(place: Place, options: Options) -> Result<Self, Error> {
+        let blobs = Blobs::new(place.bucket.clone());
+        Self::open_head(place, HEAD, options, blobs).await
+    }
+
+    async fn open_head(place: Place, key: &str, options: Options, blobs: Blobs) -> Result<Self, Error> {
+        let keeper = wake::wake(place.clone(), key, options.clone()).await?;
+        let (gate, live) = (Arc::clone(&keeper.gate), Arc::clone(&keeper.live));
+        let (queue, waiting) = mpsc::channel(1024);
+        tokio::spawn(keeper.run(waiting));
+        Ok(Self { inner: Arc::new(Inner { place, options, queue, gate, live, blobs }) })
+    }
+
+    /// Runs `f` in a transaction and returns when its changes are durable; if it fails, only its own are undone.
+    ///
+    /// Many writes share one transaction and one object. `f` runs inside a savepoint: it may use savepoints of its
+    /// own, but must not begin or end a transaction.
+    pub async fn write<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (operation, answer) = Closure::new(f);
+        self.send(Message::Write(Box::new(operation))).await?;
+        match answer.await {
+            Ok(end) => end,
+            Err(_) => Err(self.gone().into()),
+        }
+    }
+
+    /// Runs `f` on a consistent state and returns when all it can have seen is durable.
+    pub async fn read<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.inner.gate.check()?;
+        if self.inner.gate.in_doubt() {
+            self.ask(Message::Settle).await?;
+        }
+        let content = Arc::clone(&*self.inner.live.read().await);
+        let gate = Arc::clone(&self.inner.gate);
+        let (value, seen) = content.read(f, move || gate.newest()).await.map_err(|error| self.first_of(error))?;
+        self.inner.gate.pass(seen).await?;
+        value
+    }
+
+    /// The home's files.
+    #[must_use]
+    pub fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
+    }
+
+    /// How much the home holds.
+    pub async fn usage(&self) -> Result<Usage, Error> {
+        let pages = self.ask(Message::Pages).await?;
+        let blob_bytes = self.inner.blobs.bytes().await?;
+        Ok(Usage { database_bytes: u64::from(pages) * PAGE as u64, blob_bytes })
+    }
+
+    /// Finishes what is under way and closes the home, with nothing left to upload; afterwards every call fails.
+    pub async fn sleep(&self) -> Result<(), Error> {
+        self.ask(Message::Sleep).await
+    }
+
+    /// Returns when the home takes no work any more, with the reason; a runtime that is fenced should exit.
+    pub async fn ended(&self) -> Error {
+        self.inner.gate.ended().await
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Message) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(message(reply)).await?;
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    async fn send(&self, message: Message) -> Result<(), Error> {
+        self.inner.gate.check()?;
+        self.inner.queue.send(message).await.map_err(|_| self.gone())
+    }
+
+    /// Why the keeper gave no answer.
+    fn gone(&self) -> Error {
+        self.inner.gate.check().err().unwrap_or(Error::Panicked)
+    }
+
+    /// The reason the home ended, if it did, for it explains the error.
+    fn first_of(&self, error: Error) -> Error {
+        self.inner.gate.check().err().unwrap_or(error)
+    }
+}

@@ -1,0 +1,187 @@
+//! The one task through which a home changes.
+//!
+//! It takes everything that waits, runs it as one transaction on the local copy, publishes the new log with the next
+//! head, and only then tells the callers. Snapshots, exchanges of content and checkpoints go through the same task,
+//! so each of them sees a published state and nothing half done.
+//!
+//! Architecture Invariant: nothing else writes the head, and the keeper never writes a head that does not follow
+//! from the one it wrote or read last.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tokio::sync::{RwLock, mpsc, oneshot};
+
+use super::bucket::{Bucket, Expect};
+use super::content::Content;
+use super::error::Error;
+use super::gate::Gate;
+use super::head::Head;
+use super::operation::{self, Operation};
+use super::options::Options;
+use super::pack::blocking;
+use super::publish::Pending;
+use super::wal::Mark;
+
+/// The most operations in one group.
+const GROUP: usize = 256;
+
+/// What a keeper is asked.
+pub(super) enum Message {
+    Write(Box<dyn Operation>),
+    Settle(oneshot::Sender<Result<(), Error>>),
+    Pages(oneshot::Sender<Result<u32, Error>>),
+    Sleep(oneshot::Sender<Result<(), Error>>),
+}
+
+/// Everything that belongs to the writing side of one home.
+pub(super) struct Keeper {
+    pub(super) bucket: Bucket,
+    pub(super) options: Options,
+    pub(super) cache: PathBuf,
+    pub(super) owner: String,
+    /// The key of the head this keeper writes.
+    pub(super) key: String,
+    pub(super) gate: Arc<Gate>,
+    /// The content readers use.
+    pub(super) live: Arc<RwLock<Arc<Content>>>,
+    pub(super) content: Arc<Content>,
+    /// The writing connection; absent only while it is being exchanged, and at the end.
+    pub(super) db: Option<Connection>,
+    /// The head as last published.
+    pub(super) head: Head,
+    pub(super) version: Expect,
+    /// Whether the published head is of this owner's epoch.
+    pub(super) taken: bool,
+    /// The end of the local log that the head covers.
+    pub(super) mark: Mark,
+    /// Groups that differ from the base.
+    pub(super) dirty: BTreeSet<u32>,
+    /// A head whose fate is not known.
+    pub(super) pending: Option<Pending>,
+    /// Keeps other processes out of the cache folder.
+    pub(super) _lock: std::fs::File,
+}
+
+impl Keeper {
+    /// Works until the home sleeps, is fenced, or nobody holds it any more.
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+        let mut batch = Vec::new();
+        let mut waiting = VecDeque::new();
+        let mut tidy = true;
+        while self.gate.check().is_ok() {
+            tokio::select! {
+                taken = queue.recv_many(&mut batch, GROUP) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    tidy = false;
+                }
+                () = tokio::time::sleep(self.options.idle_after), if !tidy => {
+                    tidy = !self.shed();
+                    continue;
+                }
+            }
+            waiting.extend(batch.drain(..));
+            while let Some(message) = waiting.pop_front() {
+                if self.gate.check().is_err() {
+                    break; // Dropping a message tells its caller to ask the gate.
+                }
+                match message {
+                    Message::Write(first) => {
+                        let mut group = vec![first];
+                        while let Some(Message::Write(_)) = waiting.front() {
+                            if let Some(Message::Write(next)) = waiting.pop_front() {
+                                group.push(next);
+                            }
+                        }
+                        self.write(group).await;
+                    }
+                    Message::Settle(reply) => drop(reply.send(self.resolve().await)),
+                    Message::Pages(reply) => drop(reply.send(Ok(self.head.pages))),
+                    Message::Sleep(reply) => drop(reply.send(self.sleep().await)),
+                }
+            }
+        }
+        self.content.close();
+    }
+
+    /// Gives back what an idle home does not need; says whether there was anything.
+    fn shed(&mut self) -> bool {
+        if let Some(db) = &self.db {
+            db.flush_prepared_statement_cache();
+            db.release_memory().ok();
+        }
+        self.content.shed()
+    }
+
+    /// One group of writes, from the first statement to the callers' answers.
+    async fn write(&mut self, mut group: Vec<Box<dyn Operation>>) {
+        let end = match self.resolve().await {
+            Ok(()) => self.commit(&mut group).await,
+            Err(error) => Err(error),
+        };
+        for operation in group {
+            operation.settle(end.clone());
+        }
+    }
+
+    async fn commit(&mut self, group: &mut Vec<Box<dyn Operation>>) -> Result<(), Error> {
+        let Some(db) = self.db.take() else { return Err(Error::Asleep) };
+        let ticket = self.gate.draw();
+        let mut running = std::mem::take(group);
+        let ran = tokio::task::spawn_blocking(move || {
+            let end = operation::run(&db, &mut running);
+            (db, running, end)
+        });
+        let Ok((db, ran, end)) = ran.await else {
+            self.gate.fail(ticket);
+            self.gate.end(Error::Broken(Arc::new(Error::Panicked)));
+            return Err(Error::Panicked);
+        };
+        *group = ran;
+        self.db = Some(db);
+        if let Err(error) = end {
+            self.gate.settle(ticket); // Nothing was committed, so nothing can have been seen.
+            return Err(error);
+        }
+        let end = self.ship().await;
+        match &end {
+            Ok(()) => self.gate.settle(ticket),
+            Err(_) => self.gate.fail(ticket),
+        }
+        end
+    }
+
+    /// Closes the database so that the next wake finds everything in place.
+    async fn sleep(&mut self) -> Result<(), Error> {
+        self.resolve().await?;
+        let live = Arc::clone(&self.live);
+        let _nobody_starts = live.write().await;
+        let _nobody_reads = self.content.quiet().await?;
+        if let Some(db) = self.db.take() {
+            let (db, folded) = fold(db).await?;
+            if !folded {
+                self.db = Some(db);
+                return Err(Error::Unsettled);
+            }
+            drop(db);
+        }
+        super::marker::write(self).await?;
+        self.gate.end(Error::Asleep);
+        Ok(())
+    }
+}
+
+/// Copies SQLite's log into the database file and empties it; false when a reader stood in the way.
+pub(super) async fn fold(db: Connection) -> Result<(Connection, bool), Error> {
+    blocking(move || {
+        let busy: i64 = db
+            .query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0))
+            .map_err(Error::database("fold its log"))?;
+        Ok((db, busy == 0))
+    })
+    .await
+}

@@ -1,0 +1,47 @@
+//! Where a home lies, and how it is to behave.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::bucket::Bucket;
+
+/// Where one home lies.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The durable part: this server's objects and nobody else's.
+    pub bucket: Bucket,
+    /// A local folder that may be lost at any time; only one process uses it at a time.
+    pub cache: PathBuf,
+    /// Who opens the home, for people who read a head: a host and a generation.
+    pub owner: String,
+}
+
+/// How a home is to behave.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// SQLite's page cache per connection, in KiB.
+    pub cache_kib: u32,
+    /// How many reads run at once.
+    pub readers: usize,
+    /// The most bytes the database may have; nothing for no limit.
+    pub database_bytes: Option<u64>,
+    /// When this much log lies outside the head, it is folded into packs.
+    pub checkpoint_bytes: u64,
+    /// How long an object no longer needed is kept, for readers that still hold an older head.
+    pub grace: Duration,
+    /// After how long without work connections and memory are given back.
+    pub idle_after: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache_kib: 512,
+            readers: 4,
+            database_bytes: None,
+            checkpoint_bytes: 8 << 20,
+            grace: Duration::from_secs(600),
+            idle_after: Duration::from_secs(2),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Makes a new head the head, and finds out what happened when the bucket did not say.
+//!
+//! A conditional write ends in one of four ways: it happened; another owner was first, and we are fenced; it
+//! certainly did not happen; or nobody knows. In the last case the head is read back and compared byte by byte. As
+//! long as that fails too, the head stays *pending*: nothing further is written or read until its fate is known.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::bucket::{Expect, Put};
+use super::error::Error;
+use super::head::{Head, Spilled};
+use super::keeper::Keeper;
+use super::pack::{self, GROUP, blocking};
+use super::segment;
+use super::wal::{Delta, Mark};
+
+/// The most log a head carries.
+const INLINE: usize = 64 << 10;
+
+/// The most pages in one log entry; 4 MiB.
+const ENTRY_PAGES: usize = 1024;
+
+/// How often a head is offered before its fate is left open.
+const ATTEMPTS: u32 = 4;
+
+/// A head that was offered, and what to do when its fate is known.
+pub(super) struct Pending {
+    head: Head,
+    body: Bytes,
+    /// What follows for the local copy if it landed; without one the local copy does not depend on it.
+    commit: Option<Commit>,
+}
+
+/// What the local copy committed and a head is to cover.
+pub(super) struct Commit {
+    end: Mark,
+    groups: BTreeSet<u32>,
+}
+
+/// What reading the head back said.
+enum Fate {
+    Landed(Expect),
+    NotLanded,
+    Fenced,
+}
+
+impl Keeper {
+    /// Publishes what the last commit added to the local log, if anything.
+    pub(super) async fn ship(&mut self) -> Result<(), Error> {
+        let (head, commit) = match self.compose().await {
+            Ok(Some(composed)) => composed,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                self.rewind().await;
+                return Err(error);
+            }
+        };
+        match self.publish(head).await {
+            Ok(()) => {
+                self.cover(commit);
+                Ok(())
+            }
+            Err(error) => {
+                match &mut self.pending {
+                    Some(pending) => pending.commit = Some(commit),
+                    None => self.rewind().await,
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The head that covers the last commit, with its log either inline or already in the bucket.
+    async fn compose(&mut self) -> Result<Option<(Head, Commit)>, Error> {
+        let (wal, mark) = (self.content.wal(), self.mark);
+        let Some(delta) = blocking(move || Delta::since(&wal, &mark)).await? else { return Ok(None) };
+        let groups = delta.numbers().map(|page| (page - 1) / GROUP).collect();
+        let commit = Commit { end: delta.end, groups };
+        let mut head = self.head.clone();
+        head.seq += 1;
+        head.pages = delta.size;
+        let entries = delta.numbers().count().div_ceil(ENTRY_PAGES);
+        let delta = Arc::new(delta);
+        for at in 0..entries {
+            let delta = Arc::clone(&delta);
+            let entry = blocking(move || match delta.segments(ENTRY_PAGES).nth(at) {
+                Some(segment) => segment?.encode(),
+                None => Err(Error::Panicked),
+            });
+            head.inline.push(entry.await?);
+            if head.inline_len() > INLINE || entries > 1 {
+                self.spill(&mut head).await?;
+            }
+        }
+        Ok(Some((head, commit)))
+    }
+
+    /// Moves the inline log of a head that is being composed into an object of its own.
+    async fn spill(&mut self, head: &mut Head) -> Result<(), Error> {
+        let body = segment::join(&head.inline);
+        let part = Spilled { key: pack::name("seg", head.epoch, head.seq), len: body.len() as u64, upto: head.seq };
+        self.bucket.put(&part.key, body).await?;
+        head.inline.clear();
+        head.spilled.push(part);
+        Ok(())
+    }
+
+    fn cover(&mut self, commit: Commit) {
+        self.mark = commit.end;
+        self.dirty.extend(commit.groups);
+    }
+
+    /// Makes `head` the head. An error with [`Keeper::pending`] set means that its fate is open.
+    pub(super) async fn publish(&mut self, head: Head) -> Result<(), Error> {
+        let mut head = head.signed(&self.owner);
+        if !self.taken {
+            head.epoch += 1;
+        }
+        let body = head.encode();
+        let mut pause = Duration::from_millis(20);
+        for attempt in 1.. {
+            let error = match self.bucket.put_if(&self.key, body.clone(), &self.version).await {
+                Ok(Put::Done(version)) => {
+                    self.published(head, Expect::Version(version));
+                    return Ok(());
+                }
+                Ok(Put::Refused) => Error::Unsettled,
+                Err(error) if error.is_definite() => return Err(error),
+                Err(error) => error,
+            };
+            match self.fate(&body).await {
+                Ok(Fate::Landed(version)) => {
+                    self.published(head, version);
+                    return Ok(());
+                }
+                Ok(Fate::Fenced) => return Err(self.fenced()),
+                Ok(Fate::NotLanded) if attempt < ATTEMPTS => {}
+                Ok(Fate::NotLanded) | Err(_) => {
+                    tracing::warn!(key = self.key, error = %error, "the fate of a head is open");
+                    self.pending = Some(Pending { head, body, commit: None });
+                    return Err(error);
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Err(Error::Unsettled)
+    }
+
+    /// Finds out what became of a pending head and brings the local copy in line with it.
+    pub(super) async fn resolve(&mut self) -> Result<(), Error> {
+        self.gate.check()?;
+        let Some(pending) = self.pending.take() else { return Ok(()) };
+        match self.fate(&pending.body).await {
+            Err(error) => {
+                self.pending = Some(pending);
+                Err(error)
+            }
+            Ok(Fate::Fenced) => Err(self.fenced()),
+            Ok(Fate::Landed(version)) => {
+                self.published(pending.head, version);
+                if let Some(commit) = pending.commit {
+                    self.cover(commit);
+                    self.gate.clear();
+                }
+                Ok(())
+            }
+            Ok(Fate::NotLanded) => {
+                if pending.commit.is_some() {
+                    self.rewind().await;
+                }
+                self.gate.check()
+            }
+        }
+    }
+
+    async fn fate(&mut self, body: &Bytes) -> Result<Fate, Error> {
+        Ok(match self.bucket.get(&self.key).await? {
+            Some((found, version)) if found == *body => Fate::Landed(Expect::Version(version)),
+            Some((_, version)) if Expect::Version(version.clone()) == self.version => Fate::NotLanded,
+            None if self.version == Expect::Absent => Fate::NotLanded,
+            _ => Fate::Fenced,
+        })
+    }
+
+    fn published(&mut self, head: Head, version: Expect) {
+        self.head = head;
+        self.version = version;
+        self.taken = true;
+    }
+
+    fn fenced(&self) -> Error {
+        tracing::warn!(key = self.key, owner = self.owner, "another runtime has taken this home over");
+        self.gate.end(Error::Fenced);
+        Error::Fenced
+    }
+
+    /// Takes back from the local copy what was committed there and certainly not published.
+    async fn rewind(&mut self) {
+        if self.gate.check().is_err() {
+            return;
+        }
+        let live = Arc::clone(&self.live);
+        let _nobody_starts = live.write().await;
+        if let Err(error) = self.cut().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the local copy cannot be brought in step");
+            self.gate.end(Error::Broken(Arc::new(error)));
+        }
+    }
+
+    async fn cut(&mut self) -> Result<(), Error> {
+        let _nobody_reads = self.content.quiet().await?;
+        let (db, content, mark) = (self.db.take(), Arc::clone(&self.content), self.mark);
+        let db = blocking(move || {
+            drop(db);
+            mark.cut(&content.wal())?;
+            content.forget_index()?;
+            content.writing()
+        });
+        self.db = Some(db.await?);
+        self.gate.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! The runtime's integration tests, as one binary.
+#![allow(clippy::unwrap_used)]
+
+mod store_basics;
