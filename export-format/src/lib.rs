@@ -3,19 +3,36 @@
 //! A person may leave with everything at any time, and a stranger must be able to read what they leave with. So the
 //! format is the floor of this workspace and depends on nothing else in it. `SPEC.md` beside this crate is the
 //! standard; this crate is one implementation of it.
+//!
+//! - Writing: [`packed`] and [`row`] make documents, [`path::Namer`] names files, [`writer`] lists and seals,
+//!   [`plan`] streams.
+//! - Reading: [`reader`] verifies before it gives anything out, [`check`](mod@check) tells everything that is wrong.
+//! - What is inside: [`manifest`] (`pcc.json`), [`entry`] (the documents), [`bag`] (BagIt), [`cover`] (the page).
+
+#![forbid(unsafe_code)]
 
 pub mod bag;
+pub mod check;
 pub mod cover;
 pub mod digest;
+pub mod entry;
+pub mod finding;
 pub mod ident;
 pub mod manifest;
 pub mod packed;
 pub mod path;
 pub mod plan;
+pub mod reader;
 pub mod row;
+pub mod secrets;
 pub mod signature;
+pub mod source;
 pub mod writer;
 
+mod head;
+mod inflate;
+mod layout;
+mod payload;
 mod zip;
 
 pub use digest::Digest;

@@ -150,6 +150,14 @@ impl Value {
         if value.to_row() == line { Ok(value) } else { Err(RowError::NotCanonical) }
     }
 
+    /// Checks a JSON document of an archive (`account.json` and the like): like a row, but spelled freely.
+    ///
+    /// # Errors
+    /// When it is no JSON or beyond the limits: depth, duplicate members, numbers beyond 2^53.
+    pub fn from_document(text: &str) -> Result<Self, RowError> {
+        Parser { bytes: text.as_bytes(), text, at: 0, form: Form::Document }.document()
+    }
+
     /// This value as a row of an archive, without a line feed.
     #[must_use]
     pub fn to_row(&self) -> String {
@@ -253,11 +261,13 @@ fn write_object(out: &mut String, members: &BTreeMap<Name, Value>, form: Form) {
     out.push('}');
 }
 
-/// Which of the two texts of a value is meant.
+/// Which text of a value is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Row,
     Stored,
+    /// Read only: JSON that is not ours to tag.
+    Document,
 }
 
 impl Name {
@@ -346,6 +356,36 @@ fn write_text(out: &mut String, text: &str) {
     }
     out.push_str(&text[plain..]);
     out.push('"');
+}
+
+/// Packs rows, given in their order, into segments of at most [`MAX_DOCUMENT`](crate::packed::MAX_DOCUMENT) bytes.
+///
+/// ```
+/// use export_format::row::Segments;
+/// let mut segments = Segments::default();
+/// assert!(segments.push("{\"_id\":\"1\"}").is_none());
+/// assert_eq!(segments.finish().as_deref(), Some(&b"{\"_id\":\"1\"}\n"[..]));
+/// ```
+#[derive(Debug, Default)]
+pub struct Segments {
+    rows: Vec<u8>,
+}
+
+impl Segments {
+    /// Takes the next row (without line feed); returns the segment before it when that is full.
+    pub fn push(&mut self, row: &str) -> Option<Vec<u8>> {
+        let full = !self.rows.is_empty() && self.rows.len() + row.len() + 1 > crate::packed::MAX_DOCUMENT;
+        let segment = full.then(|| std::mem::take(&mut self.rows));
+        self.rows.extend_from_slice(row.as_bytes());
+        self.rows.push(b'\n');
+        segment
+    }
+
+    /// The last segment, if there is one.
+    #[must_use]
+    pub fn finish(self) -> Option<Vec<u8>> {
+        (!self.rows.is_empty()).then_some(self.rows)
+    }
 }
 
 struct Parser<'t> {
@@ -452,7 +492,7 @@ impl Parser<'_> {
 
     /// Makes tagged objects into values, and takes the escape off names that begin with `$`.
     fn untag(&self, members: BTreeMap<Name, Value>) -> Result<Value, RowError> {
-        if !members.keys().any(|name| name.0.starts_with('$')) {
+        if self.form == Form::Document || !members.keys().any(|name| name.0.starts_with('$')) {
             return Ok(Value::Object(members));
         }
         if members.len() == 1
@@ -501,7 +541,7 @@ impl Parser<'_> {
             && let Ok(number) = text.parse::<i128>()
             && number.abs() < MAX_WHOLE
         {
-            if self.form == Form::Row && number.abs() > MAX_PLAIN {
+            if self.form != Form::Stored && number.abs() > MAX_PLAIN {
                 return Err(RowError::BigNumber(shown()));
             }
             return Ok(Value::Int(number));
@@ -513,7 +553,7 @@ impl Parser<'_> {
         // 5.0 and 5 are one number, so they are one value; RFC 8785 writes both as 5.
         if number.fract() == 0.0 && number.abs() < MAX_WHOLE as f64 {
             let number = number as i128;
-            if self.form == Form::Row && number.abs() > MAX_PLAIN {
+            if self.form != Form::Stored && number.abs() > MAX_PLAIN {
                 return Err(RowError::BigNumber(shown()));
             }
             return Ok(Value::Int(number));

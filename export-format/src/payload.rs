@@ -1,0 +1,259 @@
+//! What stands beneath `data/`: every file's content against its digest, every document against its rules.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::digest::{Digest, Summary};
+use crate::entry::{App, AppPart, FileRow, Form, Kind, Permission};
+use crate::finding::{Code, Findings};
+use crate::head::json;
+use crate::ident::AppId;
+use crate::layout::Entry;
+use crate::manifest::Manifest;
+use crate::path::EntryPath;
+use crate::row::Value;
+
+/// Takes in the payload entry by entry, in their order, and compares in the end what must fit together.
+#[derive(Debug)]
+pub(crate) struct Payload {
+    digests: HashMap<EntryPath, (Digest, u64)>,
+    apps: BTreeMap<String, AppSeen>,
+    grants: u64,
+    schedules: u64,
+    domains: bool,
+}
+
+#[derive(Debug, Default)]
+struct AppSeen {
+    app: Option<App>,
+    /// Rows by segment, relative to the app's folder.
+    segments: BTreeMap<String, u64>,
+    /// The last `_id` by segment, and the first.
+    ids: BTreeMap<String, (String, String)>,
+    files: u64,
+    file_rows: BTreeSet<String>,
+    has_file_rows: bool,
+}
+
+impl Payload {
+    /// For these entries.
+    pub(crate) fn new(entries: &[Entry]) -> Self {
+        let digests = entries.iter().filter_map(|entry| Some((entry.path.clone(), (entry.digest?, entry.size)))).collect();
+        Self { digests, apps: BTreeMap::new(), grants: 0, schedules: 0, domains: false }
+    }
+
+    /// Whether this entry's content must be given whole to [`Payload::document`].
+    pub(crate) fn wants_content(entry: &Entry) -> bool {
+        Kind::of(&entry.path).form(&entry.path) != Form::Opaque || is_sealed(&entry.path)
+    }
+
+    /// Takes in what an entry's content turned out to be.
+    pub(crate) fn file(&mut self, entry: &Entry, summary: &Summary, findings: &mut Findings) {
+        if summary.size != entry.size || entry.digest.is_some_and(|digest| digest != summary.digest) {
+            findings.add(Code::Digest.at(&entry.path, ""));
+        }
+        if let Kind::App(id, part) = Kind::of(&entry.path) {
+            if !self.apps.contains_key(id) {
+                if let Err(err) = id.parse::<AppId>() {
+                    findings.add(Code::Document.at(&entry.path, err));
+                }
+                self.apps.insert(id.to_owned(), AppSeen::default());
+            }
+            if let (AppPart::File(_), Some(app)) = (part, self.apps.get_mut(id)) {
+                app.files += 1;
+            }
+        }
+    }
+
+    /// Takes in a document's content.
+    pub(crate) fn document(&mut self, entry: &Entry, content: &[u8], findings: &mut Findings) {
+        let path = &entry.path;
+        let kind = Kind::of(path);
+        match kind.form(path) {
+            Form::Json => match json(content) {
+                Err(err) => findings.add(Code::Json.at(path, err)),
+                Ok(value) => self.json(kind, path, &value, content, findings),
+            },
+            Form::Rows => self.rows(kind, path, content, findings),
+            Form::Opaque => {}
+        }
+    }
+
+    fn json(&mut self, kind: Kind<'_>, path: &EntryPath, value: &Value, content: &[u8], findings: &mut Findings) {
+        match kind {
+            Kind::App(id, AppPart::App) => match serde_json::from_slice::<App>(content) {
+                Err(err) => findings.add(Code::Document.at(path, err)),
+                Ok(app) if app.id.as_str() != id => findings.add(Code::Document.at(path, "its id is not the name of its folder")),
+                Ok(app) => self.apps.entry(id.to_owned()).or_default().app = Some(app),
+            },
+            Kind::Domains => self.domains = true,
+            Kind::Account => {
+                if let Err(err) = serde_json::from_slice::<crate::entry::Account>(content) {
+                    findings.add(Code::Document.at(path, err));
+                }
+            }
+            Kind::Settings if !matches!(value, Value::Object(_)) => findings.add(Code::Document.at(path, "it is no object")),
+            _ => {}
+        }
+    }
+
+    fn rows(&mut self, kind: Kind<'_>, path: &EntryPath, content: &[u8], findings: &mut Findings) {
+        let Ok(text) = std::str::from_utf8(content) else {
+            return findings.add(Code::Row.at(path, "it is not UTF-8"));
+        };
+        if !text.is_empty() && !text.ends_with('\n') {
+            findings.add(Code::Row.at(path, "the last line does not end"));
+        }
+        let mut ids: Option<(String, String)> = None;
+        let mut count = 0;
+        for (index, line) in text.split_terminator('\n').enumerate() {
+            count += 1;
+            let value = match Value::from_row(line) {
+                Ok(value) => value,
+                Err(err) => {
+                    findings.add(Code::Row.at(path, format_args!("line {}: {err}", index + 1)));
+                    continue;
+                }
+            };
+            match kind {
+                Kind::App(id, AppPart::Segment(_)) => self.table_row(id, path, index + 1, &value, &mut ids, findings),
+                Kind::App(id, AppPart::Files) => self.file_row(id, path, index + 1, line, findings),
+                Kind::Permissions => {
+                    if let Err(err) = serde_json::from_str::<Permission>(line) {
+                        findings.add(Code::Row.at(path, format_args!("line {}: {err}", index + 1)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        match kind {
+            Kind::Permissions => self.grants += count,
+            Kind::Schedules => self.schedules += count,
+            Kind::App(id, AppPart::Segment(_)) => {
+                let app = self.apps.entry(id.to_owned()).or_default();
+                let relative = relative_to_app(path, id);
+                if let Some(ids) = ids {
+                    app.ids.insert(relative.clone(), ids);
+                }
+                app.segments.insert(relative, count);
+            }
+            Kind::App(id, AppPart::Files) => self.apps.entry(id.to_owned()).or_default().has_file_rows = true,
+            _ => {}
+        }
+    }
+
+    fn table_row(&self, app: &str, path: &EntryPath, line: usize, value: &Value, ids: &mut Option<(String, String)>, findings: &mut Findings) {
+        let Some(id) = value.get("_id").and_then(Value::as_text) else {
+            return findings.add(Code::Row.at(path, format_args!("line {line}: it has no _id")));
+        };
+        match ids {
+            None => *ids = Some((id.to_owned(), id.to_owned())),
+            Some((_, last)) => {
+                if last.as_str() >= id {
+                    findings.add(Code::RowOrder.at(path, format_args!("line {line}")));
+                }
+                id.clone_into(last);
+            }
+        }
+        value.for_each_blob(&mut |blob| {
+            let known = self.digests.get(format!("data/apps/{app}/{}", blob.path).as_str());
+            if known != Some(&(blob.digest, blob.size)) {
+                findings.add(Code::BlobMissing.at(path, format_args!("line {line}: {}", blob.path)));
+            }
+        });
+    }
+
+    fn file_row(&mut self, app: &str, path: &EntryPath, line: usize, text: &str, findings: &mut Findings) {
+        let row: FileRow = match serde_json::from_str(text) {
+            Ok(row) => row,
+            Err(err) => return findings.add(Code::Row.at(path, format_args!("line {line}: {err}"))),
+        };
+        let known = self.digests.get(format!("data/apps/{app}/{}", row.path).as_str());
+        if !row.path.starts_with("files/") || known != Some(&(row.sha256, row.size)) {
+            findings.add(Code::Files.at(path, format_args!("line {line}: {}", row.path)));
+        } else if !self.apps.entry(app.to_owned()).or_default().file_rows.insert(row.path.clone()) {
+            findings.add(Code::Files.at(path, format_args!("line {line}: {} stands twice", row.path)));
+        }
+    }
+
+    /// Compares what must fit together.
+    pub(crate) fn finish(self, manifest: Option<&Manifest>, findings: &mut Findings) {
+        let mut counts = [("apps", self.apps.len() as u64), ("tables", 0), ("documents", 0), ("files", 0)];
+        for (id, seen) in &self.apps {
+            let at = format!("data/apps/{id}");
+            match &seen.app {
+                None => findings.add(Code::Document.at(&at, "it has no app.json")),
+                Some(app) => {
+                    counts[1].1 += app.tables.len() as u64;
+                    seen.compare_tables(app, &at, findings);
+                }
+            }
+            counts[2].1 += seen.segments.values().sum::<u64>();
+            counts[3].1 += seen.files;
+            if seen.has_file_rows && seen.file_rows.len() as u64 != seen.files {
+                findings.add(Code::Files.at(format_args!("{at}/files.ndjson"), "it does not list every file"));
+            } else if !seen.has_file_rows && seen.files > 0 {
+                findings.add(Code::Files.at(&at, "files.ndjson is missing"));
+            }
+        }
+        if let Some(manifest) = manifest {
+            let said = [manifest.counts.apps, manifest.counts.tables, manifest.counts.documents, manifest.counts.files];
+            for ((what, count), said) in counts.into_iter().zip(said) {
+                if count != said {
+                    findings.add(Code::Counts.found(format_args!("it says {said} {what}, there are {count}")));
+                }
+            }
+            for sealed in manifest.secrets.iter().flat_map(|secrets| &secrets.files) {
+                if !self.digests.contains_key(sealed.as_str()) {
+                    findings.add(Code::Secrets.at(sealed, "it is missing"));
+                }
+            }
+        }
+        if self.grants > 0 {
+            findings.add(Code::Grants.found(format_args!("{} of them", self.grants)));
+        }
+        if self.schedules > 0 {
+            findings.add(Code::Schedules.found(format_args!("{} of them", self.schedules)));
+        }
+        if self.domains {
+            findings.add(Code::Domains.found(""));
+        }
+    }
+}
+
+impl AppSeen {
+    fn compare_tables(&self, app: &App, at: &str, findings: &mut Findings) {
+        let mut left: BTreeSet<&str> = self.segments.keys().map(String::as_str).collect();
+        for table in &app.tables {
+            let mut rows = 0;
+            let mut last: Option<&str> = None;
+            for segment in &table.segments {
+                match self.segments.get(segment) {
+                    Some(count) if left.remove(segment.as_str()) => rows += count,
+                    _ => findings.add(Code::Segment.at(format_args!("{at}/{segment}"), "")),
+                }
+                if let Some((first_id, last_id)) = self.ids.get(segment) {
+                    if last.is_some_and(|last| last >= first_id.as_str()) {
+                        findings.add(Code::RowOrder.at(format_args!("{at}/{segment}"), "the segment before it ends later"));
+                    }
+                    last = Some(last_id);
+                }
+            }
+            if rows != table.count {
+                findings.add(Code::Segment.at(at, format_args!("table {} should have {} rows, it has {rows}", table.name, table.count)));
+            }
+        }
+        for segment in left {
+            findings.add(Code::Segment.at(format_args!("{at}/{segment}"), "no table lists it"));
+        }
+    }
+}
+
+/// Whether the file at this path must be an age file.
+pub(crate) fn is_sealed(path: &EntryPath) -> bool {
+    let own = !matches!(Kind::of(path), Kind::App(_, AppPart::Code(_) | AppPart::File(_) | AppPart::Volume));
+    own && path.as_str().ends_with(".age")
+}
+
+fn relative_to_app(path: &EntryPath, id: &str) -> String {
+    path.as_str().strip_prefix("data/apps/").and_then(|rest| rest.strip_prefix(id)).map(|rest| rest.trim_start_matches('/')).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,439 @@
+//! Reading an archive: nothing of it is given out before all of it was verified.
+//!
+//! [`Reader::open`] reads the list of entries and the bag's own files: structure, signature, version, room.
+//! [`Reader::verify`] reads everything once, in bounded memory, and yields a [`Reader`] in the state [`Verified`]; only
+//! that one hands out content. An import therefore cannot touch unverified content by mistake: it does not compile.
+//!
+//! What is handed out is compared with its digest once more while it is read, in case the file changed meanwhile.
+
+use std::io::{self, Read};
+use std::marker::PhantomData;
+
+use crate::bag::names;
+use crate::digest::{Digest, Summary, Tally};
+use crate::finding::{Code, Findings, Refusal};
+use crate::head::{self, Head, TagFiles};
+use crate::inflate::Inflater;
+use crate::layout::{self, Layout};
+use crate::manifest::Manifest;
+use crate::packed::{MAX_DOCUMENT, Stored};
+use crate::payload::{self, Payload};
+use crate::row::{RowError, Value};
+use crate::signature::{SigningKey, Trust};
+use crate::source::{Sequential, Source};
+
+pub use crate::layout::{Entry, Limits};
+
+/// How far a verification is, in bytes of the archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Read so far.
+    pub done: u64,
+    /// In all.
+    pub total: u64,
+}
+
+/// The state of a [`Reader`] whose content was not read yet.
+#[derive(Debug)]
+pub enum Unverified {}
+
+/// The state of a [`Reader`] all of whose content is as signed.
+#[derive(Debug)]
+pub enum Verified {}
+
+/// Reads one archive; `State` is [`Unverified`] or [`Verified`].
+///
+/// ```no_run
+/// use export_format::reader::{Limits, Reader};
+/// use export_format::signature::Trust;
+/// let file = std::fs::File::open("alice.example-2026-11-21.pcc.zip")?;
+/// let reader = Reader::open(file, &Limits { bytes: 10_000_000_000, ..Limits::default() })?;
+/// println!("{} of {}", reader.manifest().subject.domain, reader.manifest().snapshot.at);
+/// let verified = reader.verify(&Trust::Anyone, &mut |progress| println!("{}/{}", progress.done, progress.total))?;
+/// for entry in verified.entries() {
+///     let content = verified.content(entry)?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Reader<S, State = Unverified> {
+    source: S,
+    entries: Vec<Entry>,
+    manifest: Manifest,
+    signed_by: SigningKey,
+    central_offset: u64,
+    findings: Findings,
+    state: PhantomData<State>,
+}
+
+/// Everything that could be told about an archive without its payload, whether it is sound or not.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) layout: Layout,
+    pub(crate) head: Head,
+    pub(crate) findings: Findings,
+}
+
+pub(crate) fn open(source: &(impl Source + ?Sized), limits: &Limits) -> Opened {
+    let mut findings = Findings::default();
+    let mut layout = layout::read(source, limits, &mut findings);
+    layout::check_order(&layout.entries, &mut findings);
+    let tags = read_tags(source, &layout, &mut findings);
+    // When there is no list of entries, every file would be missing; one finding says it better.
+    if layout.entries.is_empty() {
+        return Opened { layout, head: Head::default(), findings };
+    }
+    let head = head::examine(&tags, &mut layout.entries, limits, &mut findings);
+    Opened { layout, head, findings }
+}
+
+impl<S: Source> Reader<S, Unverified> {
+    /// Reads the list of entries and the bag's own files.
+    ///
+    /// # Errors
+    /// When anything in them is a reason to refuse the archive; the [`Refusal`] names all reasons.
+    pub fn open(source: S, limits: &Limits) -> Result<Self, Refusal> {
+        let Opened { layout, head, findings } = open(&source, limits);
+        match (head.manifest, head.signed_by) {
+            (Some(manifest), Some(signed_by)) if findings.accepted() => Ok(Self {
+                source,
+                entries: layout.entries,
+                manifest,
+                signed_by,
+                central_offset: layout.central_offset,
+                findings,
+                state: PhantomData,
+            }),
+            _ => Err(Refusal { findings }),
+        }
+    }
+
+    /// Reads everything and compares it with what is signed, and who signed with who should have.
+    ///
+    /// # Errors
+    /// When anything is not as it must be; the [`Refusal`] names all reasons.
+    pub fn verify(mut self, trust: &Trust, progress: &mut dyn FnMut(Progress)) -> Result<Reader<S, Verified>, Refusal> {
+        head::examine_trust(&self.signed_by, trust, &mut self.findings);
+        if self.findings.accepted() {
+            let mut payload = Payload::new(&self.entries);
+            read_payload(&self.source, &self.entries, self.central_offset, &mut payload, progress, &mut self.findings);
+            payload.finish(Some(&self.manifest), &mut self.findings);
+        }
+        if !self.findings.accepted() {
+            return Err(Refusal { findings: self.findings });
+        }
+        let Self { source, entries, manifest, signed_by, central_offset, findings, state: PhantomData } = self;
+        Ok(Reader { source, entries, manifest, signed_by, central_offset, findings, state: PhantomData })
+    }
+}
+
+impl<S, State> Reader<S, State> {
+    /// `pcc.json`. Before the archive is verified this is what it says of itself, signed by [`Reader::signed_by`].
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The entries in their order, the bag's own files among them.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// By which key the archive is signed. That alone says nothing about whose key it is.
+    pub fn signed_by(&self) -> &SigningKey {
+        &self.signed_by
+    }
+
+    /// What was found so far, short of refusals.
+    pub fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    /// The entry at this path.
+    pub fn find(&self, path: &str) -> Option<&Entry> {
+        // The bag's own files stand first in an order of their own; the payload is sorted.
+        let own = self.entries.partition_point(|entry| !entry.path.is_payload());
+        let (tags, payload) = self.entries.split_at(own);
+        match payload.binary_search_by(|entry| entry.path.as_str().cmp(path)) {
+            Ok(index) => Some(&payload[index]),
+            Err(_) => tags.iter().find(|entry| entry.path.as_str() == path),
+        }
+    }
+}
+
+impl<S: Source> Reader<S, Verified> {
+    /// An entry's content, unpacked; the end of it fails if it is not what was verified.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn content(&self, entry: &Entry) -> io::Result<Content<'_, S>> {
+        let inner = match entry.stored {
+            Stored::Whole => Inner::Whole {
+                source: &self.source,
+                at: entry.content_offset(),
+                end: entry.content_offset() + entry.size,
+                tally: Some(Tally::new()),
+                crc32: entry.crc32,
+                digest: entry.digest,
+            },
+            Stored::Deflated { bytes } => {
+                let mut stored = vec![0; usize::try_from(bytes).map_err(|_| changed())?];
+                self.source.read_exact_at(entry.content_offset(), &mut stored)?;
+                let mut inflater = Inflater::new();
+                let content = inflater.inflate(&stored, usize::try_from(entry.size).map_err(|_| changed())?).ok_or_else(changed)?;
+                let summary = Summary::of(content);
+                if summary.crc32 != entry.crc32 || entry.digest.is_some_and(|digest| digest != summary.digest) {
+                    return Err(changed());
+                }
+                Inner::Unpacked(io::Cursor::new(content.to_vec()))
+            }
+        };
+        Ok(Content { inner })
+    }
+
+    /// A document's content whole.
+    ///
+    /// # Errors
+    /// When reading fails or it is longer than a document may be.
+    pub fn document(&self, entry: &Entry) -> io::Result<Vec<u8>> {
+        let own = head::tag_file_limit(entry.path.as_str(), self.entries.len() as u64);
+        if entry.size > (MAX_DOCUMENT as u64).max(if entry.path.is_payload() { 0 } else { own }) {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "this is no document"));
+        }
+        let mut content = Vec::new();
+        self.content(entry)?.read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// The rows of a segment or another `.ndjson` document.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn rows(&self, entry: &Entry) -> io::Result<Rows> {
+        Ok(Rows { content: self.document(entry)?, at: 0 })
+    }
+
+    /// The file the archive is read from.
+    pub fn into_source(self) -> S {
+        self.source
+    }
+}
+
+/// An entry's content; made by [`Reader::content`].
+#[derive(Debug)]
+pub struct Content<'r, S> {
+    inner: Inner<'r, S>,
+}
+
+#[derive(Debug)]
+enum Inner<'r, S> {
+    Whole { source: &'r S, at: u64, end: u64, tally: Option<Tally>, crc32: u32, digest: Option<Digest> },
+    Unpacked(io::Cursor<Vec<u8>>),
+}
+
+impl<S: Source> Read for Content<'_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.inner {
+            Inner::Unpacked(cursor) => cursor.read(buffer),
+            Inner::Whole { source, at, end, tally, crc32, digest } => {
+                let room = buffer.len().min(usize::try_from(*end - *at).unwrap_or(usize::MAX));
+                if room > 0 {
+                    let count = source.read_at(*at, &mut buffer[..room])?;
+                    if count == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                    *at += count as u64;
+                    if let Some(tally) = tally {
+                        tally.update(&buffer[..count]);
+                    }
+                    // The last bytes are given out only together with the verdict on all of them.
+                    if *at < *end {
+                        return Ok(count);
+                    }
+                    return verdict(tally.take(), *crc32, *digest).map(|()| count);
+                }
+                if *at == *end && !buffer.is_empty() {
+                    verdict(tally.take(), *crc32, *digest)?;
+                }
+                Ok(0)
+            }
+        }
+    }
+}
+
+fn verdict(tally: Option<Tally>, crc32: u32, digest: Option<Digest>) -> io::Result<()> {
+    match tally.map(Tally::finish) {
+        Some(summary) if summary.crc32 != crc32 || digest.is_some_and(|digest| digest != summary.digest) => Err(changed()),
+        _ => Ok(()),
+    }
+}
+
+fn changed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the archive changed after it was verified")
+}
+
+/// The rows of a document; made by [`Reader::rows`].
+#[derive(Debug)]
+pub struct Rows {
+    content: Vec<u8>,
+    at: usize,
+}
+
+impl Iterator for Rows {
+    type Item = Result<Value, RowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest: &[u8] = self.content.get(self.at..).filter(|rest: &&[u8]| !<[u8]>::is_empty(rest))?;
+        let line = rest.split(|&byte| byte == b'\n').next().unwrap_or(rest);
+        self.at += line.len() + 1;
+        let not_utf8 = |err: std::str::Utf8Error| RowError::Syntax { at: err.valid_up_to(), why: "it is not UTF-8" };
+        Some(std::str::from_utf8(line).map_err(not_utf8).and_then(Value::from_row))
+    }
+}
+
+/// Reads the bag's own files, with their headers.
+fn read_tags(source: &(impl Source + ?Sized), layout: &Layout, findings: &mut Findings) -> TagFiles {
+    let mut tags = TagFiles::new();
+    for entry in layout.entries.iter().filter(|entry| !entry.path.is_payload()) {
+        let Some(name) = names::TAG_FILES.into_iter().find(|name| *name == entry.path.as_str()) else { continue };
+        let limit = head::tag_file_limit(name, layout.entries.len() as u64);
+        if entry.size > limit || entry.stored != Stored::Whole {
+            findings.add(Code::TagTooLong.at(name, format_args!("{} bytes; {limit} are allowed", entry.size)));
+            continue;
+        }
+        if entry.header().end() > layout.central_offset {
+            findings.add(Code::Gap.at(name, "it reaches into the list of entries"));
+            continue;
+        }
+        let mut input = Sequential::new(source, entry.offset, layout.central_offset);
+        let mut content = Vec::new();
+        let read = read_local(&mut input, entry, findings).and_then(|()| input.fill(&mut content, entry.size as usize));
+        if let Err(err) = read {
+            findings.add(Code::Read.at(name, err));
+            continue;
+        }
+        if crc32fast::hash(&content) != entry.crc32 {
+            findings.add(Code::Crc.at(name, ""));
+        }
+        tags.insert(name, content);
+    }
+    tags
+}
+
+fn read_local<S: Source + ?Sized>(input: &mut Sequential<'_, S>, entry: &Entry, findings: &mut Findings) -> io::Result<()> {
+    let mut expected = Vec::with_capacity(128);
+    entry.header().write_local(&mut expected);
+    let mut found = Vec::with_capacity(expected.len());
+    input.fill(&mut found, expected.len())?;
+    if found != expected {
+        findings.add(Code::Local.at(&entry.path, ""));
+    }
+    Ok(())
+}
+
+/// Reads every payload entry once.
+pub(crate) fn read_payload<S: Source + ?Sized>(
+    source: &S,
+    entries: &[Entry],
+    central_offset: u64,
+    payload: &mut Payload,
+    progress: &mut dyn FnMut(Progress),
+    findings: &mut Findings,
+) {
+    let Some(first) = entries.iter().find(|entry| entry.path.is_payload()) else { return };
+    let mut input = Sequential::new(source, first.offset, central_offset);
+    let mut unpacker = Unpacker { inflater: Inflater::new(), stored: Vec::new() };
+    let mut told = 0;
+    for entry in entries.iter().filter(|entry| entry.path.is_payload()) {
+        if entry.header().end() > central_offset {
+            findings.add(Code::Gap.at(&entry.path, "it reaches into the list of entries"));
+            return;
+        }
+        input.seek(entry.offset);
+        let mut tell = |done: u64| {
+            // Small files come by the thousand; nobody needs to hear of each.
+            if done - told >= 1 << 20 {
+                told = done;
+                progress(Progress { done, total: central_offset });
+            }
+        };
+        let read = read_local(&mut input, entry, findings)
+            .and_then(|()| unpacker.read(&mut input, entry, payload, &mut tell, findings));
+        if let Err(err) = read {
+            return findings.add(Code::Read.at(&entry.path, err));
+        }
+    }
+    progress(Progress { done: central_offset, total: central_offset });
+}
+
+struct Unpacker {
+    inflater: Inflater,
+    stored: Vec<u8>,
+}
+
+impl Unpacker {
+    fn read<S: Source + ?Sized>(
+        &mut self,
+        input: &mut Sequential<'_, S>,
+        entry: &Entry,
+        payload: &mut Payload,
+        tell: &mut dyn FnMut(u64),
+        findings: &mut Findings,
+    ) -> io::Result<()> {
+        let wanted = Payload::wants_content(entry);
+        let sealed = payload::is_sealed(&entry.path);
+        if wanted && !sealed && entry.size > MAX_DOCUMENT as u64 {
+            findings.add(Code::DocumentTooLong.at(&entry.path, ""));
+            return Ok(());
+        }
+        match entry.stored {
+            Stored::Whole if !wanted || sealed => {
+                let mut tally = Tally::new();
+                let mut start = Vec::new();
+                while tally.size() < entry.size {
+                    let chunk = input.chunk(entry.size - tally.size())?;
+                    if sealed && start.len() < 32 {
+                        start.extend_from_slice(&chunk[..chunk.len().min(32)]);
+                    }
+                    tally.update(chunk);
+                    tell(input.position());
+                }
+                if sealed && !crate::secrets::is_sealed(&start) {
+                    findings.add(Code::Secrets.at(&entry.path, "it is not sealed by age"));
+                }
+                take(entry, &tally.finish(), payload, findings);
+            }
+            Stored::Whole => {
+                input.fill(&mut self.stored, entry.size as usize)?;
+                tell(input.position());
+                take(entry, &Summary::of(&self.stored), payload, findings);
+                payload.document(entry, &self.stored, findings);
+            }
+            Stored::Deflated { bytes } => {
+                if entry.size > MAX_DOCUMENT as u64 || bytes > MAX_DOCUMENT as u64 {
+                    // Said before, from the list of entries.
+                    return Ok(());
+                }
+                input.fill(&mut self.stored, bytes as usize)?;
+                tell(input.position());
+                match self.inflater.inflate(&self.stored, entry.size as usize) {
+                    None => findings.add(Code::Deflate.at(&entry.path, "")),
+                    Some(content) => {
+                        take(entry, &Summary::of(content), payload, findings);
+                        if sealed && !crate::secrets::is_sealed(content) {
+                            findings.add(Code::Secrets.at(&entry.path, "it is not sealed by age"));
+                        }
+                        payload.document(entry, content, findings);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn take(entry: &Entry, summary: &Summary, payload: &mut Payload, findings: &mut Findings) {
+    if summary.crc32 != entry.crc32 {
+        findings.add(Code::Crc.at(&entry.path, ""));
+    }
+    payload.file(entry, summary, findings);
+}

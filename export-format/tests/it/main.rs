@@ -1,0 +1,6 @@
+//! The archive format from outside: what it writes, what it takes, what it refuses, and who else can read it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod made;
+mod round_trip;
+mod sample;
