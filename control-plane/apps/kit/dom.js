@@ -69,7 +69,11 @@ let toasts;
 
 /** A line at the foot of the page that goes away by itself; with `undo` it stays longer and offers the way back. */
 export function toast(text, undo) {
-  toasts ??= document.body.appendChild(el('div', { class: 'toasts', role: 'status' }));
+  toasts ??= el('div', { class: 'toasts', role: 'status' });
+  // A modal dialog makes everything outside it inert, so the line goes inside while one is open.
+  const dialog = document.querySelector('dialog[open]');
+  (dialog ?? document.body).append(toasts);
+  dialog?.addEventListener('close', () => document.body.append(toasts), { once: true });
   const line = el('p', { class: 'toast' }, el('span', {}, text));
   let timer = 0;
   const away = () => { clearTimeout(timer); line.remove(); };

@@ -12,6 +12,13 @@ export function render(text, { onTask } = {}) {
   const lines = text.replace(/\r\n?/g, '\n').replace(/\t/g, '    ').split('\n').map((content, at) => ({ content, at }));
   const fragment = document.createDocumentFragment();
   fragment.append(...blocks(lines, onTask, 0));
+  // The largest heading in use becomes an h2, below the page's own, so that no level is skipped.
+  const headings = [...fragment.querySelectorAll('h1, h2, h3, h4, h5, h6')];
+  const largest = Math.min(...headings.map((heading) => Number(heading.tagName[1])));
+  for (const heading of headings) {
+    const level = Math.min(Number(heading.tagName[1]) - largest + 2, 6);
+    heading.replaceWith(make(`h${level}`, ...heading.childNodes));
+  }
   return fragment;
 }
 
@@ -52,7 +59,7 @@ function blocks(lines, onTask, depth) {
       out.push(make('pre', make('code', body.map((other) => other.content).join('\n'))));
       at = end < 0 ? lines.length : end + 1;
     } else if ((match = HEADING.exec(line.content))) {
-      out.push(make(`h${Math.min(match[1].length + 1, 6)}`, ...inline(match[2] ?? '')));
+      out.push(make(`h${match[1].length}`, ...inline(match[2] ?? '')));
       at += 1;
     } else if (RULE.test(line.content)) {
       out.push(make('hr'));
@@ -220,6 +227,8 @@ export function plain(text) {
   return text
     .replace(/^ {0,3}(#{1,6}|>|[-*+]|\d+[.)])\s+(\[[ xX]\]\s+)?/gm, '')
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .replace(/^ *\|?[ :|-]+\|[ :|-]*$/gm, '')
+    .replace(/ *\| */g, ' ')
     .replace(/[*_~`]+/g, '')
     .replace(/\s+/g, ' ')
     .trim();

@@ -1,0 +1,142 @@
+// Uploads: many at once, each with its own progress, and none lost.
+//
+// A chosen file is first kept in this browser together with what is known of its upload. So a cut line, a closed
+// window or a crash costs nothing: the next time the page is open, the upload goes on where the server has got to.
+// A picture appears in the library only when its original is whole on the server.
+
+import { files, newId, table, uploads, user } from './kit/api.js';
+import { Local } from './kit/local.js';
+import { takenAt } from './exif.js';
+import { small } from './small.js';
+
+const photos = table('photos');
+const AT_ONCE = 2;
+
+export class Queue extends EventTarget {
+  /** Uploads that are not finished: { id, file, name, size, sent, state, problem }. */
+  items = [];
+  finished = 0;
+
+  static async open() {
+    const queue = new Queue();
+    queue.local = await Local.open(`uploads-${user}`);
+    for (const kept of await queue.local.all().catch(() => [])) queue.items.push({ ...kept, sent: 0, state: 'waiting', problem: '', pause: 1000 });
+    queue.#go();
+    return queue;
+  }
+
+  get busy() { return this.items.some((item) => item.state !== 'failed'); }
+  get lasting() { return this.local.lasting; }
+
+  /** Takes files in; `known(file)` says whether such a picture is already there. Answers with how many were. */
+  async add(chosen, known, album) {
+    let doubles = 0;
+    for (const file of chosen) {
+      const double = known(file) || this.items.some((item) => item.name === file.name && item.size === file.size && item.file.lastModified === file.lastModified);
+      if (double) { doubles += 1; continue; }
+      const kept = { id: newId(), file, name: file.name, size: file.size, upload: null, albums: album ? [album] : [] };
+      const item = { ...kept, sent: 0, state: 'waiting', problem: '', pause: 1000 };
+      // A full disk here only means that a closed window forgets the file; the upload itself goes on.
+      await this.local.put(kept.id, kept).catch(() => {});
+      this.items.push(item);
+      this.#say();
+    }
+    this.#go();
+    return doubles;
+  }
+
+  retry(item) {
+    Object.assign(item, { state: 'waiting', problem: '', pause: 1000 });
+    this.#say();
+    this.#go();
+  }
+
+  /** Tries again at once what waits for the line. */
+  wake() {
+    for (const item of this.items) if (item.state === 'cut') item.state = 'waiting';
+    this.#go();
+  }
+
+  async stop(item) {
+    item.state = 'stopped';
+    item.control?.abort();
+    this.#forget(item);
+    if (item.upload) await uploads.abort(item.upload).catch(() => {});
+  }
+
+  #go() {
+    const running = this.items.filter((item) => item.state === 'sending').length;
+    const next = this.items.filter((item) => item.state === 'waiting').slice(0, Math.max(0, AT_ONCE - running));
+    for (const item of next) this.#run(item);
+  }
+
+  async #run(item) {
+    item.state = 'sending';
+    item.control = new AbortController();
+    this.#say();
+    try {
+      await this.#send(item);
+      this.finished += 1;
+      this.#forget(item);
+    } catch (error) {
+      if (error.name !== 'AbortError') this.#failed(item, error);
+    }
+    if (!this.busy) this.dispatchEvent(new Event('empty'));
+    this.#say();
+    this.#go();
+  }
+
+  #failed(item, error) {
+    item.problem = error.message;
+    if (error.kind === 'offline' || error.kind === 'busy' || error.kind === 'signed-out') {
+      item.state = 'cut';
+      item.pause = Math.min(item.pause * 2, 30000);
+      setTimeout(() => { if (item.state === 'cut') { item.state = 'waiting'; this.#go(); } }, item.pause);
+    } else {
+      if (error.kind === 'gone') item.upload = null; // the server has forgotten the half-done upload
+      item.state = 'failed';
+    }
+  }
+
+  async #send(item) {
+    const { file } = item;
+    const ending = /\.([A-Za-z0-9]{1,5})$/.exec(file.name)?.[1].toLowerCase() ?? 'bin';
+    const name = `${item.id}.${ending}`;
+    const offset = await this.#offset(item, name);
+    const progress = (sent) => { item.sent = sent; this.dispatchEvent(new CustomEvent('progress', { detail: item })); };
+    const done = await uploads.send(item.upload, file, offset, progress, item.control.signal);
+    const picture = await small(file);
+    let thumb = '';
+    if (picture) thumb = (await files.put('small', `${item.id}.jpg`, picture.blob))._id;
+    const record = {
+      name: file.name, file: done._id, thumb, type: file.type, size: file.size, width: picture?.width ?? 0, height: picture?.height ?? 0,
+      taken_at: (await takenAt(file)) || file.lastModified, changed_at: file.lastModified, albums: item.albums, deleted_at: 0,
+    };
+    const answer = await photos.upsert(item.id, record);
+    this.dispatchEvent(new CustomEvent('photo', { detail: { ...record, ...answer, _id: item.id } }));
+  }
+
+  /** Begins the upload, or asks how far an earlier one has got. */
+  async #offset(item, name) {
+    if (item.upload) {
+      try {
+        return (await uploads.where(item.upload)).offset;
+      } catch (error) {
+        if (error.kind !== 'gone') throw error;
+      }
+    }
+    const { upload_id: upload, offset } = await uploads.begin('originals', name, item.size, item.file.type || 'application/octet-stream');
+    item.upload = upload;
+    const { id, file, size, albums } = item;
+    await this.local.put(id, { id, file, name: item.name, size, upload, albums }).catch(() => {});
+    return offset ?? 0;
+  }
+
+  #forget(item) {
+    this.items = this.items.filter((other) => other !== item);
+    this.local.remove(item.id).catch(() => {});
+    this.#say();
+  }
+
+  #say() { this.dispatchEvent(new Event('change')); }
+}
