@@ -2,24 +2,53 @@
 //!
 //! The agent knows what is placed on its host; the launcher knows what runs. Nothing about running servers is
 //! remembered across restarts: the control plane places again, and the agent sweeps whatever a killed run left.
+//!
+//! Invariants: calls about one server follow one another; a server's folders belong to its own user before its
+//! runtime can be woken; an agent holds the lock of its run folder, so two never work on the same servers.
 
 mod api;
+mod figures;
+mod folders;
+mod follow;
+mod link;
+mod sweep;
+mod users;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tenant_runtime::ids::ServerId;
+use tenant_runtime::launch::Launch;
+use tokio::sync::{OwnedMutexGuard, broadcast};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::isolation::IsolationReport;
+use crate::launcher::wire::{Doing, Listed, Order};
+use crate::launcher::{self, LauncherHandle};
 
 pub use api::{
     AgentOptions, Ended, Error, Event, HostEvent, Insist, Kind, SandboxLimits, SeenServer, State, Usage,
 };
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use folders::Folders;
+use follow::{Common, Placed};
+use link::{Answer, Ground};
 
-use tenant_runtime::ids::ServerId;
-use tenant_runtime::launch::Launch;
-use tokio::sync::broadcast;
+/// How long a runtime may take to end in good order.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-use crate::isolation::IsolationReport;
-use crate::launcher::LauncherHandle;
+/// How long all runtimes together may take.
+const PATIENCE_WITH_ALL: Duration = Duration::from_secs(20);
 
-/// The way to one host's daemon; clones are the same agent.
+/// Events that a slow listener may be behind.
+const EVENTS: usize = 4096;
+
+/// The way to one host's daemon; clones are the same agent. When the last one is dropped, its launcher ends and
+/// with it every runtime.
 #[derive(Clone, Debug)]
 pub struct Agent {
     inner: Arc<Inner>,
@@ -28,19 +57,59 @@ pub struct Agent {
 #[derive(Debug)]
 struct Inner {
     options: AgentOptions,
-    report: IsolationReport,
-    events: broadcast::Sender<HostEvent>,
-    _launcher: LauncherHandle,
+    ground: Ground,
+    folders: Arc<Folders>,
+    common: Arc<Common>,
+    turns: Mutex<HashMap<ServerId, Arc<tokio::sync::Mutex<()>>>>,
+    following: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.common.link.disconnect();
+        if let Some(following) = self.following.get_mut() {
+            following.abort();
+        }
+    }
 }
 
 impl Agent {
     /// Starts the agent: sweeps what a killed run left behind and measures the isolation of this machine.
     ///
     /// # Errors
-    /// [`Error::Isolation`] when this machine cannot keep servers apart; others when a folder cannot be used.
+    /// [`Error::Isolation`] when this machine cannot keep servers apart; [`Error::Occupied`] when another provider
+    /// runs on the same folder; others when a folder cannot be used.
     pub async fn start(launcher: LauncherHandle, options: AgentOptions) -> Result<Self, Error> {
-        let (events, _) = broadcast::channel(1024);
-        Ok(Self { inner: Arc::new(Inner { options, report: IsolationReport::default(), events, _launcher: launcher }) })
+        let (folders, set_up) = blocking({
+            let options = options.clone();
+            let pid = launcher.pid();
+            move || folders::prepare(&options, pid)
+        })
+        .await?;
+        let begun = link::set_up(launcher.into_parts(), set_up.clone()).await;
+        let (ground, hearing, write) =
+            begun.map_err(|e| Error::Launcher { doing: "begin", why: e.to_string() })?;
+        if options.insist == Insist::OnIsolation && !ground.report.is_sufficient() {
+            return Err(Error::Isolation(ground.report));
+        }
+        let common = Arc::new(Common {
+            set_up,
+            link: link::Link::default(),
+            placed: Mutex::default(),
+            events: broadcast::channel(EVENTS).0,
+            draining: AtomicBool::new(false),
+        });
+        common.link.connect(write);
+        let following = tokio::spawn(follow::follow(Arc::clone(&common), hearing));
+        let inner = Inner {
+            options,
+            ground,
+            folders: Arc::new(folders),
+            common,
+            turns: Mutex::default(),
+            following: Mutex::new(Some(following)),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Makes a server known here: its sockets exist afterwards, and it wakes at the first connection. Repeating it
@@ -49,8 +118,24 @@ impl Agent {
     ///
     /// # Errors
     /// [`Error`] when folders or sockets cannot be made.
-    pub async fn place(&self, launch: Launch, _limits: SandboxLimits) -> Result<(), Error> {
-        Err(Error::NotPlaced(launch.server))
+    pub async fn place(&self, launch: Launch, limits: SandboxLimits) -> Result<(), Error> {
+        let server = launch.server;
+        let _turn = self.turn(server).await;
+        let placed = blocking({
+            let folders = Arc::clone(&self.inner.folders);
+            let (identity, own_files) = (self.inner.ground.identity, self.inner.ground.own_files);
+            let log = self.inner.options.runtime_log.clone();
+            move || {
+                let generation = launch.generation;
+                let spec = folders.spec(launch, limits, identity, own_files, log.as_deref())?;
+                Ok(Placed { generation, spec })
+            }
+        })
+        .await?;
+        let spec = Box::new(placed.spec.clone());
+        self.ask("place a server", server, |number| Order::Place { number, spec }).await?;
+        self.inner.common.placed.lock().insert(server, placed);
+        Ok(())
     }
 
     /// Puts a server to sleep and returns when it is; one that does not end in time is killed.
@@ -58,7 +143,9 @@ impl Agent {
     /// # Errors
     /// [`Error::NotPlaced`], [`Error::LauncherGone`].
     pub async fn sleep(&self, id: ServerId) -> Result<(), Error> {
-        Err(Error::NotPlaced(id))
+        let _turn = self.turn(id).await;
+        let deadline_ms = millis(PATIENCE);
+        self.ask("put a server to sleep", id, |number| Order::Sleep { number, server: id, deadline_ms }).await
     }
 
     /// Puts a server to sleep and forgets it here: its sockets and its cache are gone, its home stays.
@@ -66,7 +153,8 @@ impl Agent {
     /// # Errors
     /// [`Error::LauncherGone`], or when the cache cannot be removed. A server not placed here is no error.
     pub async fn displace(&self, id: ServerId) -> Result<(), Error> {
-        Err(Error::NotPlaced(id))
+        let _turn = self.turn(id).await;
+        self.displace_in_turn(id).await
     }
 
     /// Displaces a server and deletes its home.
@@ -74,36 +162,62 @@ impl Agent {
     /// # Errors
     /// As [`Self::displace`], or when the home cannot be removed.
     pub async fn erase(&self, id: ServerId) -> Result<(), Error> {
-        Err(Error::NotPlaced(id))
+        let _turn = self.turn(id).await;
+        self.displace_in_turn(id).await?;
+        let folders = Arc::clone(&self.inner.folders);
+        blocking(move || folders.erase(id)).await
     }
 
     /// What the placed servers are doing now.
     pub async fn seen(&self) -> Vec<SeenServer> {
-        Vec::new()
+        let listed = match self.inner.common.link.ask(|number| Order::List { number }).await {
+            Some(Answer::Listed(listed)) => listed,
+            // Without a launcher there is no process of any server.
+            _ => self.all_asleep(),
+        };
+        let generations: HashMap<_, _> =
+            self.inner.common.placed.lock().iter().map(|(id, placed)| (*id, placed.generation)).collect();
+        let seen = spawn_blocking(move || {
+            let seen = |listed: Listed| {
+                let generation = *generations.get(&listed.server)?;
+                Some(SeenServer { server: listed.server, generation, state: state(listed.doing) })
+            };
+            listed.into_iter().filter_map(seen).collect()
+        });
+        seen.await.unwrap_or_default()
     }
 
     /// What happens to servers from now on.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<HostEvent> {
-        self.inner.events.subscribe()
+        self.inner.common.events.subscribe()
     }
 
     /// Where the gateway reaches a server.
     #[must_use]
     pub fn public_socket(&self, id: ServerId) -> PathBuf {
-        self.inner.options.run_dir.join(id.to_string()).join("public")
+        launcher::public(&self.inner.options.run_dir, id)
     }
 
     /// Where the control plane reaches a server's administration.
     #[must_use]
     pub fn admin_socket(&self, id: ServerId) -> PathBuf {
-        self.inner.options.run_dir.join(id.to_string()).join("admin")
+        launcher::admin(&self.inner.options.run_dir, id)
+    }
+
+    /// What a server's home takes on disk, in bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn home_bytes(&self, id: ServerId) -> Result<u64, Error> {
+        let folders = Arc::clone(&self.inner.folders);
+        blocking(move || folders.home_bytes(id)).await
     }
 
     /// Which mechanisms keep servers apart here, and which are missing and why.
     #[must_use]
     pub fn isolation(&self) -> &IsolationReport {
-        &self.inner.report
+        &self.inner.ground.report
     }
 
     /// Puts every server to sleep and ends the launcher.
@@ -111,6 +225,76 @@ impl Agent {
     /// # Errors
     /// [`Error::LauncherGone`] when it had ended already.
     pub async fn drain(&self) -> Result<(), Error> {
-        Ok(())
+        self.inner.common.draining.store(true, Ordering::SeqCst);
+        let deadline_ms = millis(PATIENCE_WITH_ALL);
+        let answer = self.inner.common.link.ask(|number| Order::Drain { number, deadline_ms }).await;
+        // The task ends when the launcher has closed its end of the channel.
+        let following = self.inner.following.lock().take();
+        if let Some(following) = following {
+            let _ = following.await;
+        }
+        answer.map(drop).ok_or(Error::LauncherGone)
+    }
+
+    async fn displace_in_turn(&self, id: ServerId) -> Result<(), Error> {
+        let deadline_ms = millis(PATIENCE);
+        let asked = self.ask("displace a server", id, |number| Order::Displace { number, server: id, deadline_ms });
+        match asked.await {
+            Err(Error::NotPlaced(_)) => {}
+            other => other?,
+        }
+        self.inner.common.placed.lock().remove(&id);
+        let folders = Arc::clone(&self.inner.folders);
+        blocking(move || folders.forget(id)).await
+    }
+
+    async fn ask(
+        &self,
+        doing: &'static str,
+        server: ServerId,
+        order: impl FnOnce(u64) -> Order,
+    ) -> Result<(), Error> {
+        match self.inner.common.link.ask(order).await {
+            None => Err(Error::LauncherGone),
+            Some(Answer::Done | Answer::Listed(_)) => Ok(()),
+            Some(Answer::Unknown) => Err(Error::NotPlaced(server)),
+            Some(Answer::Failed(why)) => Err(Error::Launcher { doing, why }),
+        }
+    }
+
+    /// Waits for the calls about this server that came before.
+    async fn turn(&self, server: ServerId) -> OwnedMutexGuard<()> {
+        let turn = Arc::clone(self.inner.turns.lock().entry(server).or_default());
+        turn.lock_owned().await
+    }
+
+    fn all_asleep(&self) -> Vec<Listed> {
+        let placed = self.inner.common.placed.lock();
+        placed.keys().map(|server| Listed { server: *server, doing: Doing::Asleep }).collect()
+    }
+}
+
+fn state(doing: Doing) -> State {
+    match doing {
+        Doing::Asleep => State::Asleep,
+        Doing::Awake { pid, since, charged_bytes } => {
+            State::Awake { pid, since, usage: figures::of(pid, charged_bytes) }
+        }
+        Doing::Crashing { status, since, times } => State::Crashing { status, since, times },
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Runs what waits for the disk where it holds nobody up.
+async fn blocking<T: Send + 'static>(
+    act: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match spawn_blocking(act).await {
+        Ok(result) => result,
+        // The runtime is shutting down: a panic would have been reported where it happened.
+        Err(_) => Err(Error::LauncherGone),
     }
 }

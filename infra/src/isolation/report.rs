@@ -114,6 +114,15 @@ impl IsolationReport {
         &self.lines
     }
 
+    pub(super) fn add(&mut self, mechanism: Mechanism, holds: Holds) {
+        self.lines.push((mechanism, holds));
+    }
+
+    pub(super) fn in_order(mut self) -> Self {
+        self.lines.sort_by_key(|(mechanism, _)| *mechanism);
+        self
+    }
+
     /// Whether a mechanism holds.
     #[must_use]
     pub fn holds(&self, mechanism: Mechanism) -> bool {

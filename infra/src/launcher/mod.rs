@@ -1,42 +1,92 @@
 //! The process that holds every server's sockets and wakes runtimes.
+//!
+//! It is a process of its own because starting a sandboxed process is safe only from a single thread, and because a
+//! sleeping server should cost two sockets and nothing else. It never accepts a connection: the kernel's queue holds
+//! the first request until the runtime takes it, and holds what arrives while one runtime ends and the next begins.
+//!
+//! Invariants: one thread; it waits for nothing but its epoll; a server has at most one process.
+//!
+//! Failure: when the agent ends, however it ends, the channel closes and the launcher kills its servers and follows.
+//! When the launcher ends, however it ends, the kernel kills its servers.
 
+mod channel;
+mod log;
+mod patience;
+mod process;
+mod run;
+mod server;
+mod sockets;
+mod start;
+mod watch;
+pub(crate) mod wire;
+
+use std::io::{self, BufRead, BufReader};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-/// Why the launcher could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Its program was not found.
-    #[error("finding the launcher's program")]
-    Program(#[from] crate::binaries::Missing),
-    /// The system refused.
-    #[error("starting the launcher: {doing}")]
-    Start {
-        /// Which step failed.
-        doing: &'static str,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-}
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit, setsid};
 
-/// The way to a running launcher; the launcher ends when this is dropped.
-#[derive(Debug)]
-pub struct LauncherHandle {
-    #[expect(dead_code, reason = "the agent reads it from its next commit on")]
-    control: UnixStream,
-}
+use crate::isolation::{Walls, WallsOptions, termination};
 
-/// Starts the launcher process. Called by `main` before tokio starts: `freehold` re-executes itself as
-/// `freehold launcher`, every other program (tests) runs `freehold-launcher` from beside itself.
-///
-/// # Errors
-/// [`Error`] when the program is missing or cannot be started.
-pub fn start() -> Result<LauncherHandle, Error> {
-    let (control, _) = UnixStream::pair().map_err(|source| Error::Start { doing: "making its socket", source })?;
-    Ok(LauncherHandle { control })
-}
+use run::{Launcher, Parting};
+use wire::{News, Order};
+
+pub(crate) use process::{Process, file as process_file};
+pub(crate) use sockets::{LONGEST_RUN_DIR, admin, public};
+pub(crate) use start::Parts;
+pub use start::{Error, LauncherHandle, start};
+
+/// How long a server whose launch changed may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The file in a run folder that names the launcher's process.
+pub(crate) const PROCESS_FILE: &str = "launcher";
 
 /// The `freehold launcher` subcommand; does not return.
 pub fn main() -> ! {
-    std::process::exit(0)
+    match run() {
+        Ok(()) => std::process::exit(0),
+        Err(e) => {
+            eprintln!("freehold launcher: {e}");
+            std::process::exit(1)
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
+    // A terminal's Ctrl-C is for the provider, which then drains this process in good order.
+    let _ = setsid();
+    set_parent_process_death_signal(Some(Signal::TERM))?;
+    let termination = termination()?;
+    allow_many_descriptors();
+    let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut first = String::new();
+    BufReader::with_capacity(1, &stream).read_line(&mut first)?;
+    if first.is_empty() {
+        return Ok(());
+    }
+    let Order::SetUp(set_up) = serde_json::from_str(&first).map_err(io::Error::other)? else {
+        return Err(io::Error::other("the first order must be to set up"));
+    };
+    let (walls, report) = Walls::raise(&WallsOptions {
+        skeleton: set_up.run_dir.join("skeleton"),
+        program: set_up.program.clone(),
+        groups: set_up.groups.clone(),
+    })?;
+    let ready = News::Ready { report, identity: walls.identity(), own_files: walls.has_own_files() };
+    let mut launcher = Launcher::new(set_up, walls, stream, &termination)?;
+    launcher.tell(&ready);
+    let parting = launcher.work();
+    launcher.kill_all();
+    if let Ok(Parting::Drained) = parting {
+        launcher.remove_sockets();
+    }
+    parting.map(drop)
+}
+
+/// Two sockets for each sleeping server, four pipes for each awake one.
+fn allow_many_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }

@@ -1,0 +1,151 @@
+//! The folders an agent keeps: run, cache and homes, and what of them a runtime is told.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+use rustix::fs::{FlockOperation, flock};
+use tenant_runtime::ids::ServerId;
+use tenant_runtime::launch::{self, Launch, StorageAt};
+
+use crate::isolation::{INNER_CACHE, INNER_HOME, Identity};
+use crate::launcher::wire::{SetUp, Spec};
+use crate::launcher::{LONGEST_RUN_DIR, PROCESS_FILE, Process};
+use crate::storage::{self, Folder};
+
+use super::api::{AgentOptions, Error, SandboxLimits};
+use super::sweep;
+use super::users::Users;
+
+/// Held for as long as an agent lives; the kernel lets go of it however the process ends.
+const LOCK_FILE: &str = "lock";
+
+/// What a file may be larger than the plan's storage: an archive on its way in or out.
+const FILE_SLACK_BYTES: u64 = 1 << 30;
+
+/// An agent's folders.
+#[derive(Debug)]
+pub(super) struct Folders {
+    caches: PathBuf,
+    homes: Folder,
+    users: Mutex<Users>,
+    _lock: File,
+}
+
+/// Makes the folders, takes the lock, sweeps, and notes the launcher's process.
+pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders, SetUp), Error> {
+    let run_dir = private(&options.run_dir)?;
+    private(&options.data_dir)?;
+    private(&options.object_dir)?;
+    check_length(&options.run_dir)?;
+    let lock = lock(&options.run_dir)?;
+    let program = options.runtime_exe.canonicalize().map_err(at("finding the runtime's program", &options.runtime_exe))?;
+    let set_up = SetUp { groups: groups_name(&run_dir), run_dir, program };
+    let swept = sweep::leftovers(&set_up.run_dir, &set_up.groups).map_err(at("sweeping", &set_up.run_dir))?;
+    if swept.servers > 0 {
+        tracing::info!(swept.servers, swept.processes, "swept what a former run left behind");
+    }
+    let homes = Folder::new(options.object_dir.clone());
+    homes.finish_erasing().map_err(at("erasing homes in", &options.object_dir))?;
+    let users = Users::open(&options.data_dir).map_err(at("reading the users in", &options.data_dir))?;
+    let process = set_up.run_dir.join(PROCESS_FILE);
+    let noted = Process::living(launcher.cast_signed()).and_then(|launcher| launcher.note(&process));
+    noted.map_err(at("writing", &process))?;
+    let folders =
+        Folders { caches: options.data_dir.clone(), homes, users: Mutex::new(users), _lock: lock };
+    Ok((folders, set_up))
+}
+
+impl Folders {
+    /// Makes a server's folders and says how it is run.
+    pub(super) fn spec(
+        &self,
+        mut launch: Launch,
+        limits: SandboxLimits,
+        identity: Identity,
+        own_files: bool,
+        log: Option<&str>,
+    ) -> Result<Spec, Error> {
+        let server = launch.server;
+        let user = match identity {
+            Identity::UserEach => {
+                Some(self.users.lock().of(server).map_err(at("giving out a user in", &self.caches))?)
+            }
+            Identity::NamespaceEach | Identity::Shared => None,
+        };
+        let cache = self.cache(server);
+        storage::own(&cache, user).map_err(at("making", &cache))?;
+        let home = self.homes.make(server, user).map_err(at("making", &self.homes.home(server)))?;
+        (launch.cache, launch.storage) = if own_files {
+            (INNER_CACHE.into(), StorageAt::Directory { path: INNER_HOME.into() })
+        } else {
+            (cache.clone(), StorageAt::Directory { path: home.clone() })
+        };
+        let file_bytes = launch.limits.storage_bytes.saturating_add(FILE_SLACK_BYTES);
+        let text = serde_json::to_string(&launch).expect("a launch is plain data with string keys");
+        let mut environment = vec![format!("{}={text}", launch::VARIABLE)];
+        environment.extend(log.map(|log| format!("RUST_LOG={log}")));
+        Ok(Spec { server, environment, home, cache, user, limits, file_bytes })
+    }
+
+    /// Removes a server's cache.
+    pub(super) fn forget(&self, server: ServerId) -> Result<(), Error> {
+        let cache = self.cache(server);
+        storage::remove(&cache).map_err(at("removing", &cache))
+    }
+
+    /// Deletes a server's home.
+    pub(super) fn erase(&self, server: ServerId) -> Result<(), Error> {
+        self.homes.erase(server).map_err(at("erasing", &self.homes.home(server)))
+    }
+
+    /// What a server's home takes on disk.
+    pub(super) fn home_bytes(&self, server: ServerId) -> Result<u64, Error> {
+        self.homes.usage(server).map_err(at("measuring", &self.homes.home(server)))
+    }
+
+    fn cache(&self, server: ServerId) -> PathBuf {
+        self.caches.join(server.to_string())
+    }
+}
+
+/// Makes a folder that is nobody else's, and gives its full path.
+fn private(folder: &Path) -> Result<PathBuf, Error> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.and_then(|()| folder.canonicalize()).map_err(at("making", folder))
+}
+
+fn check_length(run_dir: &Path) -> Result<(), Error> {
+    let length = run_dir.as_os_str().as_bytes().len();
+    if length <= LONGEST_RUN_DIR {
+        return Ok(());
+    }
+    Err(Error::LongPath { path: run_dir.to_path_buf(), length, most: LONGEST_RUN_DIR })
+}
+
+fn lock(run_dir: &Path) -> Result<File, Error> {
+    let path = run_dir.join(LOCK_FILE);
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(at("opening", &path))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Occupied(run_dir.to_path_buf())),
+        Err(e) => Err(at("locking", &path)(e.into())),
+    }
+}
+
+/// A name that no other provider on this machine has, and that the next run on this folder has again.
+fn groups_name(run_dir: &Path) -> String {
+    // FNV-1a, 64 bit.
+    let digest = run_dir.as_os_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| {
+        (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("freehold-{digest:016x}")
+}
+
+fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_path_buf();
+    move |source| Error::File { doing, path, source }
+}

@@ -1,0 +1,63 @@
+//! What a killed run leaves behind, and getting rid of it.
+//!
+//! After kill -9 of a provider its launcher ends by itself within moments, and the kernel ends the runtimes; a start
+//! that follows at once must not meet them. Sockets and control groups stay and are removed here.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tenant_runtime::ids::ServerId;
+
+use crate::isolation::sweep_groups;
+use crate::launcher::{PROCESS_FILE, Process, process_file};
+use crate::storage::remove;
+
+/// How long killed processes may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What was found and removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Swept {
+    pub(super) processes: usize,
+    pub(super) servers: usize,
+}
+
+/// Ends what still runs, then removes what is left.
+pub(super) fn leftovers(run_dir: &Path, groups: &str) -> io::Result<Swept> {
+    let launcher = run_dir.join(PROCESS_FILE);
+    let mut killed: Vec<OwnedFd> = Process::noted(&launcher).and_then(Process::kill).into_iter().collect();
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(run_dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.parse::<ServerId>().is_ok() {
+            killed.extend(Process::noted(&process_file(&path)).and_then(Process::kill));
+            folders.push(path);
+        }
+    }
+    wait_for(&killed)?;
+    let processes = killed.len() + sweep_groups(groups);
+    folders.iter().try_for_each(|folder| remove(folder))?;
+    match fs::remove_file(&launcher) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    Ok(Swept { processes, servers: folders.len() })
+}
+
+fn wait_for(killed: &[OwnedFd]) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    for pidfd in killed {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        let fd = pidfd.as_fd();
+        if poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&left))? == 0 {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "a process of the former run does not end"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,258 @@
+//! What the child does between `clone3` and `execve`: it walks into its room, locks every door behind it, and
+//! becomes the runtime.
+//!
+//! Invariant: nothing here allocates, locks or formats. All it needs was prepared by the parent, and a failure is
+//! told to the parent as two numbers.
+
+use std::convert::Infallible;
+use std::ffi::{CStr, CString, c_char};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use super::rules::Rules;
+use super::sys;
+
+/// The first descriptor that a runtime does not inherit: 0 to 5 are null, null, log, public, admin, notice.
+const FIRST_FOREIGN: u32 = 6;
+
+/// Where a confined process writes that it is ready, or why it never began.
+pub(super) const NOTICE_FD: RawFd = 5;
+
+/// The first byte of a notice about a failed step.
+pub(super) const FAILED: u8 = b'F';
+
+/// A step on the way into the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Step {
+    /// Entering its control groups.
+    Groups = 1,
+    /// Waiting for its user namespace to be mapped.
+    Mapping,
+    /// Showing the skeleton.
+    Skeleton,
+    /// Showing its cache.
+    Cache,
+    /// Showing its home.
+    Home,
+    /// Making its folder for temporary files.
+    Temporary,
+    /// Moving to its own root.
+    Root,
+    /// Arranging its descriptors.
+    Descriptors,
+    /// Taking its limits down.
+    Limits,
+    /// Becoming its own user.
+    User,
+    /// Giving up its powers.
+    Powers,
+    /// Noticing whether its launcher still lives.
+    Launcher,
+    /// Applying landlock.
+    Rules,
+    /// Resetting its signals.
+    Signals,
+    /// Applying the system call filter.
+    Filter,
+    /// Starting the program.
+    Program,
+}
+
+impl Step {
+    const ALL: [Self; 16] = [
+        Self::Groups,
+        Self::Mapping,
+        Self::Skeleton,
+        Self::Cache,
+        Self::Home,
+        Self::Temporary,
+        Self::Root,
+        Self::Descriptors,
+        Self::Limits,
+        Self::User,
+        Self::Powers,
+        Self::Launcher,
+        Self::Rules,
+        Self::Signals,
+        Self::Filter,
+        Self::Program,
+    ];
+
+    pub(super) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| *step as u8 == number)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Groups => "entering its control groups",
+            Self::Mapping => "mapping its user namespace",
+            Self::Skeleton => "showing the program's file tree",
+            Self::Cache => "showing its cache",
+            Self::Home => "showing its home",
+            Self::Temporary => "making its folder for temporary files",
+            Self::Root => "moving to its own root",
+            Self::Descriptors => "arranging its descriptors",
+            Self::Limits => "setting its limits",
+            Self::User => "becoming its own user",
+            Self::Powers => "giving up its powers",
+            Self::Launcher => "the launcher had ended",
+            Self::Rules => "applying its file rules",
+            Self::Signals => "resetting its signals",
+            Self::Filter => "applying its system call filter",
+            Self::Program => "starting its program",
+        })
+    }
+}
+
+/// A place of its own for the child to move to.
+pub(super) struct Tree {
+    pub(super) root: CString,
+    pub(super) home: CString,
+    pub(super) home_at: CString,
+    pub(super) cache: CString,
+    pub(super) cache_at: CString,
+    pub(super) temporary_at: CString,
+    pub(super) temporary_options: CString,
+}
+
+/// Everything the child needs, made before it exists.
+pub(super) struct Kit<'a> {
+    pub(super) doors: Vec<OwnedFd>,
+    /// Both ends of a pipe: the child waits for a byte once its user namespace has been mapped.
+    pub(super) mapped: Option<(OwnedFd, OwnedFd)>,
+    pub(super) tree: Option<Tree>,
+    pub(super) descriptors: [OwnedFd; 5],
+    pub(super) file_bytes: u64,
+    pub(super) user: Option<u32>,
+    /// Both ends of a pipe: it hangs up when the launcher ends.
+    pub(super) launcher: (BorrowedFd<'a>, BorrowedFd<'a>),
+    pub(super) rules: Option<Rules>,
+    pub(super) filter: Option<&'a [seccompiler::sock_filter]>,
+    pub(super) program: CString,
+    pub(super) arguments: [*const c_char; 2],
+    pub(super) environment: Vec<*const c_char>,
+    pub(super) notice: OwnedFd,
+}
+
+type Outcome<T> = Result<T, (Step, io::Error)>;
+
+fn at(step: Step) -> impl FnOnce(io::Error) -> (Step, io::Error) {
+    move |error| (step, error)
+}
+
+/// Becomes the runtime, or tells the parent why not.
+pub(super) fn become_runtime(kit: &Kit<'_>) -> ! {
+    let Err((step, error)) = enter(kit);
+    let number = error.raw_os_error().unwrap_or(0).to_le_bytes();
+    let notice = [FAILED, step as u8, number[0], number[1], number[2], number[3]];
+    // SAFETY: six valid bytes; both calls are safe in the copy of a process.
+    unsafe {
+        libc::write(kit.notice.as_raw_fd(), notice.as_ptr().cast(), notice.len());
+        libc::_exit(111)
+    }
+}
+
+fn enter(kit: &Kit<'_>) -> Outcome<Infallible> {
+    let (launcher, other_end) = kit.launcher;
+    // SAFETY: the copy of the launcher's own end, which this process must not keep open.
+    unsafe { libc::close(other_end.as_raw_fd()) };
+    for door in &kit.doors {
+        write_byte(door.as_fd(), b'0').map_err(at(Step::Groups))?;
+    }
+    if let Some((ready, other_end)) = &kit.mapped {
+        wait_for_byte(ready.as_fd(), other_end.as_fd()).map_err(at(Step::Mapping))?;
+    }
+    if let Some(tree) = &kit.tree {
+        move_into(tree)?;
+    }
+    arrange(&kit.descriptors).map_err(at(Step::Descriptors))?;
+    take_down_limits(kit.file_bytes).map_err(at(Step::Limits))?;
+    give_up_powers(kit.user)?;
+    // The kernel forgets this wish whenever a process changes its user, so it comes after.
+    sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong).map_err(at(Step::Launcher))?;
+    if sys::is_hung_up(launcher) {
+        return Err((Step::Launcher, io::Error::from_raw_os_error(libc::ESRCH)));
+    }
+    if let Some(rules) = &kit.rules {
+        if kit.tree.is_some() {
+            rules.add(c"/tmp").map_err(at(Step::Rules))?;
+        }
+        rules.apply().map_err(at(Step::Rules))?;
+    }
+    sys::usual_signals().map_err(at(Step::Signals))?;
+    if let Some(filter) = kit.filter {
+        sys::apply_filter(filter).map_err(at(Step::Filter))?;
+    }
+    // SAFETY: program, arguments and environment are C strings and null-ended lists owned by the kit.
+    unsafe { libc::execve(kit.program.as_ptr(), kit.arguments.as_ptr(), kit.environment.as_ptr()) };
+    Err((Step::Program, io::Error::last_os_error()))
+}
+
+fn move_into(tree: &Tree) -> Outcome<()> {
+    let own = sys::NO_SUID | sys::NO_DEVICES | sys::NO_PROGRAMS;
+    sys::bind(&tree.root, &tree.root, 0).map_err(at(Step::Skeleton))?;
+    sys::bind(&tree.cache, &tree.cache_at, own).map_err(at(Step::Cache))?;
+    sys::bind(&tree.home, &tree.home_at, own).map_err(at(Step::Home))?;
+    sys::mount_tmpfs(&tree.temporary_at, libc::MS_NOEXEC, &tree.temporary_options).map_err(at(Step::Temporary))?;
+    sys::move_root(&tree.root).map_err(at(Step::Root))?;
+    name_machine(c"freehold").map_err(at(Step::Root))
+}
+
+fn name_machine(name: &CStr) -> io::Result<()> {
+    // SAFETY: a valid string and its length.
+    sys::checked(unsafe { libc::sethostname(name.as_ptr(), name.count_bytes()) }.into()).map(drop)
+}
+
+/// 0 and 1 become null, 2 the log, 3 and 4 the listeners, 5 the notice; everything else closes at `execve`. All
+/// sources lie above these numbers.
+fn arrange(descriptors: &[OwnedFd; 5]) -> io::Result<()> {
+    let [null, log, public, admin, notice] = descriptors;
+    let places = [(null, 0), (null, 1), (log, 2), (public, 3), (admin, 4), (notice, NOTICE_FD)];
+    for (from, to) in places {
+        // SAFETY: plain descriptors; dup2 clears close-on-exec on the copy.
+        sys::checked(unsafe { libc::dup2(from.as_raw_fd(), to) }.into())?;
+    }
+    // SAFETY: takes no pointer.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, FIRST_FOREIGN, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    sys::checked(result).map(drop)
+}
+
+fn take_down_limits(file_bytes: u64) -> io::Result<()> {
+    sys::limit(libc::RLIMIT_NOFILE, 1024)?;
+    sys::limit(libc::RLIMIT_CORE, 0)?;
+    sys::limit(libc::RLIMIT_MEMLOCK, 0)?;
+    sys::limit(libc::RLIMIT_MSGQUEUE, 0)?;
+    sys::limit(libc::RLIMIT_FSIZE, file_bytes)
+}
+
+fn give_up_powers(user: Option<u32>) -> Outcome<()> {
+    for capability in 0..64 {
+        // Beyond the last capability, or without the power to drop any, there is nothing to drop.
+        let _ = sys::prctl(libc::PR_CAPBSET_DROP, capability);
+    }
+    if let Some(user) = user {
+        sys::become_user(user).map_err(at(Step::User))?;
+    }
+    sys::drop_capabilities().map_err(at(Step::Powers))?;
+    sys::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).map_err(at(Step::Powers))
+}
+
+fn write_byte(to: BorrowedFd<'_>, byte: u8) -> io::Result<()> {
+    // SAFETY: one valid byte.
+    sys::checked(unsafe { libc::write(to.as_raw_fd(), (&raw const byte).cast(), 1) } as libc::c_long).map(drop)
+}
+
+fn wait_for_byte(from: BorrowedFd<'_>, other_end: BorrowedFd<'_>) -> io::Result<()> {
+    let mut byte = 0u8;
+    // SAFETY: closes this process's copy of the writing end and reads into one valid byte.
+    let count = unsafe {
+        libc::close(other_end.as_raw_fd());
+        libc::read(from.as_raw_fd(), (&raw mut byte).cast(), 1)
+    };
+    if count == 1 { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EPERM)) }
+}

@@ -1,0 +1,127 @@
+//! The system calls a runtime has.
+//!
+//! A list of what is there, not of what is forbidden: everything else answers "no such call", which the C library
+//! takes as an old kernel and works around (`clone3` falls back to `clone`). Absent on purpose: making sockets
+//! (a runtime is handed its listeners), mounts, namespaces, tracing, keys, bpf, io_uring, signals to others.
+//! The list was found by running real runtimes under it.
+
+use std::collections::BTreeMap;
+
+use libc as c;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch,
+};
+
+/// The filter could not be made for this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("making the system call filter: {0}")]
+pub(super) struct Unmakable(String);
+
+/// Calls without further conditions.
+const ALLOWED: &[c::c_long] = &[
+    // Reading and writing.
+    c::SYS_read, c::SYS_write, c::SYS_readv, c::SYS_writev, c::SYS_pread64, c::SYS_pwrite64, c::SYS_preadv,
+    c::SYS_pwritev, c::SYS_preadv2, c::SYS_pwritev2, c::SYS_lseek, c::SYS_close, c::SYS_close_range, c::SYS_fcntl,
+    c::SYS_flock, c::SYS_fsync, c::SYS_fdatasync, c::SYS_sync_file_range, c::SYS_ftruncate, c::SYS_truncate,
+    c::SYS_fallocate, c::SYS_fadvise64, c::SYS_readahead, c::SYS_copy_file_range, c::SYS_sendfile, c::SYS_splice,
+    // Files by name.
+    c::SYS_openat, c::SYS_openat2, c::SYS_newfstatat, c::SYS_fstat, c::SYS_statx, c::SYS_statfs, c::SYS_fstatfs,
+    c::SYS_faccessat, c::SYS_faccessat2, c::SYS_getdents64, c::SYS_getcwd, c::SYS_mkdirat, c::SYS_unlinkat,
+    c::SYS_renameat, c::SYS_renameat2, c::SYS_linkat, c::SYS_symlinkat, c::SYS_readlinkat, c::SYS_fchmod,
+    c::SYS_fchmodat, c::SYS_utimensat, c::SYS_umask, c::SYS_inotify_init1, c::SYS_inotify_add_watch,
+    // Memory.
+    c::SYS_mmap, c::SYS_mprotect, c::SYS_munmap, c::SYS_mremap, c::SYS_madvise, c::SYS_msync, c::SYS_mincore,
+    c::SYS_brk, c::SYS_membarrier,
+    // Accepted connections.
+    c::SYS_accept, c::SYS_accept4, c::SYS_getsockname, c::SYS_getpeername, c::SYS_sendto, c::SYS_recvfrom,
+    c::SYS_sendmsg, c::SYS_recvmsg, c::SYS_shutdown, c::SYS_setsockopt, c::SYS_getsockopt,
+    // Waiting.
+    c::SYS_ppoll, c::SYS_pselect6, c::SYS_epoll_create1, c::SYS_epoll_ctl, c::SYS_epoll_pwait, c::SYS_epoll_pwait2,
+    c::SYS_eventfd2, c::SYS_timerfd_create, c::SYS_timerfd_settime, c::SYS_pipe2, c::SYS_dup, c::SYS_dup3,
+    c::SYS_futex, c::SYS_nanosleep, c::SYS_clock_nanosleep, c::SYS_restart_syscall,
+    // Signals to itself.
+    c::SYS_rt_sigaction, c::SYS_rt_sigprocmask, c::SYS_rt_sigreturn, c::SYS_rt_sigtimedwait, c::SYS_sigaltstack,
+    c::SYS_tgkill,
+    // Being a process.
+    c::SYS_execve, c::SYS_exit, c::SYS_exit_group, c::SYS_wait4, c::SYS_getpid, c::SYS_gettid, c::SYS_getppid,
+    c::SYS_getuid, c::SYS_geteuid, c::SYS_getgid, c::SYS_getegid, c::SYS_set_tid_address, c::SYS_set_robust_list,
+    c::SYS_rseq, c::SYS_sched_getaffinity, c::SYS_sched_yield, c::SYS_getrusage, c::SYS_getcpu,
+    // The time, chance and the machine.
+    c::SYS_clock_gettime, c::SYS_clock_getres, c::SYS_gettimeofday, c::SYS_getrandom, c::SYS_uname, c::SYS_sysinfo,
+];
+
+/// Older calls that only this processor has.
+#[cfg(target_arch = "x86_64")]
+const ALLOWED_HERE: &[c::c_long] = &[
+    c::SYS_open, c::SYS_stat, c::SYS_lstat, c::SYS_access, c::SYS_mkdir, c::SYS_rmdir, c::SYS_unlink, c::SYS_rename,
+    c::SYS_link, c::SYS_symlink, c::SYS_readlink, c::SYS_chmod, c::SYS_getdents, c::SYS_poll, c::SYS_select,
+    c::SYS_epoll_wait, c::SYS_dup2, c::SYS_pipe, c::SYS_arch_prctl, c::SYS_time,
+];
+
+#[cfg(not(target_arch = "x86_64"))]
+const ALLOWED_HERE: &[c::c_long] = &[];
+
+/// The filter as the kernel takes it.
+pub(super) fn program() -> Result<BpfProgram, Unmakable> {
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(unmakable)?;
+    let no_such_call = SeccompAction::Errno(c::ENOSYS as u32);
+    let filter = SeccompFilter::new(rules().map_err(unmakable)?, no_such_call, SeccompAction::Allow, arch);
+    filter.and_then(BpfProgram::try_from).map_err(unmakable)
+}
+
+fn unmakable(error: impl std::fmt::Display) -> Unmakable {
+    Unmakable(error.to_string())
+}
+
+fn rules() -> Result<BTreeMap<c::c_long, Vec<SeccompRule>>, seccompiler::BackendError> {
+    const NAMESPACES: u64 = (c::CLONE_NEWNS
+        | c::CLONE_NEWCGROUP
+        | c::CLONE_NEWUTS
+        | c::CLONE_NEWIPC
+        | c::CLONE_NEWUSER
+        | c::CLONE_NEWPID
+        | c::CLONE_NEWNET) as u64;
+    let mut rules: BTreeMap<_, _> = ALLOWED.iter().chain(ALLOWED_HERE).map(|call| (*call, Vec::new())).collect();
+    // Threads, but no namespaces.
+    rules.insert(c::SYS_clone, vec![when(0, Len::Qword, Op::MaskedEq(NAMESPACES), 0)?]);
+    // A connected pair is how a signal handler wakes its loop; it reaches nobody else.
+    rules.insert(c::SYS_socketpair, vec![when(0, Len::Dword, Op::Eq, c::AF_UNIX as u64)?]);
+    // Reading limits, not changing them.
+    rules.insert(c::SYS_prlimit64, vec![when(2, Len::Qword, Op::Eq, 0)?]);
+    // Naming threads and memory, which debuggers and the C library do.
+    rules.insert(
+        c::SYS_prctl,
+        vec![
+            when(0, Len::Dword, Op::Eq, c::PR_SET_NAME as u64)?,
+            when(0, Len::Dword, Op::Eq, c::PR_SET_VMA as u64)?,
+        ],
+    );
+    // Whether a descriptor blocks, how much it holds, whether it is a terminal.
+    let asked = [c::FIONBIO, c::FIONREAD, c::TCGETS].map(|request| when(1, Len::Dword, Op::Eq, request));
+    rules.insert(c::SYS_ioctl, asked.into_iter().collect::<Result<_, _>>()?);
+    Ok(rules)
+}
+
+fn when(argument: u8, length: Len, is: Op, value: u64) -> Result<SeccompRule, seccompiler::BackendError> {
+    SeccompRule::new(vec![SeccompCondition::new(argument, length, is, value)?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_reaches_other_processes_or_the_network_is_not_in_the_list() {
+        let rules = rules().expect("rules");
+        let absent = [
+            c::SYS_ptrace, c::SYS_mount, c::SYS_unshare, c::SYS_setns, c::SYS_bpf, c::SYS_keyctl, c::SYS_io_uring_setup,
+            c::SYS_userfaultfd, c::SYS_perf_event_open, c::SYS_kill, c::SYS_socket, c::SYS_connect, c::SYS_clone3,
+            c::SYS_process_vm_readv, c::SYS_pidfd_open, c::SYS_chroot, c::SYS_setuid, c::SYS_capset, c::SYS_mknodat,
+        ];
+        for call in absent {
+            assert!(!rules.contains_key(&call), "{call}");
+        }
+        assert!(program().expect("a filter for this machine").len() > rules.len());
+    }
+}

@@ -1,0 +1,201 @@
+//! One runtime behind the walls: what it gets, and how the launcher follows it.
+
+use std::ffi::{CString, c_char};
+use std::fs;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::ptr;
+
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::agent::SandboxLimits;
+
+use super::child::{FAILED, Kit, Step, Tree, become_runtime};
+use super::groups::Group;
+use super::identity::Identity;
+use super::rules::Rules;
+use super::skeleton::{self, Skeleton, c_path};
+use super::sys::{self, Side};
+use super::walls::Walls;
+
+/// The user id a runtime sees itself under in a user namespace. It is not 0, which programs take for power.
+const INNER_USER: u32 = 1000;
+
+/// Everything that is particular to one runtime.
+#[derive(Debug)]
+pub(crate) struct Room<'a> {
+    /// Names its control group.
+    pub(crate) name: &'a str,
+    /// Its home: this server's objects.
+    pub(crate) home: &'a Path,
+    /// Its cache.
+    pub(crate) cache: &'a Path,
+    /// Its user, where each server has one.
+    pub(crate) user: Option<u32>,
+    /// Its share of the machine.
+    pub(crate) limits: SandboxLimits,
+    /// The largest file it may write, in bytes.
+    pub(crate) file_bytes: u64,
+    /// Its whole environment, `NAME=value`.
+    pub(crate) environment: &'a [String],
+    /// Where the gateway's connections arrive.
+    pub(crate) public: BorrowedFd<'a>,
+    /// Where the control plane's connections arrive.
+    pub(crate) admin: BorrowedFd<'a>,
+}
+
+/// A runtime that was started.
+#[derive(Debug)]
+pub(crate) struct Confined {
+    /// Its process id, in the launcher's eyes.
+    pub(crate) pid: i32,
+    /// Readable when it has ended.
+    pub(crate) pidfd: OwnedFd,
+    /// Its notice: read by [`notice`].
+    pub(crate) notice: OwnedFd,
+    /// What it writes to its standard error.
+    pub(crate) log: OwnedFd,
+    /// Its control group, to be removed when it has ended.
+    pub(crate) group: Option<Group>,
+}
+
+/// What a runtime says once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    /// It is about to accept its first connection, and listens to SIGTERM.
+    Ready,
+    /// It never began: a step failed with this system error.
+    Failed(Step, i32),
+}
+
+/// Understands what a runtime wrote into its notice pipe.
+pub(crate) fn notice(bytes: &[u8]) -> Option<Notice> {
+    match bytes {
+        [FAILED, step, number @ ..] => {
+            let number = number.first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes));
+            Step::from_number(*step).map(|step| Notice::Failed(step, number))
+        }
+        [_, ..] => Some(Notice::Ready),
+        [] => None,
+    }
+}
+
+impl Walls {
+    /// Starts the runtime in a room of its own. The launcher must have a single thread.
+    pub(crate) fn confine(&self, room: &Room<'_>) -> io::Result<Confined> {
+        let group = self.groups.as_ref().map(|groups| groups.make(room.name, room.limits)).transpose()?;
+        let started = self.start(room, group.as_ref());
+        if let (Err(_), Some(group)) = (&started, &group) {
+            group.remove();
+        }
+        let (pid, pidfd, notice, log) = started?;
+        Ok(Confined { pid, pidfd, notice, log, group })
+    }
+
+    fn start(&self, room: &Room<'_>, group: Option<&Group>) -> io::Result<(i32, OwnedFd, OwnedFd, OwnedFd)> {
+        let (notice, notice_end) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let (log, log_end) = pipe_with(PipeFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&log, true)?;
+        let environment = room.environment.iter().map(|line| CString::new(line.as_str()));
+        let environment = environment.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
+        let program = match &self.skeleton {
+            Some(_) => c_path(skeleton::PROGRAM.as_ref())?,
+            None => c_path(&self.program)?,
+        };
+        let tree = self.skeleton.as_ref().map(|skeleton| tree(skeleton, room)).transpose()?;
+        let rules = self.rules(room)?;
+        let mapped = match self.identity {
+            Identity::NamespaceEach => Some(pipe_with(PipeFlags::CLOEXEC)?),
+            _ => None,
+        };
+        let notice_end = sys::above(notice_end.as_fd())?;
+        let kit = Kit {
+            doors: group.map(Group::doors).transpose()?.unwrap_or_default(),
+            mapped,
+            tree,
+            descriptors: [
+                sys::above(self.null.as_fd())?,
+                sys::above(log_end.as_fd())?,
+                sys::above(room.public)?,
+                sys::above(room.admin)?,
+                sys::above(notice_end.as_fd())?,
+            ],
+            file_bytes: room.file_bytes,
+            user: room.user.filter(|_| self.identity == Identity::UserEach),
+            launcher: (self.alive.0.as_fd(), self.alive.1.as_fd()),
+            rules,
+            filter: self.filter.as_deref(),
+            arguments: [program.as_ptr(), ptr::null()],
+            program,
+            environment: pointers(&environment),
+            notice: notice_end,
+        };
+        // SAFETY: the launcher has one thread, and `become_runtime` neither allocates nor returns.
+        match unsafe { sys::clone3(self.namespaces) }? {
+            Side::Child => become_runtime(&kit),
+            Side::Parent { pid, pidfd } => {
+                if let Some((_, ready)) = &kit.mapped
+                    && let Err(e) = map_user(pid).and_then(|()| Ok(rustix::io::write(ready, b"m")?))
+                {
+                    let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
+                    let ended = rustix::process::WaitId::PidFd(pidfd.as_fd());
+                    let _ = rustix::process::waitid(ended, rustix::process::WaitIdOptions::EXITED);
+                    return Err(e);
+                }
+                Ok((pid, pidfd, notice, log))
+            }
+        }
+    }
+
+    fn rules(&self, room: &Room<'_>) -> io::Result<Option<Rules>> {
+        match (&self.skeleton, self.landlock) {
+            (Some(skeleton), true) => Rules::new(skeleton, [room.home, room.cache]),
+            _ => Ok(None),
+        }
+    }
+}
+
+fn tree(skeleton: &Skeleton, room: &Room<'_>) -> io::Result<Tree> {
+    let below = |name: &str| c_path(&skeleton.folder().join(name.trim_start_matches('/')));
+    let owner = room.user.unwrap_or(INNER_USER);
+    let options = format!("size=16m,nr_inodes=1024,mode=0700,uid={owner},gid={owner}");
+    Ok(Tree {
+        root: c_path(skeleton.folder())?,
+        home: c_path(room.home)?,
+        home_at: below(skeleton::HOME)?,
+        cache: c_path(room.cache)?,
+        cache_at: below(skeleton::CACHE)?,
+        temporary_at: below("/tmp")?,
+        temporary_options: CString::new(options).map_err(io::Error::other)?,
+    })
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// Tells the kernel who the child's one user is outside: the user of this process.
+pub(super) fn map_user(pid: i32) -> io::Result<()> {
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    write_map(pid, "setgroups", "deny")?;
+    write_map(pid, "uid_map", &format!("{INNER_USER} {user} 1"))?;
+    write_map(pid, "gid_map", &format!("{INNER_USER} {group} 1"))
+}
+
+fn write_map(pid: i32, file: &str, line: &str) -> io::Result<()> {
+    fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/{file}"))?.write_all(line.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_is_understood_whatever_a_runtime_writes() {
+        assert_eq!(notice(b"R"), Some(Notice::Ready));
+        assert_eq!(notice(&[FAILED, Step::Home as u8, 13, 0, 0, 0]), Some(Notice::Failed(Step::Home, 13)));
+        assert_eq!(notice(&[FAILED, 200, 1]), None);
+        assert_eq!(notice(&[]), None);
+    }
+}

@@ -1,0 +1,96 @@
+//! The file tree every runtime sees: its program, the libraries it needs, two devices, and places for its own folders.
+//!
+//! It is made once, in the launcher's own mount namespace, so that it ends with the launcher however that ends.
+//! Nothing in it can be written, and it holds no shell, no `/proc`, no `/etc`.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::{libraries, sys};
+
+/// The program of a runtime, as it is called inside.
+pub(crate) const PROGRAM: &str = "/bin/freehold-runtime";
+
+/// The runtime's cache, as it is called inside.
+pub(crate) const CACHE: &str = "/data";
+
+/// The runtime's home, as it is called inside.
+pub(crate) const HOME: &str = "/home";
+
+const DEVICES: [&str; 2] = ["/dev/null", "/dev/urandom"];
+
+/// A tree that is ready to be entered.
+#[derive(Debug)]
+pub(super) struct Skeleton {
+    folder: PathBuf,
+    /// The top folders that hold programs and libraries.
+    code: Vec<PathBuf>,
+}
+
+impl Skeleton {
+    /// Makes the tree at `folder`. The process must be in a mount namespace of its own.
+    pub(super) fn make(folder: &Path, program: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let root = c_path(folder)?;
+        sys::mount_tmpfs(&root, 0, c"size=1m,nr_inodes=256,mode=0755")?;
+        for name in [CACHE, HOME, "/tmp"] {
+            fs::create_dir(inside(folder, Path::new(name)))?;
+        }
+        let guarded = sys::READ_ONLY | sys::NO_SUID;
+        show(folder, program, Path::new(PROGRAM), guarded | sys::NO_DEVICES)?;
+        let libraries = libraries::of(program)?;
+        for library in &libraries {
+            show(folder, library, library, guarded | sys::NO_DEVICES)?;
+        }
+        for device in DEVICES.map(Path::new) {
+            show(folder, device, device, guarded | sys::NO_PROGRAMS)?;
+        }
+        sys::restrict_mount(&root, guarded | sys::NO_DEVICES)?;
+        let mut code: Vec<_> = libraries.iter().map(|path| top_of(path)).chain([PathBuf::from("bin")]).collect();
+        code.sort();
+        code.dedup();
+        Ok(Self { folder: folder.to_path_buf(), code: code.iter().map(|name| folder.join(name)).collect() })
+    }
+
+    /// Where the tree is, seen from the launcher.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The folders whose files may be run.
+    pub(super) fn code(&self) -> &[PathBuf] {
+        &self.code
+    }
+
+    /// The folder of the devices.
+    pub(super) fn devices(&self) -> PathBuf {
+        self.folder.join("dev")
+    }
+}
+
+/// Shows one file of the host inside the tree.
+fn show(folder: &Path, file: &Path, named: &Path, attributes: u64) -> io::Result<()> {
+    let at = inside(folder, named);
+    if let Some(parent) = at.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::File::create(&at)?;
+    let naming = |e: io::Error| io::Error::new(e.kind(), format!("showing {}: {e}", file.display()));
+    sys::bind(&c_path(file)?, &c_path(&at)?, attributes).map_err(naming)
+}
+
+fn inside(folder: &Path, name: &Path) -> PathBuf {
+    folder.join(name.strip_prefix("/").unwrap_or(name))
+}
+
+fn top_of(path: &Path) -> PathBuf {
+    path.components().nth(1).map_or_else(|| PathBuf::from("lib"), |part| PathBuf::from(part.as_os_str()))
+}
+
+/// A path as the kernel takes it.
+pub(super) fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
+}

@@ -1,0 +1,229 @@
+//! The few system calls without a safe interface, one thin function each.
+//!
+//! None of them allocates, so that the child of `clone3` may use them.
+
+use std::ffi::{CStr, c_int, c_long};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+/// Mount attributes, as `mount_setattr` takes them.
+pub(super) const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
+pub(super) const NO_SUID: u64 = libc::MOUNT_ATTR_NOSUID;
+pub(super) const NO_DEVICES: u64 = libc::MOUNT_ATTR_NODEV;
+pub(super) const NO_PROGRAMS: u64 = libc::MOUNT_ATTR_NOEXEC;
+
+/// Any namespace, as a flag of `clone3` or `unshare`.
+pub(super) const NEW_FILES: u64 = libc::CLONE_NEWNS as u64;
+pub(super) const NEW_PROCESSES: u64 = libc::CLONE_NEWPID as u64;
+pub(super) const NEW_USER: u64 = libc::CLONE_NEWUSER as u64;
+pub(super) const NEW_NETWORK: u64 = libc::CLONE_NEWNET as u64;
+pub(super) const NEW_IPC: u64 = libc::CLONE_NEWIPC as u64;
+pub(super) const NEW_NAMES: u64 = libc::CLONE_NEWUTS as u64;
+pub(super) const NEW_GROUPS: u64 = libc::CLONE_NEWCGROUP as u64;
+
+pub(super) fn checked(result: c_long) -> io::Result<c_long> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Which side of a `clone3` this is.
+pub(super) enum Side {
+    Parent { pid: i32, pidfd: OwnedFd },
+    Child,
+}
+
+/// Copies this process into new namespaces.
+///
+/// # Safety
+/// The process must have a single thread. The child must not return from the function that called this, must not
+/// allocate unless it knows the allocator to be unlocked, and must end by `execve` or `_exit`.
+pub(super) unsafe fn clone3(flags: u64) -> io::Result<Side> {
+    let mut pidfd: c_int = -1;
+    // SAFETY: all-zero is a valid `clone_args`; zeroes mean "no stack, no tls, no cgroup".
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = flags | libc::CLONE_PIDFD as u64;
+    args.pidfd = &raw mut pidfd as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    // SAFETY: without CLONE_VM and without a stack this is fork; `args` and `pidfd` outlive the call.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
+    match checked(result)? {
+        0 => Ok(Side::Child),
+        // SAFETY: the kernel has just made this descriptor for us alone.
+        pid => Ok(Side::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }),
+    }
+}
+
+/// Moves this process into new namespaces.
+pub(super) fn unshare(flags: u64) -> io::Result<()> {
+    // SAFETY: takes no pointer; the caller's process has one thread, as new user namespaces ask for.
+    checked(unsafe { libc::syscall(libc::SYS_unshare, flags) }).map(drop)
+}
+
+/// Makes every mount of this namespace private, so that nothing done here is seen outside.
+pub(super) fn make_mounts_private() -> io::Result<()> {
+    let flags = libc::MS_REC | libc::MS_PRIVATE;
+    // SAFETY: the path is a valid C string, the other pointers may be null for a change of propagation.
+    let result = unsafe { libc::mount(ptr::null(), c"/".as_ptr(), ptr::null(), flags, ptr::null()) };
+    checked(result.into()).map(drop)
+}
+
+/// Mounts a tmpfs without programs, devices and set-user-id files.
+pub(super) fn mount_tmpfs(at: &CStr, flags: libc::c_ulong, options: &CStr) -> io::Result<()> {
+    let flags = flags | libc::MS_NOSUID | libc::MS_NODEV;
+    let name = c"tmpfs".as_ptr();
+    // SAFETY: all strings are valid C strings for the time of the call.
+    let result = unsafe { libc::mount(name, at.as_ptr(), name, flags, options.as_ptr().cast()) };
+    checked(result.into()).map(drop)
+}
+
+/// Shows `from` (and what is mounted below it) at `to` as well, with more attributes.
+pub(super) fn bind(from: &CStr, to: &CStr, attributes: u64) -> io::Result<()> {
+    let tree = clone_tree(from)?;
+    let result = restrict_tree(tree, attributes).and_then(|()| attach(tree, to));
+    // SAFETY: `tree` was opened above and is used nowhere else.
+    unsafe { libc::close(tree) };
+    result
+}
+
+fn clone_tree(path: &CStr) -> io::Result<RawFd> {
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as u32;
+    // SAFETY: `path` is a valid C string.
+    let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) };
+    Ok(checked(fd)? as RawFd)
+}
+
+fn restrict_tree(tree: RawFd, attributes: u64) -> io::Result<()> {
+    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    let change = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let size = size_of::<libc::mount_attr>();
+    // SAFETY: the empty path and `change` are valid for the time of the call.
+    let result =
+        unsafe { libc::syscall(libc::SYS_mount_setattr, tree, c"".as_ptr(), flags, &raw const change, size) };
+    checked(result).map(drop)
+}
+
+fn attach(tree: RawFd, to: &CStr) -> io::Result<()> {
+    let flags = libc::MOVE_MOUNT_F_EMPTY_PATH;
+    // SAFETY: both paths are valid C strings.
+    let result = unsafe {
+        libc::syscall(libc::SYS_move_mount, tree, c"".as_ptr(), libc::AT_FDCWD, to.as_ptr(), flags)
+    };
+    checked(result).map(drop)
+}
+
+/// Adds attributes to the mount at `path`, not to those below it.
+pub(super) fn restrict_mount(path: &CStr, attributes: u64) -> io::Result<()> {
+    let change = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let size = size_of::<libc::mount_attr>();
+    // SAFETY: the path and `change` are valid for the time of the call.
+    let result =
+        unsafe { libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, path.as_ptr(), 0, &raw const change, size) };
+    checked(result).map(drop)
+}
+
+/// Makes `path` the root of this mount namespace and lets go of the former one.
+pub(super) fn move_root(path: &CStr) -> io::Result<()> {
+    // SAFETY: every path is a valid C string.
+    unsafe {
+        checked(libc::chdir(path.as_ptr()).into())?;
+        checked(libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()))?;
+        checked(libc::umount2(c".".as_ptr(), libc::MNT_DETACH).into())?;
+        checked(libc::chdir(c"/".as_ptr()).into())?;
+    }
+    Ok(())
+}
+
+/// `prctl` with one plain argument.
+pub(super) fn prctl(option: c_int, argument: libc::c_ulong) -> io::Result<()> {
+    let none: libc::c_ulong = 0;
+    // SAFETY: only options that take no pointer are passed here.
+    checked(unsafe { libc::prctl(option, argument, none, none, none) }.into()).map(drop)
+}
+
+/// Takes a limit down, for good; one that is lower already stays.
+pub(super) fn limit(resource: libc::__rlimit_resource_t, most: u64) -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid for the time of both calls.
+    unsafe {
+        checked(libc::getrlimit(resource, &raw mut limit).into())?;
+        let most = most.min(limit.rlim_max);
+        limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+        checked(libc::setrlimit(resource, &raw const limit).into()).map(drop)
+    }
+}
+
+/// A copy of a descriptor whose number is out of the way of those a runtime is given.
+pub(super) fn above(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    const ABOVE: i32 = 16;
+    Ok(rustix::io::fcntl_dupfd_cloexec(fd, ABOVE)?)
+}
+
+/// Gives up every capability of this process.
+pub(super) fn drop_capabilities() -> io::Result<()> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: c_int,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = Header { version: VERSION_3, pid: 0 };
+    let none = [0u32; 6];
+    // SAFETY: version 3 reads two sets of three words, which `none` holds.
+    checked(unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) }).map(drop)
+}
+
+/// Becomes another user and group, without further groups.
+pub(super) fn become_user(id: u32) -> io::Result<()> {
+    // SAFETY: no pointer but null with a count of zero. The plain system calls are enough in a single thread.
+    unsafe {
+        checked(libc::syscall(libc::SYS_setgroups, 0, ptr::null::<libc::gid_t>()))?;
+        checked(libc::syscall(libc::SYS_setresgid, id, id, id))?;
+        checked(libc::syscall(libc::SYS_setresuid, id, id, id))?;
+    }
+    Ok(())
+}
+
+/// Has the kernel judge every further system call by this filter.
+pub(super) fn apply_filter(filter: &[seccompiler::sock_filter]) -> io::Result<()> {
+    let len = u16::try_from(filter.len()).map_err(|_| io::Error::from_raw_os_error(libc::E2BIG))?;
+    // The kernel only reads the program; the C type merely lacks the `const`.
+    let program = libc::sock_fprog { len, filter: filter.as_ptr().cast::<libc::sock_filter>().cast_mut() };
+    // SAFETY: `program` points to `len` instructions that live as long as `filter`; the layouts agree.
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+    checked(result).map(drop)
+}
+
+/// A descriptor that becomes readable when this process is asked to end; the signals no longer end it by themselves.
+pub(crate) fn termination() -> io::Result<OwnedFd> {
+    // SAFETY: `set` is filled by sigemptyset before it is read, and the descriptor is ours alone.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+            libc::sigaddset(&raw mut set, signal);
+        }
+        checked(libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()).into())?;
+        let fd = checked(libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK).into())?;
+        Ok(OwnedFd::from_raw_fd(fd as RawFd))
+    }
+}
+
+/// Gives every signal its usual effect again and blocks none: a program starts with what its parent left.
+pub(super) fn usual_signals() -> io::Result<()> {
+    // SAFETY: plain calls on local values; SIGKILL and SIGSTOP answer EINVAL, which changes nothing.
+    unsafe {
+        for signal in 1..=31 {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        checked(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut()).into()).map(drop)
+    }
+}
+
+/// Whether the other end of this pipe is closed.
+pub(super) fn is_hung_up(pipe: BorrowedFd<'_>) -> bool {
+    let mut poll = libc::pollfd { fd: pipe.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: one valid pollfd, no waiting.
+    unsafe { libc::poll(&raw mut poll, 1, 0) > 0 && poll.revents & (libc::POLLHUP | libc::POLLERR) != 0 }
+}

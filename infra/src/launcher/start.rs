@@ -1,0 +1,111 @@
+//! Starting the launcher, and the handle its agent holds.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+
+use crate::binaries;
+
+/// The provider's own program, which is its launcher as well.
+const PROVIDER: &str = "freehold";
+
+/// The launcher as a program of its own, for every other program.
+const ALONE: &str = "freehold-launcher";
+
+/// Why the launcher could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its program was not found.
+    #[error("finding the launcher's program")]
+    Program(#[from] binaries::Missing),
+    /// The system refused.
+    #[error("{doing}")]
+    Start {
+        /// Which step failed.
+        doing: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The way to a running launcher; the launcher ends when this is dropped.
+#[derive(Debug)]
+pub struct LauncherHandle {
+    parts: Parts,
+}
+
+/// What a handle is made of, for the agent.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) channel: UnixStream,
+    pub(crate) pid: i32,
+}
+
+impl LauncherHandle {
+    /// The launcher's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.parts.pid.unsigned_abs()
+    }
+
+    pub(crate) fn into_parts(self) -> Parts {
+        self.parts
+    }
+}
+
+/// Starts the launcher process. The program `freehold` re-executes itself as `freehold launcher`; every other
+/// program (a test, a benchmark) runs `freehold-launcher`, found by [`binaries::find`]. May be called from any
+/// thread at any time, also when tokio runs.
+///
+/// # Errors
+/// [`Error`] when the program is missing or cannot be started.
+pub fn start() -> Result<LauncherHandle, Error> {
+    let failed = |doing| move |source| Error::Start { doing, source };
+    let (ours, theirs) = UnixStream::pair().map_err(failed("making the launcher's channel"))?;
+    let command = command(theirs)?;
+    let (tell, hear) = mpsc::channel();
+    // The kernel tells a process of its parent's end when the parent's *thread* ends, so this thread lives as long
+    // as the launcher does. It also collects what is left of it.
+    let parent = std::thread::Builder::new().name("launcher-parent".to_owned());
+    parent.spawn(move || wait_upon(command, &tell)).map_err(failed("starting the launcher's thread"))?;
+    let started = hear.recv().unwrap_or_else(|_| Err(io::Error::other("the launcher's thread ended")));
+    let pid = started.map_err(failed("starting the launcher"))?;
+    Ok(LauncherHandle { parts: Parts { channel: ours, pid } })
+}
+
+fn command(channel: UnixStream) -> Result<Command, Error> {
+    let own = std::env::current_exe().unwrap_or_default();
+    let is_provider = own.file_name().is_some_and(|name| name == PROVIDER);
+    let mut command = if is_provider {
+        // The running program itself, even when its file was replaced since.
+        let mut command = Command::new("/proc/self/exe");
+        command.arg("launcher");
+        command
+    } else {
+        Command::new(launcher_alone()?)
+    };
+    command.stdin(Stdio::from(OwnedFd::from(channel))).stdout(Stdio::null());
+    Ok(command)
+}
+
+fn launcher_alone() -> Result<PathBuf, binaries::Missing> {
+    binaries::find(ALONE)
+}
+
+fn wait_upon(mut command: Command, tell: &mpsc::Sender<io::Result<i32>>) {
+    match command.spawn() {
+        Err(e) => {
+            let _ = tell.send(Err(e));
+        }
+        Ok(mut child) => {
+            // With the command goes this process's copy of the launcher's end of the channel.
+            drop(command);
+            let _ = tell.send(Ok(child.id().cast_signed()));
+            let _ = child.wait();
+        }
+    }
+}
