@@ -1,4 +1,4 @@
-//! Checking an archive or a folder: all findings, not the first.
+//! Checking an archive (a folder: [`crate::directory`]): all findings, not the first.
 //!
 //! Where [`crate::reader`] stops at the gate, this goes on as far as anything can be told, so that whoever has to mend
 //! or explain an archive sees everything at once.
@@ -6,8 +6,8 @@
 use serde::Serialize;
 
 use crate::finding::{Code, Findings};
-use crate::head;
-use crate::layout::Limits;
+use crate::head::{self, Head};
+use crate::layout::{Entry, Limits};
 use crate::manifest::Manifest;
 use crate::payload::Payload;
 use crate::reader::{self, Progress};
@@ -63,12 +63,18 @@ pub fn check(source: &(impl Source + ?Sized), limits: &Limits, trust: &Trust, pr
         reader::read_payload(source, entries, layout.central_offset, &mut payload, progress, &mut findings);
         payload.finish(head.manifest.as_ref(), &mut findings);
     }
-    Report {
-        accepted: findings.accepted() && head.manifest.is_some() && head.signed_by.is_some(),
-        entries: entries.len() as u64,
-        bytes: entries.iter().filter(|entry| entry.path.is_payload()).fold(0, |sum, entry| sum.saturating_add(entry.size)),
-        signed_by: head.signed_by,
-        manifest: head.manifest,
-        findings,
+    Report::new(entries, head, findings)
+}
+
+impl Report {
+    pub(crate) fn new(entries: &[Entry], head: Head, findings: Findings) -> Self {
+        Self {
+            accepted: findings.accepted() && head.manifest.is_some() && head.signed_by.is_some(),
+            entries: entries.len() as u64,
+            bytes: entries.iter().filter(|entry| entry.path.is_payload()).fold(0, |sum, entry| sum.saturating_add(entry.size)),
+            signed_by: head.signed_by,
+            manifest: head.manifest,
+            findings,
+        }
     }
 }

@@ -116,7 +116,7 @@ codes! {
     DocumentTooLong "limit.document" Refusal 4 "A document is longer than 8 MiB.";
     SignatureWrong "signature.wrong" Refusal 14 "The signature is unreadable or does not fit the archive.";
     SignatureUntrusted "signature.untrusted" Refusal 14 "The archive is not signed by the expected key.";
-    SignatureUnchecked "signature.unchecked" Note 14 "The archive is whole and signed, but whose key that is was not checked: no known key was given.";
+    SignatureUnchecked "signature.unchecked" Note 14 "The archive is signed, but whose key that is was not checked: no known key was given.";
     Pcc "pcc.unreadable" Refusal 7 "pcc.json cannot be read.";
     Format "pcc.format" Refusal 5 "pcc.json does not describe an archive of this format.";
     MinReader "pcc.min-reader" Refusal 0 "The archive needs a newer reader than this one.";
@@ -192,6 +192,7 @@ impl fmt::Display for Finding {
 /// All findings of a check; beyond a number that helps nobody they are only counted.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Findings {
+    #[serde(rename = "findings")]
     list: Vec<Finding>,
     refusals: u64,
     /// How many more there were than are listed.

@@ -6,7 +6,8 @@
 //!
 //! - Writing: [`packed`] and [`row`] make documents, [`path::Namer`] names files, [`writer`] lists and seals,
 //!   [`plan`] streams.
-//! - Reading: [`reader`] verifies before it gives anything out, [`check`](mod@check) tells everything that is wrong.
+//! - Reading: [`reader`] verifies before it gives anything out, [`check`](mod@check) tells everything that is wrong,
+//!   [`directory`] does both for folders.
 //! - What is inside: [`manifest`] (`pcc.json`), [`entry`] (the documents), [`bag`] (BagIt), [`cover`] (the page).
 
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ pub mod bag;
 pub mod check;
 pub mod cover;
 pub mod digest;
+pub mod directory;
 pub mod entry;
 pub mod finding;
 pub mod ident;

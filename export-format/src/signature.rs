@@ -90,7 +90,7 @@ impl Signer {
     /// The public half.
     #[must_use]
     pub fn public(&self) -> SigningKey {
-        SigningKey(self.0.public_key().clone())
+        SigningKey(PublicKey::new(self.0.public_key().key_data().clone(), ""))
     }
 
     /// Signs `message`, as `ssh-keygen -Y sign -n pcc-export@v1` does.

@@ -149,6 +149,11 @@ impl<S> Writer<Open<S>> {
         &mut self.head.manifest
     }
 
+    /// What the page for people shows, likewise.
+    pub fn cover_mut(&mut self) -> &mut Cover {
+        &mut self.head.cover
+    }
+
     /// Fixes the content, writes the bag's own files and signs them.
     ///
     /// # Errors

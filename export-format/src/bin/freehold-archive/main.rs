@@ -1,0 +1,103 @@
+//! `freehold-archive`: make, look into, check, unpack and compare archives, without any provider.
+//!
+//! Exit status: 0 when an archive is accepted (or two are equal, or the work is done), 1 when it is refused (or they
+//! differ), 2 for wrong usage, 3 when something could not be read or written.
+
+mod check;
+mod create;
+mod diff;
+mod extract;
+mod list;
+mod opened;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Make, look into, check, unpack and compare personal server archives (.pcc.zip).
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Exit status: 0 accepted, done or equal; 1 refused or different; 2 wrong usage; 3 could not read or write.")]
+struct Arguments {
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make an archive from a folder that has a data/ folder inside.
+    Create(create::Create),
+    /// List what an archive holds. Reads the list of entries and the bag's own files only.
+    List(list::List),
+    /// Check an archive, or a folder with an unpacked one, and say everything that is wrong.
+    Check(check::Check),
+    /// Verify an archive, then unpack it.
+    Extract(extract::Extract),
+    /// Compare what two archives hold.
+    Diff(diff::Diff),
+}
+
+/// Whom an archive is expected to be signed by.
+#[derive(Debug, clap::Args)]
+struct TrustArguments {
+    /// The key the archive must be signed by: "ssh-ed25519 AAAA…" or a file with it. May be given several times.
+    #[arg(long = "signed-by", value_name = "KEY")]
+    signed_by: Vec<String>,
+}
+
+/// How much an archive may hold.
+#[derive(Debug, clap::Args)]
+struct LimitArguments {
+    /// Refuse an archive whose content is larger than this many bytes.
+    #[arg(long, value_name = "BYTES")]
+    max_bytes: Option<u64>,
+}
+
+/// How a command that could be carried out ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Good,
+    Bad,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let json = arguments.json;
+    let outcome = match arguments.command {
+        Command::Create(command) => command.run(json),
+        Command::List(command) => command.run(json),
+        Command::Check(command) => command.run(json),
+        Command::Extract(command) => command.run(json),
+        Command::Diff(command) => command.run(json),
+    };
+    match outcome {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Bad) => ExitCode::from(1),
+        Err(err) => {
+            // Whoever closed the pipe does not want to read about it.
+            let _ = writeln!(std::io::stderr(), "freehold-archive: {err:#}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+/// Prints a line; a closed pipe is no error.
+fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A progress bar for `verb`; shows itself on terminals only.
+fn bar(verb: &'static str) -> indicatif::ProgressBar {
+    let bar = indicatif::ProgressBar::new(0);
+    if let Ok(style) = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}") {
+        bar.set_style(style);
+    }
+    bar.with_message(verb)
+}
+
+/// Where something is on disk.
+type Place = PathBuf;
