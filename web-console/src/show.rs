@@ -1,0 +1,203 @@
+//! How figures are told to people: amounts of data, money, times. One module, so that a figure reads the same on
+//! every page.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// An amount of data in decimal units, as on a disk's label: `12.4 GB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Amount(pub(crate) u64);
+
+impl fmt::Display for Amount {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 5] = ["bytes", "kB", "MB", "GB", "TB"];
+        let mut value = self.0 as f64;
+        let mut unit = 0;
+        while value >= 999.95 && unit < UNITS.len() - 1 {
+            value /= 1000.0;
+            unit += 1;
+        }
+        let unit = UNITS[unit];
+        if self.0 < 1000 || value.fract() < 0.05 || value >= 99.95 {
+            write!(to, "{value:.0} {unit}")
+        } else {
+            write!(to, "{value:.1} {unit}")
+        }
+    }
+}
+
+/// Money, from cents and a three-letter currency: `€7.90`, `CHF 7.90`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Money {
+    pub(crate) cents: i64,
+    pub(crate) currency: String,
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.cents < 0 { "−" } else { "" };
+        let (whole, rest) = (self.cents.unsigned_abs() / 100, self.cents.unsigned_abs() % 100);
+        match self.currency.to_ascii_uppercase().as_str() {
+            "EUR" => write!(to, "{sign}€{whole}.{rest:02}"),
+            "USD" => write!(to, "{sign}${whole}.{rest:02}"),
+            "GBP" => write!(to, "{sign}£{whole}.{rest:02}"),
+            other => write!(to, "{sign}{other} {whole}.{rest:02}"),
+        }
+    }
+}
+
+/// Thousands apart: `104,212`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Count(pub(crate) u64);
+
+impl fmt::Display for Count {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                to.write_str(",")?;
+            }
+            write!(to, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How much of a moment is told.
+#[derive(Debug, Clone, Copy)]
+enum Face {
+    Day,
+    Time,
+    Both,
+}
+
+/// A moment as a `time` element. Without script it is told in UTC and says so; with script on the reader's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    at: Timestamp,
+    face: Face,
+}
+
+/// `21 November 2026`.
+pub(crate) fn day(at: Timestamp) -> Moment {
+    Moment { at, face: Face::Day }
+}
+
+/// `09:15:04 UTC`.
+pub(crate) fn time(at: Timestamp) -> Moment {
+    Moment { at, face: Face::Time }
+}
+
+/// `21 November 2026, 09:15 UTC`.
+pub(crate) fn both(at: Timestamp) -> Moment {
+    Moment { at, face: Face::Both }
+}
+
+impl Moment {
+    /// The same in words only, for attributes and mails.
+    pub(crate) fn words(&self) -> String {
+        let at = self.at.to_zoned(TimeZone::UTC);
+        match self.face {
+            Face::Day => at.strftime("%-d %B %Y").to_string(),
+            Face::Time => at.strftime("%H:%M:%S UTC").to_string(),
+            Face::Both => at.strftime("%-d %B %Y, %H:%M UTC").to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let face = match self.face {
+            Face::Day => "day",
+            Face::Time => "time",
+            Face::Both => "both",
+        };
+        write!(to, r#"<time datetime="{}" data-clock="{face}">{}</time>"#, self.at.strftime("%Y-%m-%dT%H:%M:%SZ"), self.words())
+    }
+}
+
+impl askama::filters::HtmlSafe for Moment {}
+
+/// A duration in the unit people would use: `0.4 s`, `2 min 51 s`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Took(pub(crate) std::time::Duration);
+
+impl fmt::Display for Took {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        match millis {
+            0..1000 => write!(to, "{:.2} s", self.0.as_secs_f64()),
+            1000..60_000 => write!(to, "{:.1} s", self.0.as_secs_f64()),
+            60_000..3_600_000 => write!(to, "{} min {} s", millis / 60_000, millis / 1000 % 60),
+            _ => write!(to, "{} h {} min", millis / 3_600_000, millis / 60_000 % 60),
+        }
+    }
+}
+
+/// How much of something is used, for a meter: its width and its class once it is nearly or wholly full.
+#[derive(Debug, Clone)]
+pub(crate) struct Meter {
+    pub(crate) used: u64,
+    pub(crate) of: u64,
+}
+
+impl Meter {
+    /// Hundredths, at least a sliver when anything is used, at most all of it.
+    pub(crate) fn width(&self) -> String {
+        if self.used == 0 || self.of == 0 {
+            return "0".to_owned();
+        }
+        format!("{:.1}", (self.used as f64 / self.of as f64 * 100.0).clamp(0.6, 100.0))
+    }
+
+    /// The class of the bar: from 85 % it asks to be looked at.
+    pub(crate) fn class(&self) -> &'static str {
+        match (self.used, self.of) {
+            (used, of) if of > 0 && used >= of => "full",
+            (used, of) if of > 0 && used as f64 >= of as f64 * 0.85 => "near",
+            _ => "",
+        }
+    }
+
+    /// In words, for those who do not see the bar.
+    pub(crate) fn words(&self) -> String {
+        format!("{} of {} used", Amount(self.used), Amount(self.of))
+    }
+
+    /// What is left.
+    pub(crate) fn free(&self) -> Amount {
+        Amount(self.of.saturating_sub(self.used))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_told_in_the_nearest_unit() {
+        let told = [0, 999, 1000, 1500, 999_960, 12_400_000_000, 50_000_000_000].map(|bytes| Amount(bytes).to_string());
+        assert_eq!(told, ["0 bytes", "999 bytes", "1 kB", "1.5 kB", "1 MB", "12.4 GB", "50 GB"]);
+    }
+
+    #[test]
+    fn money_keeps_its_cents() {
+        let euro = |cents| Money { cents, currency: "eur".into() }.to_string();
+        assert_eq!([euro(790), euro(-5), euro(100_000)], ["€7.90", "−€0.05", "€1000.00"]);
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!([Count(7), Count(1000), Count(104_212)].map(|n| n.to_string()), ["7", "1,000", "104,212"]);
+    }
+
+    #[test]
+    fn a_meter_shows_a_sliver_and_warns_when_nearly_full() {
+        let meter = |used| Meter { used, of: 1_000_000 };
+        assert_eq!((meter(1).width().as_str(), meter(1).class()), ("0.6", ""));
+        assert_eq!((meter(900_000).class(), meter(2_000_000).class()), ("near", "full"));
+        assert_eq!(meter(2_000_000).width(), "100.0");
+    }
+}
