@@ -51,6 +51,11 @@ pub(crate) async fn serve(Path(file): Path<String>) -> Response {
     (headers, asset.body).into_response()
 }
 
+/// `GET /favicon.ico`, which browsers ask for on their own.
+pub(crate) async fn favicon() -> axum::response::Redirect {
+    axum::response::Redirect::permanent(&url("mark.svg"))
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -1,4 +1,4 @@
-//! How figures are told to people: amounts of data, money, times. One module, so that a figure reads the same on
+//! How figures are told to people: amounts of data, counts, times (money tells itself). One module, so that a figure reads the same on
 //! every page.
 
 use std::fmt;
@@ -24,26 +24,6 @@ impl fmt::Display for Amount {
             write!(to, "{value:.0} {unit}")
         } else {
             write!(to, "{value:.1} {unit}")
-        }
-    }
-}
-
-/// Money, from cents and a three-letter currency: `€7.90`, `CHF 7.90`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Money {
-    pub(crate) cents: i64,
-    pub(crate) currency: String,
-}
-
-impl fmt::Display for Money {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.cents < 0 { "−" } else { "" };
-        let (whole, rest) = (self.cents.unsigned_abs() / 100, self.cents.unsigned_abs() % 100);
-        match self.currency.to_ascii_uppercase().as_str() {
-            "EUR" => write!(to, "{sign}€{whole}.{rest:02}"),
-            "USD" => write!(to, "{sign}${whole}.{rest:02}"),
-            "GBP" => write!(to, "{sign}£{whole}.{rest:02}"),
-            other => write!(to, "{sign}{other} {whole}.{rest:02}"),
         }
     }
 }
@@ -180,12 +160,6 @@ mod tests {
     fn amounts_are_told_in_the_nearest_unit() {
         let told = [0, 999, 1000, 1500, 999_960, 12_400_000_000, 50_000_000_000].map(|bytes| Amount(bytes).to_string());
         assert_eq!(told, ["0 bytes", "999 bytes", "1 kB", "1.5 kB", "1 MB", "12.4 GB", "50 GB"]);
-    }
-
-    #[test]
-    fn money_keeps_its_cents() {
-        let euro = |cents| Money { cents, currency: "eur".into() }.to_string();
-        assert_eq!([euro(790), euro(-5), euro(100_000)], ["€7.90", "−€0.05", "€1000.00"]);
     }
 
     #[test]

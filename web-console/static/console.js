@@ -213,8 +213,6 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
         const left = speed > 0 ? Math.ceil((chosen.size - at) / speed) : 0;
         tell(amount(at) + " of " + amount(chosen.size) + " sent, " + amount(speed) + " a second" + (left > 1 ? ", about " + left + " s left" : ""));
       }
-      const ended = await fetch(place + "/check", { method: "POST", headers: { "x-freehold-token": token } });
-      if (!ended.ok && !ended.redirected) throw new Error(await problem(ended));
       sessionStorage.removeItem(key);
       location.assign(place);
     } catch (error) {

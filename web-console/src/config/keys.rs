@@ -1,0 +1,218 @@
+//! The one list of keys.
+
+use super::value::{address, domain, duration, path, port, text};
+use super::{Config, LogFormat, Scheme};
+
+type Set = fn(&mut Config, &str) -> Result<(), String>;
+
+/// One key: its name, its default as written in the file, what it means, and how it is set.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) default: &'static str,
+    pub(super) quoted: bool,
+    pub(super) doc: &'static str,
+    pub(super) set: Set,
+}
+
+impl Key {
+    /// The variable that overrides it.
+    pub(super) fn environment(&self) -> String {
+        format!("FREEHOLD_{}", self.name.replace('.', "_").to_uppercase())
+    }
+}
+
+/// The key whose name is nearest to what was written, when one is near enough to be meant.
+pub(super) fn nearest(written: &str, of: impl Fn(&Key) -> String) -> Option<&'static Key> {
+    let best = KEYS.iter().map(|key| (distance(written, &of(key)), key)).min_by_key(|(far, _)| *far)?;
+    (best.0 <= 2 + written.len() / 6).then_some(best.1)
+}
+
+/// How many letters differ (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let next = (corner + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            corner = row[j + 1];
+            row[j + 1] = next;
+        }
+    }
+    row[b.len()]
+}
+
+macro_rules! key {
+    ($name:literal, $default:literal, $set:expr, $doc:literal) => {
+        Key { name: $name, default: $default, quoted: true, doc: $doc, set: $set }
+    };
+}
+
+pub(super) const KEYS: &[Key] = &[
+    key!(
+        "data",
+        "freehold-data",
+        |config, value| path(value).map(|path| config.data = path),
+        "The directory that holds everything that must survive: the database, the keys, and\nthe storage of every server. Two providers can never share one. As a service you\nwould write \"/var/lib/freehold\"."
+    ),
+    key!(
+        "listen",
+        "127.0.0.1:8080",
+        |config, value| address(value).map(|address| config.listen = address),
+        "The one TCP port for everything: console, servers, apps. \"[::]:8080\" listens to the\nwhole network."
+    ),
+    key!(
+        "sites_domain",
+        "localhost",
+        |config, value| domain(value).map(|domain| config.sites_domain = domain),
+        "The domain under which servers get their addresses: anna.<sites_domain>. It is\nproposed to the operator at set-up and counts until then. Browsers know that every\nname under localhost is this machine, so the default needs no DNS at all."
+    ),
+    key!(
+        "scheme",
+        "http",
+        |config, value| {
+            config.scheme = match value.trim() {
+                "http" => Scheme::Http,
+                "https" => Scheme::Https,
+                _ => return Err("Write \"http\" or \"https\".".to_owned()),
+            };
+            Ok(())
+        },
+        "What browsers speak: \"https\" when something in front of the provider ends TLS.\nCookies are then marked Secure."
+    ),
+    Key {
+        name: "public_port",
+        default: "0",
+        quoted: false,
+        doc: "The port browsers see, when something in front listens on another one. 0 means the\nport in `listen`.",
+        set: |config, value| port(value).map(|port| config.public_port = port),
+    },
+    key!(
+        "database.url",
+        "",
+        |config, value| {
+            let value = text(value);
+            if let Some(url) = &value
+                && !["postgres://", "postgresql://", "sqlite:"].iter().any(|scheme| url.starts_with(scheme))
+            {
+                return Err("Write \"postgres://user:password@host/database\", or leave it empty for SQLite in the data directory.".to_owned());
+            }
+            config.database = value;
+            Ok(())
+        },
+        "Empty: SQLite in the data directory. Or PostgreSQL:\n\"postgres://user:password@host/database\"."
+    ),
+    key!(
+        "servers.idle_after",
+        "5m",
+        |config, value| duration(value).map(|idle| config.idle_after = idle),
+        "How long a server may be unused before it is put to sleep. The next request wakes it."
+    ),
+    key!(
+        "servers.programs",
+        "",
+        |config, value| {
+            config.programs = text(value).map(Into::into);
+            Ok(())
+        },
+        "The folder with `freehold-runtime`. Empty: the folder this program is in."
+    ),
+    Key {
+        name: "servers.allow_weak_isolation",
+        default: "false",
+        quoted: false,
+        doc: "Start even where this machine cannot keep servers apart. Only when all servers are\nyour own: to try Freehold out, or to develop it.",
+        set: |config, value| {
+            config.allow_weak_isolation = match value.trim() {
+                "true" => true,
+                "false" => false,
+                _ => return Err("Write true or false.".to_owned()),
+            };
+            Ok(())
+        },
+    },
+    key!(
+        "mail.smtp",
+        "",
+        |config, value| {
+            let value = text(value);
+            if let Some(url) = &value
+                && !["smtp://", "smtps://"].iter().any(|scheme| url.starts_with(scheme))
+            {
+                return Err("Write \"smtps://user:password@host:465\" or \"smtp://host:25\", or leave it empty to keep letters in the outbox.".to_owned());
+            }
+            config.smtp = value;
+            Ok(())
+        },
+        "The mail server, as \"smtps://user:password@host:465\". Empty: letters are not sent;\nthe operator reads them in the outbox."
+    ),
+    key!(
+        "mail.from",
+        "Freehold <freehold@localhost>",
+        |config, value| {
+            let value = text(value).filter(|from| from.contains('@'));
+            config.mail_from = value.ok_or("Write a name and an address, like \"Nordhaus <post@nordhaus.example>\".")?;
+            Ok(())
+        },
+        "Who letters come from."
+    ),
+    key!(
+        "catalogue.source",
+        "",
+        |config, value| {
+            config.catalogue = text(value);
+            Ok(())
+        },
+        "A catalogue of apps of your own: the address or the folder of a signed index. Empty:\nthe apps built into this program."
+    ),
+    key!(
+        "catalogue.key",
+        "",
+        |config, value| {
+            config.catalogue_key = text(value);
+            if config.catalogue_key.as_ref().is_some_and(|key| !key.starts_with("ssh-ed25519 ")) {
+                return Err("Write the public key that signs the catalogue, like \"ssh-ed25519 AAAA…\".".to_owned());
+            }
+            Ok(())
+        },
+        "The public key that must have signed it, like \"ssh-ed25519 AAAA…\"."
+    ),
+    key!(
+        "log.level",
+        "info",
+        |config, value| {
+            let value = text(value).ok_or("Write \"error\", \"warn\", \"info\", \"debug\", or a filter like \"info,control_plane=debug\".")?;
+            value.parse::<tracing_subscriber::EnvFilter>().map_err(|_| {
+                "Write \"error\", \"warn\", \"info\", \"debug\", or a filter like \"info,control_plane=debug\".".to_owned()
+            })?;
+            config.log = value;
+            Ok(())
+        },
+        "How much is logged: error, warn, info, debug; or by part, \"info,control_plane=debug\"."
+    ),
+    key!(
+        "log.format",
+        "text",
+        |config, value| {
+            config.log_format = match value.trim() {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                _ => return Err("Write \"text\" or \"json\".".to_owned()),
+            };
+            Ok(())
+        },
+        "How log lines are written: \"text\" for people, \"json\" for machines."
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_key_finds_the_one_that_was_meant() {
+        assert_eq!(nearest("lisen", |key| key.name.to_owned()).map(|key| key.name), Some("listen"));
+        assert_eq!(nearest("colour_of_the_door", |key| key.name.to_owned()).map(|key| key.name), None);
+    }
+}

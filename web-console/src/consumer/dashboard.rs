@@ -1,0 +1,182 @@
+//! The page of one's server: is it well, how full is it, could I leave today, what do I pay next.
+
+use std::time::Duration;
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Redirect};
+use control_plane::operations::State;
+use control_plane::servers::{Doing, Seen, Server};
+use tenant_runtime::admin::api::Usage;
+
+use super::bill::{self, Told};
+use super::{base, own_server};
+use crate::page::{self, Answer};
+use crate::parts::{self, Badge, Banner, Fact, Html, Line};
+use crate::shell::{Plate, Shell};
+use crate::show::{self, Amount, Count, Meter};
+use crate::visit::Visit;
+
+/// How long the page waits for a server to tell what it holds.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+#[derive(askama::Template)]
+#[template(path = "consumer/dashboard.html")]
+struct Dashboard {
+    shell: Shell,
+    path: String,
+    plate: Plate,
+    greeting: String,
+    state: Sighted,
+    banner: Option<Banner>,
+    running: Vec<Line>,
+    plan_name: String,
+    plan_storage: Amount,
+    usage: Option<Used>,
+    next_invoice: Option<bill::Next>,
+    bill_lines: Vec<Fact>,
+    apps: Vec<App>,
+    lately: Vec<Line>,
+    next: Vec<String>,
+}
+
+/// What was seen of the server.
+struct Sighted {
+    tone: &'static str,
+    words: &'static str,
+    hint: Html,
+}
+
+/// What the server says it holds.
+struct Used {
+    used: Amount,
+    free: Amount,
+    words: String,
+    documents: Count,
+    files: Count,
+    parcels: Vec<Parcel>,
+    measured: show::Moment,
+}
+
+/// One stretch of the storage bar.
+struct Parcel {
+    class: &'static str,
+    name: String,
+    size: Amount,
+    x: String,
+    width: String,
+}
+
+struct App {
+    tile: Html,
+    name: String,
+    open: String,
+}
+
+/// `GET /servers/{name}`.
+pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
+    let server = own_server(&visit, &name).await?;
+    let plane = visit.console.plane();
+    let path = base(&server);
+    if matches!(server.seen.seen, Seen::Nothing) && server.host.is_none() {
+        return Ok(Redirect::to(&format!("{path}/creating")).into_response());
+    }
+    let sighted = sighted(&server);
+    let asked = tokio::time::timeout(PATIENCE, control_plane::servers::usage(plane, &visit.actor, server.id));
+    let (usage, bill, operations) = tokio::join!(
+        asked,
+        control_plane::subscriptions::bill(plane, &visit.actor, server.account),
+        plane.operations().of_server(&visit.actor, server.id)
+    );
+    let usage: Option<Usage> = usage.ok().and_then(Result::ok);
+    let (bill, operations) = (bill?, operations?);
+    let told = Told::of(&bill);
+    let line = |operation| Line::of(operation, &path);
+    let open = |operation: &&control_plane::operations::Operation| matches!(operation.state, State::Running | State::Waiting);
+    let shell = Shell::of(&visit, "server", Some(&server)).await?;
+    let first_name = shell.person.split_whitespace().next().unwrap_or_default().to_owned();
+    let mut next = vec![told.next.clone()];
+    if !operations.iter().any(|operation| operation.kind == control_plane::operations::Kind::Export) {
+        next.push("You have not taken a copy yet. Export makes one file with everything, and costs nothing.".into());
+    }
+    page::show(&Dashboard {
+        plate: Plate { asleep: matches!(sighted.words, "Stopped"), ..Plate::of(&server) },
+        greeting: if first_name.is_empty() { "Hello".to_owned() } else { format!("Hello, {first_name}") },
+        state: sighted,
+        banner: told.banner.clone(),
+        running: operations.iter().filter(open).map(line).collect(),
+        plan_name: bill.terms.name.clone(),
+        plan_storage: Amount(bill.terms.storage_bytes),
+        apps: usage.iter().flat_map(|usage| &usage.apps).map(|app| app_tile(&visit, app)).collect(),
+        usage: usage.as_ref().map(|usage| used(usage, show::time(plane.now()))),
+        next_invoice: told.next_invoice,
+        bill_lines: told.lines,
+        lately: operations.iter().filter(|operation| !open(operation)).take(4).map(line).collect(),
+        next,
+        shell,
+        path,
+    })
+}
+
+fn app_tile(visit: &Visit, app: &tenant_runtime::admin::api::AppUsage) -> App {
+    let in_catalogue = visit.console.catalogue().list().iter().any(|listing| listing.id.to_string() == app.id);
+    App { tile: parts::tile(&app.id, &app.name, in_catalogue), name: app.name.clone(), open: super::apps::open_path(&app.id) }
+}
+
+/// The state with the time it was seen: what we know, and since when.
+fn sighted(server: &Server) -> Sighted {
+    let at = show::time(server.seen.at);
+    let seen = format!(", seen {at}");
+    let (tone, words, hint) = match &server.seen.seen {
+        Seen::Placed { doing: Doing::Awake { .. }, .. } => ("ok", "Awake", "It answers".to_owned()),
+        Seen::Placed { doing: Doing::Asleep, .. } => ("", "Asleep", "Nobody used it lately; your next tap wakes it".to_owned()),
+        Seen::Placed { doing: Doing::Crashing { .. }, .. } => {
+            ("warn", "Starting again", "It stopped unasked and is being started anew. What you saved is safe".to_owned())
+        }
+        Seen::Unsure => ("", "Not looked yet", "We have just started and have not seen it yet".to_owned()),
+        Seen::Nothing => ("info", "Being placed", "It gets its place now".to_owned()),
+        Seen::Erased => ("danger", "Stopped", "It was erased".to_owned()),
+    };
+    let badge = Badge::new(tone, words);
+    let mut text = Html::text(hint).to_string() + &seen + ".";
+    if let Some(trouble) = &server.trouble {
+        text.push(' ');
+        text.push_str(&Html::text(trouble).to_string());
+    }
+    Sighted { tone: badge.tone, words, hint: Html::already_safe(text) }
+}
+
+fn used(usage: &Usage, measured: show::Moment) -> Used {
+    let total = usage.database_bytes + usage.blob_bytes;
+    let meter = Meter { used: total, of: usage.limit_bytes };
+    Used {
+        used: Amount(total),
+        free: meter.free(),
+        words: meter.words(),
+        documents: Count(usage.documents),
+        files: Count(usage.files),
+        parcels: parcels(usage),
+        measured,
+    }
+}
+
+/// The largest apps, then the records, side by side in the bar; each at least a visible sliver.
+fn parcels(usage: &Usage) -> Vec<Parcel> {
+    const CLASSES: [&str; 6] = ["p1", "p2", "p3", "p4", "p5", "p6"];
+    let mut pieces: Vec<(String, u64)> = usage.apps.iter().map(|app| (app.name.clone(), app.bytes)).collect();
+    pieces.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    let rest: u64 = pieces.iter().skip(4).map(|(_, bytes)| bytes).sum();
+    pieces.truncate(4);
+    pieces.push(("Records".to_owned(), usage.database_bytes));
+    let told: u64 = pieces.iter().map(|(_, bytes)| bytes).sum();
+    let other = (usage.database_bytes + usage.blob_bytes).saturating_sub(told).max(rest);
+    pieces.push(("Other".to_owned(), other));
+    let mut x = 0.0_f64;
+    let parcel = |((name, bytes), class): ((String, u64), &'static str)| {
+        let share = bytes as f64 / usage.limit_bytes.max(1) as f64 * 100.0;
+        let width = share.max(0.5).min(100.0 - x);
+        let parcel = Parcel { class, name, size: Amount(bytes), x: format!("{x:.2}"), width: format!("{width:.2}") };
+        x += width + 0.2;
+        parcel
+    };
+    pieces.into_iter().filter(|(_, bytes)| *bytes > 0).zip(CLASSES).map(parcel).collect()
+}

@@ -1,0 +1,207 @@
+//! Export: start, watch, fetch, check.
+
+use std::time::Duration;
+
+use axum::extract::Path;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use control_plane::operations::{Kind, Operation, State};
+use control_plane::servers::Server;
+use control_plane::{Error, Kind as ErrorKind};
+use serde::Deserialize;
+
+use super::{base, operation_of, own_server};
+use crate::page::{self, Answer, Field};
+use crate::parts::{self, Bar, Fact, Line, Step, moment};
+use crate::shell::Shell;
+use crate::show::{self, Amount, Count};
+use crate::visit::{Posted, Visit};
+
+/// How long a page waits for a server to tell its size: sizes are nice to have, the page is not.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+#[derive(askama::Template)]
+#[template(path = "consumer/export.html")]
+struct ExportPage {
+    shell: Shell,
+    path: String,
+    problem: Option<String>,
+    going: Option<Vec<Fact>>,
+    passphrase: Field,
+    past: Vec<Line>,
+}
+
+#[derive(askama::Template)]
+#[template(path = "consumer/export_one.html")]
+struct OneExport {
+    shell: Shell,
+    path: String,
+    id: String,
+    title: &'static str,
+    lead: String,
+    running: bool,
+    problem: Option<String>,
+    ready: Option<Ready>,
+    meter: Option<Bar>,
+    steps: Vec<Step>,
+    next: String,
+}
+
+/// An archive that can be fetched.
+struct Ready {
+    file: String,
+    facts: Vec<Fact>,
+    checks: Vec<String>,
+}
+
+/// What the form sends.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Form {
+    passphrase: String,
+}
+
+/// What an export takes along, when the server tells.
+pub(super) async fn going(visit: &Visit, server: &Server) -> Option<Vec<Fact>> {
+    let asked = control_plane::servers::usage(visit.console.plane(), &visit.actor, server.id);
+    let usage = tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()?;
+    Some(vec![
+        Fact::new("What goes along", Amount(usage.database_bytes + usage.blob_bytes)),
+        Fact::new("Apps", usage.apps.len()),
+        Fact::new("Records", Count(usage.documents)),
+        Fact::new("Files", Count(usage.files)),
+    ])
+}
+
+/// `GET /servers/{name}/export`.
+pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
+    let server = own_server(&visit, &name).await?;
+    form_page(&visit, &server, None).await
+}
+
+async fn form_page(visit: &Visit, server: &Server, error: Option<Error>) -> Answer {
+    let operations = visit.console.plane().operations().of_server(&visit.actor, server.id).await?;
+    let base = base(server);
+    let past = operations.iter().filter(|operation| operation.kind == Kind::Export).take(10);
+    let error = error.as_ref();
+    let problem = error.filter(|error| error.field() != Some("passphrase")).map(|error| error.sentence().to_owned());
+    let form = ExportPage {
+        shell: Shell::of(visit, "leave", Some(server)).await?,
+        problem,
+        going: going(visit, server).await,
+        passphrase: Field::judged("", "passphrase", error),
+        past: past.map(|operation| Line::of(operation, &base)).collect(),
+        path: base,
+    };
+    let status = error.map_or(StatusCode::OK, |error| control_plane::status(error.kind()));
+    page::show_as(status, &form)
+}
+
+/// `POST /servers/{name}/exports`.
+pub(super) async fn start(visit: Visit, Path(name): Path<String>, Posted(form): Posted<Form>) -> Answer {
+    let server = own_server(&visit, &name).await?;
+    if !form.passphrase.is_empty() && form.passphrase.chars().count() < 12 {
+        let error = Error::fix("passphrase", "Take 12 characters or more: whoever finds the file can try for years. Four random words are good.");
+        return form_page(&visit, &server, Some(error)).await;
+    }
+    let passphrase = (!form.passphrase.is_empty()).then_some(form.passphrase);
+    match visit.console.plane().operations().start_export(&visit.actor, server.id, passphrase).await.map_err(Error::from) {
+        Ok(operation) => page::on_to(&format!("{}/exports/{}", base(&server), operation.id)),
+        Err(error) if error.kind() != ErrorKind::Bug => form_page(&visit, &server, Some(error)).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `GET /servers/{name}/exports/{operation}`.
+pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) -> Answer {
+    let server = own_server(&visit, &name).await?;
+    let operation = operation_of(&visit, &server, &id).await?;
+    let running = matches!(operation.state, State::Running | State::Waiting);
+    let ready = matches!(operation.state, State::Ready | State::Done).then(|| ready(&operation));
+    let (title, lead, next) = words(&operation);
+    let meter = operation.progress().filter(|_| running).map(|(done, total)| Bar::new(done, total, Some("records written")));
+    page::show(&OneExport {
+        shell: Shell::of(&visit, "leave", Some(&server)).await?,
+        path: base(&server),
+        id: operation.id.to_string(),
+        title,
+        lead,
+        running,
+        problem: operation.error.clone(),
+        ready,
+        meter,
+        steps: parts::steps(&operation),
+        next,
+    })
+}
+
+fn words(operation: &Operation) -> (&'static str, String, String) {
+    let made = show::both(moment(operation.created_ms)).words();
+    let kept = operation.expires_ms.map(|until| show::both(moment(until)).words());
+    match operation.state {
+        State::Running | State::Waiting => (
+            "Your archive is being made",
+            "You can go on using your server. What you change from now on is not in this archive.".to_owned(),
+            "When everything is written down, the link to download stands here. You can close this page; nothing is lost.".to_owned(),
+        ),
+        State::Ready | State::Done => (
+            "Your archive is ready",
+            format!("Everything on your server as it was on {made}."),
+            match kept {
+                Some(until) => format!("Download it, and keep it somewhere safe. We hold this moment ready until {until}; you can make a new archive at any time. Your server stays as it is."),
+                None => "Download it, and keep it somewhere safe. Your server stays as it is.".to_owned(),
+            },
+        ),
+        State::Failed => (
+            "The archive could not be made",
+            "Your server and everything on it is as it was.".to_owned(),
+            "Start another export. If it fails again, tell us the number above.".to_owned(),
+        ),
+        State::Ended | State::Undone => (
+            "This archive is no longer kept",
+            format!("It was made on {made}."),
+            "Make a new one at any time; it takes about as long as the last.".to_owned(),
+        ),
+    }
+}
+
+fn ready(operation: &Operation) -> Ready {
+    let file = operation.file_name.clone();
+    let mut facts = Vec::new();
+    if let Some(bytes) = operation.bytes.or(operation.export.as_ref().and_then(|export| export.bytes)) {
+        facts.push(Fact::new("Size", Amount(bytes)).noted(format!("{} bytes", Count(bytes))));
+    }
+    if let Some(export) = &operation.export {
+        if let Some(counts) = &export.counts {
+            facts.push(Fact::new("Apps", counts.apps));
+            facts.push(Fact::new("Records", Count(counts.documents)).noted(format!("in {} tables", counts.tables)));
+            facts.push(Fact::new("Files", Count(counts.files)));
+        }
+        if let Some(archive) = &export.archive_id {
+            facts.push(Fact::new("Number of the archive", archive));
+        }
+        for omitted in &export.omitted {
+            facts.push(Fact::new("Not in it", &omitted.what).noted(&omitted.why));
+        }
+    }
+    facts.push(Fact::html("Frozen", show::both(moment(operation.created_ms))));
+    let folder = "check-it";
+    let checks = vec![
+        "# 1. the file is whole".to_owned(),
+        format!("unzip -tq {file}"),
+        "# 2. every file in it is the one that was written".to_owned(),
+        format!("unzip -q {file} -d {folder} && cd {folder}/*/"),
+        "sha256sum --quiet -c manifest-sha256.txt && echo all good".to_owned(),
+        "# 3. or with the Library of Congress’s tool: pip install bagit".to_owned(),
+        "bagit.py --validate .".to_owned(),
+    ];
+    Ready { file, facts, checks }
+}
+
+/// `GET /servers/{name}/exports/{operation}/archive`: the archive, whole or from an offset.
+pub(super) async fn archive(visit: Visit, Path((name, id)): Path<(String, String)>, headers: HeaderMap) -> Result<Response, crate::refusal::Refusal> {
+    let server = own_server(&visit, &name).await?;
+    let operation = operation_of(&visit, &server, &id).await?;
+    let answer = visit.console.plane().operations().export_download(&visit.actor, operation.id, &headers).await?;
+    Ok(answer.into_response())
+}

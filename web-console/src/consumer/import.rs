@@ -1,0 +1,333 @@
+//! Import: the report before anything changes, the consent, the undo.
+
+use axum::extract::Path;
+use axum::http::StatusCode;
+use control_plane::Error;
+use control_plane::operations::{Kind, Operation, State, StepState};
+use control_plane::servers::Server;
+use tenant_runtime::admin::api::{ImportReport, SignatureView};
+
+use super::{base, operation_of, own_server};
+use crate::page::{self, Answer};
+use crate::parts::{self, Bar, Fact, Line, Step, moment};
+use crate::shell::Shell;
+use crate::show::{self, Amount, Count};
+use crate::visit::{Nothing, Posted, Visit};
+
+#[derive(askama::Template)]
+#[template(path = "consumer/import.html")]
+struct ImportPage {
+    shell: Shell,
+    path: String,
+    problem: Option<String>,
+    free: String,
+    past: Vec<Line>,
+}
+
+#[derive(askama::Template)]
+#[template(path = "consumer/import_one.html")]
+struct OneImport {
+    shell: Shell,
+    path: String,
+    id: String,
+    crumb: &'static str,
+    title: String,
+    lead: String,
+    running: bool,
+    problem: Option<Trouble>,
+    report: Option<Report>,
+    confirm: bool,
+    done: bool,
+    undo: bool,
+    show_steps: bool,
+    meter: Option<Bar>,
+    steps: Vec<Step>,
+    next: Vec<String>,
+}
+
+struct Trouble {
+    what: &'static str,
+    why: String,
+}
+
+/// The report as the page tells it.
+struct Report {
+    whole: bool,
+    checked: String,
+    facts: Vec<Fact>,
+    comes: Vec<Item>,
+    stays: Vec<Item>,
+    replaces: Vec<String>,
+}
+
+struct Item {
+    what: String,
+    why: String,
+}
+
+impl Item {
+    fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { what: what.into(), why: why.into() }
+    }
+}
+
+/// `GET /servers/{name}/import`.
+pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
+    let server = own_server(&visit, &name).await?;
+    form_page(&visit, &server, None).await
+}
+
+/// The form that takes an archive, and why the last one was not taken.
+pub(super) async fn form_page(visit: &Visit, server: &Server, error: Option<Error>) -> Answer {
+    let operations = visit.console.plane().operations().of_server(&visit.actor, server.id).await?;
+    let base = base(server);
+    let asked = control_plane::servers::usage(visit.console.plane(), &visit.actor, server.id);
+    let usage = tokio::time::timeout(std::time::Duration::from_secs(4), asked).await.ok().and_then(Result::ok);
+    let free = usage.map_or_else(
+        || "room on your plan that your server did not tell just now".to_owned(),
+        |usage| Amount(usage.limit_bytes.saturating_sub(usage.database_bytes + usage.blob_bytes)).to_string(),
+    );
+    let past = operations.iter().filter(|operation| operation.kind == Kind::Import).take(10);
+    let form = ImportPage {
+        shell: Shell::of(visit, "server", Some(server)).await?,
+        problem: error.as_ref().map(|error| error.sentence().to_owned()),
+        free,
+        past: past.map(|operation| Line::of(operation, &base)).collect(),
+        path: base,
+    };
+    let status = error.map_or(StatusCode::OK, |error| control_plane::status(error.kind()));
+    page::show_as(status, &form)
+}
+
+/// `GET /servers/{name}/imports/{operation}`.
+pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) -> Answer {
+    let server = own_server(&visit, &name).await?;
+    let operation = operation_of(&visit, &server, &id).await?;
+    let stage = Stage::of(&operation);
+    let running = operation.state == State::Running;
+    let told = |report: &ImportReport| tell(report, &server);
+    let report = operation.report.as_ref().filter(|_| matches!(stage, Stage::Report | Stage::Failed)).map(told);
+    let undo_until = operation.undo_until_ms.map(|until| show::both(moment(until)).words());
+    let (crumb, title, lead, next) = stage.words(undo_until.as_deref());
+    let meter = operation.progress().filter(|_| matches!(stage, Stage::Uploading | Stage::Checking | Stage::Building));
+    let meter = match stage {
+        Stage::Uploading => operation.bytes.map(|bytes| Bar::new(operation.received, bytes, None)),
+        _ => meter.map(|(done, total)| Bar::new(done, total, Some("done"))),
+    };
+    let problem = operation.error.clone().map(|why| Trouble { what: "It was not taken in, and nothing on your server has changed.", why });
+    page::show(&OneImport {
+        shell: Shell::of(&visit, "server", Some(&server)).await?,
+        path: base(&server),
+        id: operation.id.to_string(),
+        crumb,
+        title,
+        lead,
+        running,
+        problem,
+        confirm: matches!(stage, Stage::Report) && operation.report.as_ref().is_some_and(|report| report.acceptable),
+        done: operation.state == State::Done,
+        undo: operation.state == State::Done && operation.undo_until_ms.is_some_and(|until| until > visit.console.plane().now().as_millisecond()),
+        show_steps: !matches!(stage, Stage::Report),
+        report,
+        meter,
+        steps: parts::steps(&operation),
+        next,
+    })
+}
+
+/// `POST …/confirm`.
+pub(super) async fn confirm(visit: Visit, path: Path<(String, String)>, _: Posted<Nothing>) -> Answer {
+    let (back, operation) = mine(&visit, path).await?;
+    visit.console.plane().operations().confirm_import(&visit.actor, operation.id).await?;
+    page::on_to(&back)
+}
+
+/// `POST …/undo`.
+pub(super) async fn undo(visit: Visit, path: Path<(String, String)>, _: Posted<Nothing>) -> Answer {
+    let (back, operation) = mine(&visit, path).await?;
+    visit.console.plane().operations().undo_import(&visit.actor, operation.id).await?;
+    page::on_to(&back)
+}
+
+/// `POST …/cancel`.
+pub(super) async fn cancel(visit: Visit, path: Path<(String, String)>, _: Posted<Nothing>) -> Answer {
+    let (back, operation) = mine(&visit, path).await?;
+    visit.console.plane().operations().end(&visit.actor, operation.id).await?;
+    page::on_to(&back)
+}
+
+async fn mine(visit: &Visit, Path((name, id)): Path<(String, String)>) -> Result<(String, Operation), crate::refusal::Refusal> {
+    let server = own_server(visit, &name).await?;
+    let operation = operation_of(visit, &server, &id).await?;
+    Ok((format!("{}/imports/{}", base(&server), operation.id), operation))
+}
+
+/// Where an import stands, as its owner sees it.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Uploading,
+    Checking,
+    Report,
+    Building,
+    Done,
+    Undone,
+    Failed,
+    Ended,
+}
+
+impl Stage {
+    fn of(operation: &Operation) -> Self {
+        let uploaded = operation.steps.first().is_some_and(|step| step.state == StepState::Done);
+        match operation.state {
+            State::Done => Self::Done,
+            State::Undone => Self::Undone,
+            State::Failed => Self::Failed,
+            State::Ended => Self::Ended,
+            State::Waiting if operation.report.is_some() => Self::Report,
+            _ if !uploaded => Self::Uploading,
+            _ if operation.report.is_some() => Self::Building,
+            _ => Self::Checking,
+        }
+    }
+
+    fn words(self, undo_until: Option<&str>) -> (&'static str, String, String, Vec<String>) {
+        let (crumb, title, lead, next): (&str, &str, String, Vec<String>) = match self {
+            Self::Uploading => (
+                ", step 1 of 3",
+                "The archive is not all here yet",
+                "Nothing on your server has changed.".into(),
+                vec!["Choose the same file on the import page again: with script it goes on where it stopped.".into()],
+            ),
+            Self::Checking => (
+                ", step 2 of 3",
+                "Every part is being checked",
+                "We read the archive and do not use it yet. Nothing on your server has changed.".into(),
+                vec!["Then you see what would come in and what would not, and decide.".into(), "You can close this page; the check goes on.".into()],
+            ),
+            Self::Report => (
+                ", step 2 of 3",
+                "Before anything changes",
+                "We have read the archive, not used it. This is what would come in, and what would not.".into(),
+                vec![
+                    "Everything is built beside your present server and compared with the archive.".into(),
+                    "Only when all of it matches do the two change places, in a moment.".into(),
+                    "If anything does not match, we stop, tell you what, and your server stays as it is.".into(),
+                ],
+            ),
+            Self::Building => (
+                ", step 3 of 3",
+                "Your server is being filled",
+                "It is built beside your present one. Until the last step everything stays as it is.".into(),
+                vec!["When all of it matches the archive, the two change places and this page says so.".into(), "You can close this page; it goes on by itself.".into()],
+            ),
+            Self::Done => (
+                "",
+                "Your server has everything",
+                "Every record and file was compared with the archive before the two changed places.".into(),
+                vec![match undo_until {
+                    Some(until) => format!("Look around on your server. What was there before is kept until {until}; Undo brings it back."),
+                    None => "Look around on your server.".into(),
+                }],
+            ),
+            Self::Undone => (
+                "",
+                "The import was taken back",
+                "Your server is as it was before.".into(),
+                vec!["Nothing is needed. You can import another archive at any time.".into()],
+            ),
+            Self::Failed => (
+                "",
+                "This archive was not taken in",
+                "Your server is as it was.".into(),
+                vec!["Make a fresh archive at the old place, or download it once more, and try again.".into()],
+            ),
+            Self::Ended => (
+                "",
+                "This import was stopped",
+                "Your server is as it was, and the upload is thrown away.".into(),
+                vec!["Nothing is needed. You can import an archive at any time.".into()],
+            ),
+        };
+        (crumb, title.to_owned(), lead, next)
+    }
+}
+
+fn tell(report: &ImportReport, server: &Server) -> Report {
+    let signed = match &report.signature {
+        SignatureView::None => "Nobody signed it, so nobody vouches for where it comes from.".to_owned(),
+        SignatureView::Valid { own: true, .. } => "It is signed by your own key.".to_owned(),
+        SignatureView::Valid { fingerprint, .. } => format!("It is signed by the key {fingerprint}."),
+        SignatureView::Broken { why } => format!("Its signature does not hold: {why}"),
+    };
+    let mut comes: Vec<Item> = Vec::new();
+    for app in &report.apps {
+        let holds = format!("version {}, {} records, {} files, {}", app.version, Count(app.documents), Count(app.files), Amount(app.bytes));
+        comes.push(Item::new(&app.name, holds));
+    }
+    if report.counts.documents > 0 {
+        comes.push(Item::new(format!("{} records", Count(report.counts.documents)), format!("in {} tables", Count(report.counts.tables))));
+    }
+    if report.counts.files > 0 {
+        comes.push(Item::new(format!("{} files", Count(report.counts.files)), "in full size"));
+    }
+    for carried in &report.carried {
+        let why = format!("{}; kept as it came, nothing here works with it yet", Amount(carried.bytes));
+        comes.push(Item::new(&carried.what, why));
+    }
+    let mut stays: Vec<Item> = report.left_out.iter().map(|left| Item::new(&left.what, &left.why)).collect();
+    for app in &report.apps {
+        if let Some(why) = &app.dormant {
+            stays.push(Item::new(format!("{} does not start here", app.name), format!("{why} Its data comes and is kept.")));
+        }
+    }
+    for grant in &report.grants {
+        stays.push(Item::new(
+            format!("What {} may do with {}", grant.grantee, grant.resource),
+            format!("{}: asked again here at the first use", grant.actions.join(", ")),
+        ));
+    }
+    if report.schedules_paused > 0 {
+        stays.push(Item::new(
+            format!("{} schedules wait", report.schedules_paused),
+            "They stay paused until you start them, so that nothing runs twice.",
+        ));
+    }
+    for finding in &report.findings {
+        stays.push(Item::new("A fault in the archive", finding));
+    }
+    let mut facts = Vec::new();
+    if !report.domain.is_empty() {
+        facts.push(Fact::new("From", &report.domain).noted(&report.provider));
+    }
+    facts.push(Fact::html("Made", show::both(moment(report.taken_ms))).noted("later changes there are not in it"));
+    facts.push(Fact::new("Size", Amount(report.counts.bytes)).noted(format!("fits: {} stay free afterwards", Amount(report.free_bytes))));
+    facts.push(Fact::new("Takes", format!("about {} s", report.estimate_seconds.max(1))));
+    facts.push(Fact::new("Format", format!("version {}", report.version)).noted(&report.archive_id));
+    Report {
+        whole: report.acceptable,
+        checked: format!("All {} parts were checked against their fingerprints. {signed}", Count(report.entries)),
+        facts,
+        comes,
+        stays,
+        replaces: replaced(report, server),
+    }
+}
+
+fn replaced(report: &ImportReport, server: &Server) -> Vec<String> {
+    let now = &report.replaced;
+    let address = format!("{}.{}", server.site.name, server.site.domain);
+    let undo = format!("It is kept for {} days; one tap on Undo brings it back as it was.", report.undo_days);
+    if now.documents == 0 && now.files == 0 && now.apps == 0 {
+        return vec![format!("{address} is empty, so nothing is lost. {undo}")];
+    }
+    vec![
+        format!(
+            "What is on {address} now is replaced: {} apps, {} records, {} files, {}.",
+            now.apps,
+            Count(now.documents),
+            Count(now.files),
+            Amount(now.bytes)
+        ),
+        undo,
+    ]
+}

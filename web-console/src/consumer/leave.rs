@@ -1,0 +1,41 @@
+//! The page where people leave: the ways that exist, and plainly the one that does not yet.
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Redirect};
+use control_plane::operations::{Kind, State};
+
+use super::landing::without_server;
+use super::{base, own_server, own_servers};
+use crate::page::{self, Answer};
+use crate::parts::{Fact, moment};
+use crate::shell::Shell;
+use crate::show;
+use crate::visit::Visit;
+
+#[derive(askama::Template)]
+#[template(path = "consumer/leave.html")]
+struct Leave {
+    shell: Shell,
+    path: String,
+    going: Option<Vec<Fact>>,
+    last_export: Option<show::Moment>,
+}
+
+/// `GET /leave`: the door in the last line of pages that know no server.
+pub(super) async fn find(visit: Visit) -> Answer {
+    match own_servers(&visit).await?.first() {
+        Some(server) => Ok(Redirect::to(&format!("{}/leave", base(server))).into_response()),
+        None => without_server(&visit, "leave").await,
+    }
+}
+
+/// `GET /servers/{name}/leave`.
+pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
+    let server = own_server(&visit, &name).await?;
+    let going = super::export::going(&visit, &server).await;
+    let operations = visit.console.plane().operations().of_server(&visit.actor, server.id).await?;
+    let last = operations.iter().find(|operation| operation.kind == Kind::Export && matches!(operation.state, State::Ready | State::Done));
+    let last_export = last.map(|operation| show::both(moment(operation.created_ms)));
+    let shell = Shell::of(&visit, "leave", Some(&server)).await?;
+    page::show(&Leave { shell, path: base(&server), going, last_export })
+}

@@ -1,0 +1,99 @@
+//! The pages of people with a server, and of those who may become some.
+
+mod account;
+mod apps;
+mod bill;
+mod creating;
+mod dashboard;
+mod export;
+mod import;
+mod landing;
+mod leave;
+mod live;
+mod open;
+mod plans;
+mod sign_in;
+mod sign_up;
+mod upload;
+
+use axum::http::Method;
+use control_plane::Error;
+use control_plane::operations::{Operation, OperationId};
+use control_plane::servers::Server;
+
+use crate::doors::Who::{Account, Anybody, Visitor};
+use crate::doors::Doors;
+use crate::refusal::Refusal;
+use crate::visit::Visit;
+use crate::assets;
+
+/// The doors of this audience.
+pub(crate) fn doors(doors: Doors) -> Doors {
+    doors
+        .get("/static/{file}", Anybody, assets::serve)
+        .get("/health", Anybody, landing::health)
+        .get("/favicon.ico", Anybody, assets::favicon)
+        .get("/", Visitor, landing::show)
+        .get("/addresses", Visitor, sign_up::addresses)
+        .get("/sign-up", Visitor, sign_up::show)
+        .post("/sign-up", Visitor, sign_up::send)
+        .get("/sign-in", Visitor, sign_in::show)
+        .post("/sign-in", Visitor, sign_in::send)
+        .post("/sign-out", Visitor, sign_in::sign_out)
+        .get("/catalogue/icons/{app}", Visitor, apps::icon)
+        .get("/leave", Account, leave::find)
+        .get("/bill", Account, bill::show)
+        .get("/account", Account, account::show)
+        .post("/account/name", Account, account::rename)
+        .post("/account/password", Account, account::change_password)
+        .post("/account/sessions/{session}/end", Account, account::end_session)
+        .get("/servers/{name}", Account, dashboard::show)
+        .get("/servers/{name}/creating", Account, creating::show)
+        .get("/servers/{name}/events", Account, live::server)
+        .get("/servers/{name}/open", Account, open::hand_over)
+        .get("/servers/{name}/apps", Account, apps::show)
+        .post("/servers/{name}/apps/{app}/install", Account, apps::install)
+        .get("/servers/{name}/apps/{app}/remove", Account, apps::confirm_remove)
+        .post("/servers/{name}/apps/{app}/remove", Account, apps::remove)
+        .post("/servers/{name}/apps/{app}/restore", Account, apps::restore)
+        .get("/servers/{name}/leave", Account, leave::show)
+        .get("/servers/{name}/operations/{operation}/events", Account, live::operation)
+        .get("/servers/{name}/export", Account, export::show)
+        .post("/servers/{name}/exports", Account, export::start)
+        .get("/servers/{name}/exports/{operation}", Account, export::one)
+        .get("/servers/{name}/exports/{operation}/archive", Account, export::archive)
+        .get("/servers/{name}/import", Account, import::show)
+        .post("/servers/{name}/imports/begin", Account, upload::begin)
+        .upload(Method::POST, "/servers/{name}/imports", Account, upload::whole)
+        .upload(Method::PATCH, "/servers/{name}/imports/{operation}/archive", Account, upload::piece)
+        .get("/servers/{name}/imports/{operation}/archive", Account, upload::offset)
+        .get("/servers/{name}/imports/{operation}", Account, import::one)
+        .post("/servers/{name}/imports/{operation}/confirm", Account, import::confirm)
+        .post("/servers/{name}/imports/{operation}/cancel", Account, import::cancel)
+        .post("/servers/{name}/imports/{operation}/undo", Account, import::undo)
+}
+
+/// The visitor's own servers, first made first.
+async fn own_servers(visit: &Visit) -> Result<Vec<Server>, Refusal> {
+    let account = visit.actor.account().ok_or_else(|| Refusal::of(Error::sign_in()))?;
+    Ok(control_plane::servers::servers_of(visit.console.plane(), &visit.actor, account).await?)
+}
+
+/// The visitor's own server of this name. Another person's is as unknown as one that never was.
+async fn own_server(visit: &Visit, name: &str) -> Result<Server, Refusal> {
+    let found = own_servers(visit).await?.into_iter().find(|server| server.name.to_string() == name);
+    found.ok_or_else(|| Refusal::of(Error::gone("You have no server of this name.")))
+}
+
+/// An operation of this very server.
+async fn operation_of(visit: &Visit, server: &Server, id: &str) -> Result<Operation, Refusal> {
+    let unknown = || Refusal::of(Error::gone("Your server has no such operation."));
+    let id: OperationId = id.parse().map_err(|_| unknown())?;
+    let operation = visit.console.plane().operations().operation(&visit.actor, id).await?;
+    if operation.server == server.id { Ok(operation) } else { Err(unknown()) }
+}
+
+/// Where the pages of a server begin.
+fn base(server: &Server) -> String {
+    format!("/servers/{}", server.name)
+}

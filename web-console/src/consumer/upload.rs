@@ -1,0 +1,112 @@
+//! The archive on its way in: in pieces with script, as one plain form without.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::multipart::Multipart;
+use axum::extract::{Path, Query};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::IntoResponse;
+use control_plane::{Error, Kind};
+use serde::{Deserialize, Serialize};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{base, import, operation_of, own_server};
+use crate::page::{self, Answer};
+use crate::refusal::Refusal;
+use crate::visit::Visit;
+
+/// Which piece this is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Piece {
+    offset: u64,
+}
+
+/// What an upload by script announces.
+#[derive(Debug, Deserialize)]
+pub(super) struct Announced {
+    bytes: u64,
+}
+
+/// Where the pieces go.
+#[derive(Debug, Serialize)]
+struct Begun {
+    location: String,
+}
+
+/// How far it is.
+#[derive(Debug, Serialize)]
+struct Reached {
+    offset: u64,
+}
+
+/// `POST /servers/{name}/imports/begin`: refuses at once what cannot fit.
+pub(super) async fn begin(visit: Visit, Path(name): Path<String>, headers: HeaderMap, Json(announced): Json<Announced>) -> Answer {
+    visit.check_header(&headers)?;
+    let server = own_server(&visit, &name).await?;
+    let operation = visit.console.plane().operations().start_import(&visit.actor, server.id, announced.bytes).await?;
+    Ok(Json(Begun { location: format!("{}/imports/{}", base(&server), operation.id) }).into_response())
+}
+
+/// `PATCH /servers/{name}/imports/{operation}/archive?offset=`.
+pub(super) async fn piece(
+    visit: Visit,
+    Path((name, id)): Path<(String, String)>,
+    Query(piece): Query<Piece>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    visit.check_header(&headers)?;
+    let server = own_server(&visit, &name).await?;
+    let operation = operation_of(&visit, &server, &id).await?;
+    let offset = visit.console.plane().operations().import_upload(&visit.actor, operation.id, piece.offset, body).await?;
+    Ok(Json(Reached { offset }).into_response())
+}
+
+/// `HEAD /servers/{name}/imports/{operation}/archive`: from where to go on.
+pub(super) async fn offset(visit: Visit, Path((name, id)): Path<(String, String)>) -> Answer {
+    let server = own_server(&visit, &name).await?;
+    let operation = operation_of(&visit, &server, &id).await?;
+    let reached = [(HeaderName::from_static("upload-offset"), operation.received.to_string())];
+    Ok((StatusCode::OK, reached).into_response())
+}
+
+/// `POST /servers/{name}/imports`: the whole archive in one form, for browsers without script.
+///
+/// The form's first field is its token; only then is the file read, and passed on as it comes.
+pub(super) async fn whole(visit: Visit, Path(name): Path<String>, headers: HeaderMap, mut form: Multipart) -> Answer {
+    let server = own_server(&visit, &name).await?;
+    let cut = || Refusal::of(Error::new(Kind::Fix, "The upload was cut in the middle. Nothing on your server has changed; please send the file again."));
+    let token = form.next_field().await.map_err(|_| cut())?.filter(|field| field.name() == Some("token"));
+    let token = match token {
+        Some(field) => field.text().await.map_err(|_| cut())?,
+        None => String::new(),
+    };
+    visit.check_token(&token)?;
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
+    let mut field = match form.next_field().await.map_err(|_| cut())? {
+        Some(field) if field.name() == Some("archive") && field.file_name().is_some_and(|file| !file.is_empty()) => field,
+        _ => return import::form_page(&visit, &server, Some(Error::fix("archive", "Choose the archive first."))).await,
+    };
+    let (send, receive) = tokio::sync::mpsc::channel::<std::io::Result<bytes::Bytes>>(4);
+    let feed = async move {
+        loop {
+            let chunk = match field.chunk().await {
+                Ok(Some(chunk)) => Ok(chunk),
+                Ok(None) => return,
+                Err(error) => Err(std::io::Error::other(error)),
+            };
+            let end = chunk.is_err();
+            if send.send(chunk).await.is_err() || end {
+                return;
+            }
+        }
+    };
+    let body = Body::from_stream(ReceiverStream::new(receive));
+    let operations = visit.console.plane().operations();
+    let (begun, ()) = tokio::join!(operations.import_whole(&visit.actor, server.id, length, body), feed);
+    match begun.map_err(Error::from) {
+        Ok(operation) => page::on_to(&format!("{}/imports/{}", base(&server), operation.id)),
+        Err(error) if error.kind() != Kind::Bug => import::form_page(&visit, &server, Some(error)).await,
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,48 @@
+//! Hosts: how much they carry, and how well they keep servers apart.
+
+use control_plane::hosts::{self, HostView};
+use infra::isolation::Holds;
+
+use super::listing::{Extra, Listing};
+use crate::page::Answer;
+use crate::parts::{Fact, Html, Table};
+use crate::refusal::Refusal;
+use crate::show::{self, Amount};
+use crate::visit::Visit;
+
+/// Hosts as rows.
+pub(super) async fn table(visit: &Visit) -> Result<Table, Refusal> {
+    Ok(rows(&hosts::hosts(visit.console.plane(), &visit.actor).await?))
+}
+
+fn rows(hosts: &[HostView]) -> Table {
+    let mut table = Table::new(&["Host", "#Servers", "#Awake", "Memory free", "Seen"], "No hosts", "This provider has no host to place servers on.");
+    for host in hosts {
+        let memory = format!("{} of {}", Amount(host.memory_available), Amount(host.memory_total));
+        table.row(vec![
+            Html::text(&host.name),
+            Html::text(host.placed),
+            Html::text(host.awake),
+            Html::text(memory),
+            Html::safe(show::time(host.seen_at)),
+        ]);
+    }
+    table
+}
+
+/// `GET /operator/hosts`.
+pub(super) async fn list(visit: Visit) -> Answer {
+    let hosts = hosts::hosts(visit.console.plane(), &visit.actor).await?;
+    let mut listing = Listing::new(&visit, "hosts", "Hosts", format!("{} in all.", hosts.len()), rows(&hosts)).await?;
+    listing.extras = hosts.iter().map(isolation).collect();
+    listing.next("Nothing is needed. A mechanism that is missing is named with the mend; it counts from the next start of the provider.").show()
+}
+
+/// What keeps one person's server from another's, mechanism by mechanism.
+fn isolation(host: &HostView) -> Extra {
+    let facts = host.isolation.lines().iter().map(|(mechanism, holds)| match holds {
+        Holds::On { how } => Fact::new(&mechanism.to_string(), "holds").noted(how),
+        Holds::Missing { why, mend } => Fact::new(&mechanism.to_string(), "missing").noted(format!("{why}. {mend}")),
+    });
+    Extra { title: format!("How {} keeps servers apart", host.name), facts: facts.collect() }
+}
