@@ -40,6 +40,10 @@ impl Console {
         &self.0.plane
     }
 
+    pub(crate) fn operations(&self) -> &crate::bridge::Operations {
+        &crate::bridge::Operations
+    }
+
     pub(crate) fn catalogue(&self) -> &Catalogue {
         &self.0.catalogue
     }

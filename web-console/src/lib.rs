@@ -11,6 +11,7 @@
 //! Architecture Invariant: no page reads the database or talks to a host; both are the control plane's.
 
 mod assets;
+mod bridge;
 pub mod config;
 mod consumer;
 mod context;

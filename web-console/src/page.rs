@@ -39,11 +39,6 @@ pub(crate) struct Field {
 }
 
 impl Field {
-    /// As it was sent.
-    pub(crate) fn sent(value: impl Into<String>) -> Self {
-        Self { value: value.into(), error: None }
-    }
-
     /// As it was sent, with the reason when the error is about this field.
     pub(crate) fn judged(value: impl Into<String>, name: &str, error: Option<&Error>) -> Self {
         let about = error.filter(|error| error.field() == Some(name));

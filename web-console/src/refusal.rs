@@ -42,12 +42,6 @@ impl From<Error> for Refusal {
     }
 }
 
-impl From<control_plane::operations::Error> for Refusal {
-    fn from(error: control_plane::operations::Error) -> Self {
-        Self::of(error.into())
-    }
-}
-
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());

@@ -100,23 +100,18 @@ impl fmt::Display for Moment {
 
 impl askama::filters::HtmlSafe for Moment {}
 
-/// A duration in the unit people would use: `0.4 s`, `2 min 51 s`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Took(pub(crate) std::time::Duration);
-
-impl fmt::Display for Took {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        match millis {
-            0..1000 => write!(to, "{:.2} s", self.0.as_secs_f64()),
-            1000..60_000 => write!(to, "{:.1} s", self.0.as_secs_f64()),
-            60_000..3_600_000 => write!(to, "{} min {} s", millis / 60_000, millis / 1000 % 60),
-            _ => write!(to, "{} h {} min", millis / 3_600_000, millis / 60_000 % 60),
-        }
-    }
+/// Whether there is room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fullness {
+    /// There is.
+    Roomy,
+    /// Not for long.
+    Near,
+    /// There is none.
+    Full,
 }
 
-/// How much of something is used, for a meter: its width and its class once it is nearly or wholly full.
+/// How much of something is used.
 #[derive(Debug, Clone)]
 pub(crate) struct Meter {
     pub(crate) used: u64,
@@ -124,20 +119,13 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Hundredths, at least a sliver when anything is used, at most all of it.
-    pub(crate) fn width(&self) -> String {
-        if self.used == 0 || self.of == 0 {
-            return "0".to_owned();
-        }
-        format!("{:.1}", (self.used as f64 / self.of as f64 * 100.0).clamp(0.6, 100.0))
-    }
-
-    /// The class of the bar: from 85 % it asks to be looked at.
-    pub(crate) fn class(&self) -> &'static str {
+    /// From 85 % it asks to be looked at.
+    pub(crate) fn fullness(&self) -> Fullness {
         match (self.used, self.of) {
-            (used, of) if of > 0 && used >= of => "full",
-            (used, of) if of > 0 && used as f64 >= of as f64 * 0.85 => "near",
-            _ => "",
+            (_, 0) => Fullness::Roomy,
+            (used, of) if used >= of => Fullness::Full,
+            (used, of) if used as f64 >= of as f64 * 0.85 => Fullness::Near,
+            _ => Fullness::Roomy,
         }
     }
 
@@ -168,10 +156,9 @@ mod tests {
     }
 
     #[test]
-    fn a_meter_shows_a_sliver_and_warns_when_nearly_full() {
+    fn a_meter_warns_when_nearly_full() {
         let meter = |used| Meter { used, of: 1_000_000 };
-        assert_eq!((meter(1).width().as_str(), meter(1).class()), ("0.6", ""));
-        assert_eq!((meter(900_000).class(), meter(2_000_000).class()), ("near", "full"));
-        assert_eq!(meter(2_000_000).width(), "100.0");
+        assert_eq!([1, 900_000, 2_000_000].map(|used| meter(used).fullness()), [Fullness::Roomy, Fullness::Near, Fullness::Full]);
+        assert_eq!(meter(2_000_000).free(), Amount(0));
     }
 }

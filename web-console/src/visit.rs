@@ -130,7 +130,8 @@ async fn enter(State(guard): State<Guard>, mut request: Request, next: Next) -> 
     let headers = request.headers().clone();
     let fresh_visitor = cookies::visitor(&headers, scheme).is_none();
     let visitor = cookies::visitor(&headers, scheme).unwrap_or_else(|| hex::encode(rand::random::<[u8; 16]>()));
-    let (visit, trouble) = visit(&guard.console, &request, &visitor).await;
+    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip());
+    let (visit, trouble) = visit(&guard.console, &headers, request.uri().clone(), from, &visitor).await;
     request.extensions_mut().insert(visit.clone());
 
     let refused = trouble.or_else(|| may_pass(&visit, door.as_ref(), &method, &headers));
@@ -155,10 +156,9 @@ fn door(table: &[Door], request: &Request) -> Option<Door> {
 }
 
 /// Reads who comes. What cannot be read for want of the database is told by the second half, with a page of its own.
-async fn visit(console: &Console, request: &Request, visitor: &str) -> (Visit, Option<Refusal>) {
+async fn visit(console: &Console, headers: &HeaderMap, uri: Uri, from: IpAddr, visitor: &str) -> (Visit, Option<Refusal>) {
     let plane = console.plane();
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip());
-    let session = cookies::session(request.headers(), console.scheme());
+    let session = cookies::session(headers, console.scheme());
     let known = match control_plane::accounts::actor(plane, session.as_deref()).await {
         Ok(actor) => Ok(actor),
         Err(error) => Err(Refusal::of(error)),
@@ -182,7 +182,7 @@ async fn visit(console: &Console, request: &Request, visitor: &str) -> (Visit, O
         business: Arc::new(business),
         number: number().into(),
         from,
-        uri: request.uri().clone(),
+        uri,
     };
     (visit, trouble)
 }

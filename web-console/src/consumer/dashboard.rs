@@ -13,7 +13,7 @@ use super::{base, own_server};
 use crate::page::{self, Answer};
 use crate::parts::{self, Badge, Banner, Fact, Html, Line};
 use crate::shell::{Plate, Shell};
-use crate::show::{self, Amount, Count, Meter};
+use crate::show::{self, Amount, Count, Fullness, Meter};
 use crate::visit::Visit;
 
 /// How long the page waits for a server to tell what it holds.
@@ -51,6 +51,7 @@ struct Used {
     used: Amount,
     free: Amount,
     words: String,
+    full: Option<&'static str>,
     documents: Count,
     files: Count,
     parcels: Vec<Parcel>,
@@ -85,7 +86,7 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
     let (usage, bill, operations) = tokio::join!(
         asked,
         control_plane::subscriptions::bill(plane, &visit.actor, server.account),
-        plane.operations().of_server(&visit.actor, server.id)
+        visit.console.operations().of_server(&visit.actor, server.id)
     );
     let usage: Option<Usage> = usage.ok().and_then(Result::ok);
     let (bill, operations) = (bill?, operations?);
@@ -152,6 +153,11 @@ fn used(usage: &Usage, measured: show::Moment) -> Used {
         used: Amount(total),
         free: meter.free(),
         words: meter.words(),
+        full: match meter.fullness() {
+            Fullness::Roomy => None,
+            Fullness::Near => Some("It is nearly full. Remove what you no longer need, or ask for a larger plan."),
+            Fullness::Full => Some("It is full: nothing new can be saved. Everything saved is safe, and Export works."),
+        },
         documents: Count(usage.documents),
         files: Count(usage.files),
         parcels: parcels(usage),

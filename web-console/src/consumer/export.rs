@@ -80,7 +80,7 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
 }
 
 async fn form_page(visit: &Visit, server: &Server, error: Option<Error>) -> Answer {
-    let operations = visit.console.plane().operations().of_server(&visit.actor, server.id).await?;
+    let operations = visit.console.operations().of_server(&visit.actor, server.id).await?;
     let base = base(server);
     let past = operations.iter().filter(|operation| operation.kind == Kind::Export).take(10);
     let error = error.as_ref();
@@ -105,7 +105,7 @@ pub(super) async fn start(visit: Visit, Path(name): Path<String>, Posted(form): 
         return form_page(&visit, &server, Some(error)).await;
     }
     let passphrase = (!form.passphrase.is_empty()).then_some(form.passphrase);
-    match visit.console.plane().operations().start_export(&visit.actor, server.id, passphrase).await.map_err(Error::from) {
+    match visit.console.operations().start_export(&visit.actor, server.id, passphrase).await.map_err(Error::from) {
         Ok(operation) => page::on_to(&format!("{}/exports/{}", base(&server), operation.id)),
         Err(error) if error.kind() != ErrorKind::Bug => form_page(&visit, &server, Some(error)).await,
         Err(error) => Err(error.into()),
@@ -202,6 +202,6 @@ fn ready(operation: &Operation) -> Ready {
 pub(super) async fn archive(visit: Visit, Path((name, id)): Path<(String, String)>, headers: HeaderMap) -> Result<Response, crate::refusal::Refusal> {
     let server = own_server(&visit, &name).await?;
     let operation = operation_of(&visit, &server, &id).await?;
-    let answer = visit.console.plane().operations().export_download(&visit.actor, operation.id, &headers).await?;
+    let answer = visit.console.operations().export_download(&visit.actor, operation.id, &headers).await?;
     Ok(answer.into_response())
 }

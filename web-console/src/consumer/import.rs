@@ -79,7 +79,7 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
 
 /// The form that takes an archive, and why the last one was not taken.
 pub(super) async fn form_page(visit: &Visit, server: &Server, error: Option<Error>) -> Answer {
-    let operations = visit.console.plane().operations().of_server(&visit.actor, server.id).await?;
+    let operations = visit.console.operations().of_server(&visit.actor, server.id).await?;
     let base = base(server);
     let asked = control_plane::servers::usage(visit.console.plane(), &visit.actor, server.id);
     let usage = tokio::time::timeout(std::time::Duration::from_secs(4), asked).await.ok().and_then(Result::ok);
@@ -138,21 +138,21 @@ pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) 
 /// `POST …/confirm`.
 pub(super) async fn confirm(visit: Visit, path: Path<(String, String)>, _: Posted<Nothing>) -> Answer {
     let (back, operation) = mine(&visit, path).await?;
-    visit.console.plane().operations().confirm_import(&visit.actor, operation.id).await?;
+    visit.console.operations().confirm_import(&visit.actor, operation.id).await?;
     page::on_to(&back)
 }
 
 /// `POST …/undo`.
 pub(super) async fn undo(visit: Visit, path: Path<(String, String)>, _: Posted<Nothing>) -> Answer {
     let (back, operation) = mine(&visit, path).await?;
-    visit.console.plane().operations().undo_import(&visit.actor, operation.id).await?;
+    visit.console.operations().undo_import(&visit.actor, operation.id).await?;
     page::on_to(&back)
 }
 
 /// `POST …/cancel`.
 pub(super) async fn cancel(visit: Visit, path: Path<(String, String)>, _: Posted<Nothing>) -> Answer {
     let (back, operation) = mine(&visit, path).await?;
-    visit.console.plane().operations().end(&visit.actor, operation.id).await?;
+    visit.console.operations().end(&visit.actor, operation.id).await?;
     page::on_to(&back)
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn operation(visit: Visit, Path((name, id)): Path<(String, Stri
         let id = first.id;
         let mut shown: Option<Operation> = None;
         loop {
-            let Ok(now) = visit.console.plane().operations().operation(&visit.actor, id).await else { return };
+            let Ok(now) = visit.console.operations().operation(&visit.actor, id).await else { return };
             let end = now.state != State::Running;
             if end || shown.as_ref() != Some(&now) {
                 let said = if end { r#"{"end":true}"# } else { "{}" };

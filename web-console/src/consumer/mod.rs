@@ -89,7 +89,7 @@ async fn own_server(visit: &Visit, name: &str) -> Result<Server, Refusal> {
 async fn operation_of(visit: &Visit, server: &Server, id: &str) -> Result<Operation, Refusal> {
     let unknown = || Refusal::of(Error::gone("Your server has no such operation."));
     let id: OperationId = id.parse().map_err(|_| unknown())?;
-    let operation = visit.console.plane().operations().operation(&visit.actor, id).await?;
+    let operation = visit.console.operations().operation(&visit.actor, id).await?;
     if operation.server == server.id { Ok(operation) } else { Err(unknown()) }
 }
 

@@ -54,7 +54,7 @@ pub(super) struct Wish {
 
 /// What the live check answers; the page shows it as text.
 #[derive(Debug, Serialize)]
-struct Address {
+pub(super) struct Address {
     free: bool,
     says: String,
 }

@@ -43,7 +43,7 @@ struct Reached {
 pub(super) async fn begin(visit: Visit, Path(name): Path<String>, headers: HeaderMap, Json(announced): Json<Announced>) -> Answer {
     visit.check_header(&headers)?;
     let server = own_server(&visit, &name).await?;
-    let operation = visit.console.plane().operations().start_import(&visit.actor, server.id, announced.bytes).await?;
+    let operation = visit.console.operations().start_import(&visit.actor, server.id, announced.bytes).await?;
     Ok(Json(Begun { location: format!("{}/imports/{}", base(&server), operation.id) }).into_response())
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn piece(
     visit.check_header(&headers)?;
     let server = own_server(&visit, &name).await?;
     let operation = operation_of(&visit, &server, &id).await?;
-    let offset = visit.console.plane().operations().import_upload(&visit.actor, operation.id, piece.offset, body).await?;
+    let offset = visit.console.operations().import_upload(&visit.actor, operation.id, piece.offset, body).await?;
     Ok(Json(Reached { offset }).into_response())
 }
 
@@ -102,7 +102,7 @@ pub(super) async fn whole(visit: Visit, Path(name): Path<String>, headers: Heade
         }
     };
     let body = Body::from_stream(ReceiverStream::new(receive));
-    let operations = visit.console.plane().operations();
+    let operations = visit.console.operations();
     let (begun, ()) = tokio::join!(operations.import_whole(&visit.actor, server.id, length, body), feed);
     match begun.map_err(Error::from) {
         Ok(operation) => page::on_to(&format!("{}/imports/{}", base(&server), operation.id)),

@@ -91,7 +91,7 @@ pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Answer {
     };
     let mut jobs = Vec::new();
     for server in &housed {
-        jobs.extend(plane.operations().all(actor).await?.into_iter().filter(|job| job.server == server.id));
+        jobs.extend(visit.console.operations().all(actor).await?.into_iter().filter(|job| job.server == server.id));
     }
     let person = if account.display_name.is_empty() { account.email.as_str().to_owned() } else { account.display_name.clone() };
     let mut table = invoices::empty_table();

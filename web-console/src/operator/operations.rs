@@ -49,7 +49,7 @@ pub(super) fn table(operations: &[Operation], servers: &[Server]) -> Table {
 /// `GET /operator/operations`.
 pub(super) async fn list(visit: Visit) -> Answer {
     let plane = visit.console.plane();
-    let (operations, servers) = tokio::join!(plane.operations().all(&visit.actor), servers::all(plane, &visit.actor));
+    let (operations, servers) = tokio::join!(visit.console.operations().all(&visit.actor), servers::all(plane, &visit.actor));
     let (operations, servers) = (operations?, servers?);
     let lead = format!("{} in all, newest first.", operations.len());
     Listing::new(&visit, "operations", "Operations", lead, table(&operations, &servers))
@@ -62,7 +62,7 @@ pub(super) async fn list(visit: Visit) -> Answer {
 pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Answer {
     let id: OperationId = id.parse().map_err(|_| Refusal::of(Error::gone("There is no such operation.")))?;
     let plane = visit.console.plane();
-    let operations = plane.operations().all(&visit.actor).await?;
+    let operations = visit.console.operations().all(&visit.actor).await?;
     let operation = operations.into_iter().find(|operation| operation.id == id);
     let operation = operation.ok_or_else(|| Refusal::of(Error::gone("There is no such operation.")))?;
     let servers = servers::all(plane, &visit.actor).await?;

@@ -40,7 +40,7 @@ pub(super) async fn show(visit: Visit) -> Answer {
         servers::all(plane, actor),
         subscriptions::invoices(plane, actor),
         control_plane::mail::outbox(plane, actor),
-        plane.operations().all(actor)
+        visit.console.operations().all(actor)
     );
     let (customers, all, invoices, letters, jobs) = (customers?, all?, invoices?, letters?, jobs?);
     let kept: Vec<&Server> = all.iter().filter(|server| server.desired == Desired::Kept).collect();

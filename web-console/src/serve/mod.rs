@@ -143,7 +143,7 @@ fn runtime(config: &Config) -> Result<std::path::PathBuf, ServeError> {
 }
 
 fn settings(config: &Config, data: &data::DataDir, address: SocketAddr, agent: &Agent) -> Settings {
-    let database = config.database.clone().unwrap_or_else(|| control_plane::Db::url_in(data.path()));
+    let database = config.database.clone().unwrap_or_else(|| control_plane::db::Db::url_in(data.path()));
     Settings {
         database,
         data_dir: data.path().to_owned(),
