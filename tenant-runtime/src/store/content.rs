@@ -4,8 +4,11 @@
 //! never checkpoints by itself, because only the keeper knows which part of the log has been published.
 
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
@@ -27,6 +30,7 @@ pub(super) struct Content {
     options: Options,
     idle: Mutex<Vec<Connection>>,
     slots: Arc<Semaphore>,
+    doomed: AtomicBool,
 }
 
 impl Content {
@@ -36,7 +40,7 @@ impl Content {
         let file = File::options().read(true).write(true).create(true).truncate(false).open(folder.join(DATABASE));
         let file = Arc::new(file.map_err(Error::cache("open the database file"))?);
         let slots = Arc::new(Semaphore::new(options.readers));
-        Ok(Self { folder, file, options, idle: Mutex::default(), slots })
+        Ok(Self { folder, file, options, idle: Mutex::default(), slots, doomed: AtomicBool::new(false) })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -71,6 +75,8 @@ impl Content {
         let open = || {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
             let db = Connection::open_with_flags(self.folder.join(DATABASE), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            // Only a checkpoint ever waits, for readers; writes must not wait long behind it.
+            db.busy_timeout(Duration::from_millis(50))?;
             db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             db.execute_batch(&format!(
                 "pragma page_size = {PAGE}; pragma journal_mode = wal; pragma synchronous = off;
@@ -152,8 +158,26 @@ impl Content {
         any
     }
 
-    /// Removes the folder; connections still open keep working on the nameless files.
-    pub(super) fn remove(&self) {
-        fs::remove_dir_all(&self.folder).ok();
+    /// The folder is to go when nobody uses it any more.
+    pub(super) fn doom(&self) {
+        self.doomed.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes a freshly laid down database one that needs no log beside it, for it will only be read.
+    pub(super) fn seal(&self) -> Result<(), Error> {
+        let seal = || {
+            // Bytes 18 and 19 say which journal a database is written and read with; 1 is the one without a log.
+            if self.file.metadata()?.len() > 0 { self.file.write_all_at(&[1, 1], 18) } else { Ok(()) }
+        };
+        seal().map_err(Error::cache("seal a snapshot"))
+    }
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        if *self.doomed.get_mut() {
+            self.idle.get_mut().clear();
+            fs::remove_dir_all(&self.folder).ok();
+        }
     }
 }

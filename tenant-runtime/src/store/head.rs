@@ -53,7 +53,7 @@ pub(super) struct Spilled {
     pub(super) upto: u64,
 }
 
-/// The stage or snapshot whose content a head took over, and that its former content was kept.
+/// An object that a head stopped naming, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Retired {
     pub(super) key: String,
@@ -86,6 +86,9 @@ pub(super) struct Head {
     /// A stage that has become this content and whose own head may still lie about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) adopted: Option<String>,
+    /// Names under which exchanges of content kept what was live before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) undos: Vec<String>,
     /// In a snapshot: when it was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) taken_ms: Option<i64>,
@@ -112,6 +115,7 @@ impl Head {
             spilled: Vec::new(),
             retired: Vec::new(),
             adopted: None,
+            undos: Vec::new(),
             taken_ms: None,
             undo_of: None,
             lens: Vec::new(),

@@ -1,6 +1,7 @@
 //! The durable home of one server, as the rest of the runtime uses it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{RwLock, mpsc, oneshot};
@@ -13,7 +14,8 @@ use super::keeper::Message;
 use super::operation::Closure;
 use super::options::{Options, Place};
 use super::segment::PAGE;
-use super::wake;
+use super::snapshot::{self, Snapshot, SnapshotInfo};
+use super::{exchange, wake};
 
 /// The key of the one head that is live.
 const HEAD: &str = "head";
@@ -40,6 +42,8 @@ struct Inner {
     gate: Arc<Gate>,
     live: Arc<RwLock<Arc<Content>>>,
     blobs: Blobs,
+    /// The name of the stage this home is, if it is one.
+    stage: Option<String>,
 }
 
 impl Home {
@@ -49,15 +53,21 @@ impl Home {
     /// [`Error::Damaged`] when objects do not hold what was written, and those of the bucket and the cache.
     pub async fn open(place: Place, options: Options) -> Result<Self, Error> {
         let blobs = Blobs::new(place.bucket.clone());
-        Self::open_head(place, HEAD, options, blobs).await
+        Self::open_head(place, HEAD, options, blobs, None).await
     }
 
-    async fn open_head(place: Place, key: &str, options: Options, blobs: Blobs) -> Result<Self, Error> {
+    async fn open_head(
+        place: Place,
+        key: &str,
+        options: Options,
+        blobs: Blobs,
+        stage: Option<String>,
+    ) -> Result<Self, Error> {
         let keeper = wake::wake(place.clone(), key, options.clone()).await?;
         let (gate, live) = (Arc::clone(&keeper.gate), Arc::clone(&keeper.live));
         let (queue, waiting) = mpsc::channel(1024);
         tokio::spawn(keeper.run(waiting));
-        Ok(Self { inner: Arc::new(Inner { place, options, queue, gate, live, blobs }) })
+        Ok(Self { inner: Arc::new(Inner { place, options, queue, gate, live, blobs, stage }) })
     }
 
     /// Runs `f` in a transaction and returns when its changes are durable; if it fails, only its own are undone.
@@ -107,6 +117,72 @@ impl Home {
         let pages = self.ask(Message::Pages).await?;
         let blob_bytes = self.inner.blobs.bytes().await?;
         Ok(Usage { database_bytes: u64::from(pages) * PAGE as u64, blob_bytes })
+    }
+
+    /// Takes a snapshot, while writes go on; it is kept until it is dropped. Error: [`Error::Taken`].
+    pub async fn snapshot(&self, name: &str) -> Result<SnapshotInfo, Error> {
+        self.ask(|reply| Message::Snapshot(name.to_owned(), reply)).await
+    }
+
+    /// All snapshots, oldest first.
+    pub async fn snapshots(&self) -> Result<Vec<SnapshotInfo>, Error> {
+        self.inner.gate.check()?;
+        snapshot::all(&self.inner.place.bucket).await
+    }
+
+    /// Opens a snapshot for reading, beside the live home.
+    pub async fn open_snapshot(&self, name: &str) -> Result<Snapshot, Error> {
+        self.inner.gate.check()?;
+        let Place { bucket, cache, .. } = &self.inner.place;
+        Snapshot::open(bucket, cache, name, self.inner.options.clone()).await
+    }
+
+    /// Drops a snapshot; what only it needed is deleted after the grace time.
+    pub async fn drop_snapshot(&self, name: &str) -> Result<(), Error> {
+        self.ask(|reply| Message::DropSnapshot(name.to_owned(), reply)).await
+    }
+
+    /// A home beside this one, with the same files and a database of its own; empty, or as it was left when a stage
+    /// of this name was begun before. It is not live until it is adopted.
+    pub async fn stage(&self, name: &str) -> Result<Self, Error> {
+        let cache = self.ask(|reply| Message::PrepareStage(name.to_owned(), reply)).await?;
+        let place = Place { cache, ..self.inner.place.clone() };
+        let (options, blobs) = (self.inner.options.clone(), self.inner.blobs.clone());
+        Self::open_head(place, &exchange::stage_key(name), options, blobs, Some(name.to_owned())).await
+    }
+
+    /// The content of a stage becomes that of this home, at once and wholly; what was live before is kept as the
+    /// snapshot `undo`. The stage sleeps from then on. May be repeated after a crash.
+    pub async fn adopt(&self, staged: Self, undo: &str) -> Result<(), Error> {
+        let Some(name) = staged.inner.stage.clone() else {
+            return Err(Error::Missing { what: "stage", name: staged.inner.place.owner.clone() });
+        };
+        match staged.sleep().await {
+            Ok(()) | Err(Error::Asleep) => {}
+            Err(error) => return Err(error),
+        }
+        drop(staged);
+        self.ask(|reply| Message::Adopt(name, undo.to_owned(), reply)).await
+    }
+
+    /// The content of a snapshot becomes that of this home; what was live before is kept as the snapshot `undo`.
+    pub async fn restore(&self, snapshot: &str, undo: &str) -> Result<(), Error> {
+        self.ask(|reply| Message::Restore(snapshot.to_owned(), undo.to_owned(), reply)).await
+    }
+
+    /// Forgets a stage. One that is still open ends, as if it had been taken over.
+    pub async fn discard_stage(&self, name: &str) -> Result<(), Error> {
+        self.ask(|reply| Message::DiscardStage(name.to_owned(), reply)).await
+    }
+
+    /// Folds the log into packs now.
+    pub async fn checkpoint(&self) -> Result<(), Error> {
+        self.ask(Message::Checkpoint).await
+    }
+
+    /// Deletes objects older than `grace` that nothing names, left by crashes; returns how many. Rarely needed.
+    pub async fn collect_orphans(&self, grace: Duration) -> Result<u64, Error> {
+        self.ask(|reply| Message::Orphans(grace, reply)).await
     }
 
     /// Finishes what is under way and closes the home, with nothing left to upload; afterwards every call fails.

@@ -10,19 +10,21 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{RwLock, mpsc, oneshot};
 
 use super::bucket::{Bucket, Expect};
+use super::checkpoint::Build;
 use super::content::Content;
 use super::error::Error;
 use super::gate::Gate;
 use super::head::Head;
 use super::operation::{self, Operation};
 use super::options::Options;
-use super::pack::blocking;
 use super::publish::Pending;
+use super::snapshot::SnapshotInfo;
 use super::wal::Mark;
 
 /// The most operations in one group.
@@ -31,10 +33,21 @@ const GROUP: usize = 256;
 /// What a keeper is asked.
 pub(super) enum Message {
     Write(Box<dyn Operation>),
-    Settle(oneshot::Sender<Result<(), Error>>),
-    Pages(oneshot::Sender<Result<u32, Error>>),
-    Sleep(oneshot::Sender<Result<(), Error>>),
+    Settle(Reply<()>),
+    Pages(Reply<u32>),
+    Checkpoint(Reply<()>),
+    Snapshot(String, Reply<SnapshotInfo>),
+    DropSnapshot(String, Reply<()>),
+    PrepareStage(String, Reply<PathBuf>),
+    DiscardStage(String, Reply<()>),
+    Adopt(String, String, Reply<()>),
+    Restore(String, String, Reply<()>),
+    Orphans(Duration, Reply<u64>),
+    Sleep(Reply<()>),
 }
+
+/// Where an answer goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// Everything that belongs to the writing side of one home.
 pub(super) struct Keeper {
@@ -59,6 +72,10 @@ pub(super) struct Keeper {
     pub(super) mark: Mark,
     /// Groups that differ from the base.
     pub(super) dirty: BTreeSet<u32>,
+    /// Packs being built, if a checkpoint is under way.
+    pub(super) build: Option<Build>,
+    /// No new checkpoint begins before this much log has gathered, after one that did not succeed.
+    pub(super) not_before: u64,
     /// A head whose fate is not known.
     pub(super) pending: Option<Pending>,
     /// Keeps other processes out of the cache folder.
@@ -83,29 +100,51 @@ impl Keeper {
                     tidy = !self.shed();
                     continue;
                 }
+                built = Build::finished(&mut self.build) => {
+                    if let Err(error) = self.end_checkpoint(built).await {
+                        tracing::warn!(key = self.key, error = &error as &dyn std::error::Error, "no checkpoint");
+                    }
+                    continue;
+                }
             }
             waiting.extend(batch.drain(..));
             while let Some(message) = waiting.pop_front() {
                 if self.gate.check().is_err() {
                     break; // Dropping a message tells its caller to ask the gate.
                 }
-                match message {
-                    Message::Write(first) => {
-                        let mut group = vec![first];
-                        while let Some(Message::Write(_)) = waiting.front() {
-                            if let Some(Message::Write(next)) = waiting.pop_front() {
-                                group.push(next);
-                            }
+                if let Message::Write(first) = message {
+                    let mut group = vec![first];
+                    while let Some(Message::Write(_)) = waiting.front() {
+                        if let Some(Message::Write(next)) = waiting.pop_front() {
+                            group.push(next);
                         }
-                        self.write(group).await;
                     }
-                    Message::Settle(reply) => drop(reply.send(self.resolve().await)),
-                    Message::Pages(reply) => drop(reply.send(Ok(self.head.pages))),
-                    Message::Sleep(reply) => drop(reply.send(self.sleep().await)),
+                    self.write(group).await;
+                    self.checkpoint_if_due().await;
+                } else {
+                    self.answer(message).await;
                 }
             }
         }
         self.content.close();
+    }
+
+    /// Everything but writes. An asker who went away needs no answer.
+    async fn answer(&mut self, message: Message) {
+        match message {
+            Message::Write(operation) => self.write(vec![operation]).await,
+            Message::Settle(reply) => drop(reply.send(self.resolve().await)),
+            Message::Pages(reply) => drop(reply.send(Ok(self.head.pages))),
+            Message::Checkpoint(reply) => drop(reply.send(self.checkpoint().await)),
+            Message::Snapshot(name, reply) => drop(reply.send(self.snapshot(&name, None).await)),
+            Message::DropSnapshot(name, reply) => drop(reply.send(self.drop_snapshot(&name).await)),
+            Message::PrepareStage(name, reply) => drop(reply.send(self.prepare_stage(&name).await)),
+            Message::DiscardStage(name, reply) => drop(reply.send(self.discard_stage(&name).await)),
+            Message::Adopt(name, undo, reply) => drop(reply.send(self.adopt(&name, &undo).await)),
+            Message::Restore(from, undo, reply) => drop(reply.send(self.restore(&from, &undo).await)),
+            Message::Orphans(grace, reply) => drop(reply.send(self.collect_orphans(grace).await)),
+            Message::Sleep(reply) => drop(reply.send(self.sleep().await)),
+        }
     }
 
     /// Gives back what an idle home does not need; says whether there was anything.
@@ -161,14 +200,16 @@ impl Keeper {
         let live = Arc::clone(&self.live);
         let _nobody_starts = live.write().await;
         let _nobody_reads = self.content.quiet().await?;
-        if let Some(db) = self.db.take() {
-            let (db, folded) = fold(db).await?;
-            if !folded {
-                self.db = Some(db);
-                return Err(Error::Unsettled);
-            }
-            drop(db);
+        if self.head.spilled.is_empty() {
+            self.await_build().await?;
+        } else {
+            self.checkpoint().await?;
         }
+        self.collect().await;
+        if !self.fold().await? {
+            return Err(Error::Unsettled);
+        }
+        self.db = None;
         super::marker::write(self).await?;
         self.gate.end(Error::Asleep);
         Ok(())
@@ -176,12 +217,8 @@ impl Keeper {
 }
 
 /// Copies SQLite's log into the database file and empties it; false when a reader stood in the way.
-pub(super) async fn fold(db: Connection) -> Result<(Connection, bool), Error> {
-    blocking(move || {
-        let busy: i64 = db
-            .query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0))
-            .map_err(Error::database("fold its log"))?;
-        Ok((db, busy == 0))
-    })
-    .await
+pub(super) fn fold(db: Connection) -> (Connection, Result<bool, Error>) {
+    let busy = db.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get::<_, i64>(0));
+    let folded = busy.map(|busy| busy == 0).map_err(Error::database("fold its log"));
+    (db, folded)
 }

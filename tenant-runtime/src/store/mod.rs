@@ -22,8 +22,11 @@
 
 mod blobs;
 pub mod bucket;
+mod checkpoint;
 mod content;
 mod error;
+mod exchange;
+mod garbage;
 mod gate;
 mod head;
 mod home;
@@ -35,6 +38,7 @@ mod options;
 mod pack;
 mod publish;
 mod segment;
+mod snapshot;
 mod wake;
 mod wal;
 
@@ -43,3 +47,4 @@ pub use bucket::Bucket;
 pub use error::{Error, Kind};
 pub use home::{Home, Usage};
 pub use options::{Options, Place};
+pub use snapshot::{Snapshot, SnapshotInfo};

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::bucket::{Expect, Put};
 use super::error::Error;
+use super::exchange::Incoming;
 use super::head::{Head, Spilled};
 use super::keeper::Keeper;
 use super::pack::{self, GROUP, blocking};
@@ -31,8 +32,24 @@ const ATTEMPTS: u32 = 4;
 pub(super) struct Pending {
     head: Head,
     body: Bytes,
-    /// What follows for the local copy if it landed; without one the local copy does not depend on it.
-    commit: Option<Commit>,
+    then: Then,
+}
+
+/// What follows for the local copy when a head has landed.
+enum Then {
+    /// Nothing: it does not depend on that head.
+    Nothing,
+    /// Its last commit is covered; otherwise it is taken back.
+    Cover(Commit),
+    /// Another copy takes its place.
+    Switch(Incoming),
+}
+
+impl Pending {
+    /// If the head has landed, this copy becomes the live one.
+    pub(super) fn then_switch_to(&mut self, incoming: Incoming) {
+        self.then = Then::Switch(incoming);
+    }
 }
 
 /// What the local copy committed and a head is to cover.
@@ -66,7 +83,7 @@ impl Keeper {
             }
             Err(error) => {
                 match &mut self.pending {
-                    Some(pending) => pending.commit = Some(commit),
+                    Some(pending) => pending.then = Then::Cover(commit),
                     None => self.rewind().await,
                 }
                 Err(error)
@@ -141,7 +158,7 @@ impl Keeper {
                 Ok(Fate::NotLanded) if attempt < ATTEMPTS => {}
                 Ok(Fate::NotLanded) | Err(_) => {
                     tracing::warn!(key = self.key, error = %error, "the fate of a head is open");
-                    self.pending = Some(Pending { head, body, commit: None });
+                    self.pending = Some(Pending { head, body, then: Then::Nothing });
                     return Err(error);
                 }
             }
@@ -163,15 +180,24 @@ impl Keeper {
             Ok(Fate::Fenced) => Err(self.fenced()),
             Ok(Fate::Landed(version)) => {
                 self.published(pending.head, version);
-                if let Some(commit) = pending.commit {
-                    self.cover(commit);
-                    self.gate.clear();
+                match pending.then {
+                    Then::Nothing => {}
+                    Then::Cover(commit) => {
+                        self.cover(commit);
+                        self.gate.clear();
+                    }
+                    Then::Switch(incoming) => {
+                        let held = Arc::clone(&self.live).write_owned().await;
+                        self.switch(incoming, held).await?;
+                    }
                 }
                 Ok(())
             }
             Ok(Fate::NotLanded) => {
-                if pending.commit.is_some() {
-                    self.rewind().await;
+                match pending.then {
+                    Then::Nothing => {}
+                    Then::Cover(_) => self.rewind().await,
+                    Then::Switch(incoming) => incoming.give_up(),
                 }
                 self.gate.check()
             }

@@ -34,11 +34,6 @@ impl Segment {
         &mut self.body[at..]
     }
 
-    /// How many pages it holds.
-    pub(super) fn len(&self) -> usize {
-        self.numbers.len()
-    }
-
     /// The pages with their numbers.
     pub(super) fn pages(&self) -> impl Iterator<Item = (u32, &[u8])> {
         self.numbers.iter().copied().zip(self.body.chunks_exact(PAGE))
@@ -113,7 +108,7 @@ mod tests {
         let body = join(&[entry.encode().expect("it compresses"), Bytes::from_static(b"x")]);
         let parts = split("seg", body.clone()).expect("it is whole");
         let back = Segment::decode("seg", &parts[0]).expect("it is whole");
-        assert_eq!((back.size, back.len()), (9, 2));
+        assert_eq!((back.size, back.numbers.len()), (9, 2));
         assert!(back.pages().eq(entry.pages()));
         assert!(split("seg", body.slice(..body.len() - 1)).is_err());
     }

@@ -59,6 +59,8 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         version,
         mark: Mark::default(),
         dirty: slept.map(|slept| slept.dirty).unwrap_or_default(),
+        build: None,
+        not_before: 0,
         pending: None,
         _lock: lock,
     };
@@ -67,6 +69,7 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         keeper.publish(head).await?;
         keeper.dirty = lay_down(&keeper.bucket, &keeper.head, &keeper.content.file).await?;
     }
+    keeper.clear_stage().await?;
     let content = Arc::clone(&keeper.content);
     keeper.db = Some(
         blocking(move || {

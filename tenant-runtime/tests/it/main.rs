@@ -2,3 +2,4 @@
 #![allow(clippy::unwrap_used)]
 
 mod store_basics;
+mod store_content;

@@ -1,0 +1,151 @@
+//! Folds the log into packs, so that a cold wake has little to replay.
+//!
+//! The first half runs in the keeper and is short: SQLite's log is copied into the database file, which then stands
+//! still until the next checkpoint, however much is written meanwhile. The second half packs the groups that changed,
+//! in the background. The head that names the new packs drops the log they cover.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::error::Error;
+use super::head::{BaseAt, Head, Retired};
+use super::keeper::{Keeper, fold};
+use super::pack::{self, Built};
+use super::segment::PAGE;
+use super::wal::Mark;
+
+/// The least log worth folding.
+const LEAST: u64 = 512 << 10;
+
+/// Packs being built.
+pub(super) struct Build {
+    task: JoinHandle<Result<Built, Error>>,
+    /// The log up to here is in them.
+    upto: u64,
+    groups: BTreeSet<u32>,
+}
+
+impl Build {
+    /// Waits for the packs; never returns when there are none.
+    pub(super) async fn finished(build: &mut Option<Self>) -> Result<Built, Error> {
+        match build {
+            Some(build) => (&mut build.task).await.unwrap_or(Err(Error::Panicked)),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Keeper {
+    /// Begins a checkpoint if the log has grown long for the size of the database.
+    pub(super) async fn checkpoint_if_due(&mut self) {
+        let size = u64::from(self.head.pages) * PAGE as u64;
+        let due = (size / 2).clamp(LEAST.min(self.options.checkpoint_bytes), self.options.checkpoint_bytes);
+        if self.head.spilled_len() >= due.max(self.not_before)
+            && let Err(error) = self.begin_checkpoint().await
+        {
+            tracing::warn!(key = self.key, error = &error as &dyn std::error::Error, "no checkpoint");
+        }
+    }
+
+    /// The first half; false when there is nothing to do or a reader stands in the way.
+    pub(super) async fn begin_checkpoint(&mut self) -> Result<bool, Error> {
+        if self.build.is_some() || self.pending.is_some() || self.dirty.is_empty() {
+            return Ok(false);
+        }
+        if !self.fold().await? {
+            self.not_before = self.head.spilled_len() + LEAST;
+            return Ok(false);
+        }
+        let groups = std::mem::take(&mut self.dirty);
+        let (bucket, file, at) = (self.bucket.clone(), Arc::clone(&self.content.file), self.head.base.clone());
+        let (pages, next, epoch) = (self.head.pages, self.head.next_pack, self.head.epoch);
+        let wanted = groups.clone();
+        let task = tokio::spawn(async move {
+            let base = pack::base(&bucket, &at).await?;
+            pack::build(&bucket, file, &base, wanted, pages, next, epoch).await
+        });
+        self.build = Some(Build { task, upto: self.head.seq, groups });
+        Ok(true)
+    }
+
+    /// The second half: publishes the packs.
+    pub(super) async fn end_checkpoint(&mut self, built: Result<Built, Error>) -> Result<(), Error> {
+        let Some(Build { upto, groups, .. }) = self.build.take() else { return Ok(()) };
+        let published = match built {
+            Ok(built) => self.publish_base(built, upto).await,
+            Err(error) => Err(error),
+        };
+        if published.is_err() {
+            // The old base and the whole log still stand; the groups are packed another time.
+            self.dirty.extend(groups);
+            self.not_before = self.head.spilled_len() + LEAST;
+        } else {
+            self.not_before = 0;
+            self.collect().await;
+        }
+        published
+    }
+
+    async fn publish_base(&mut self, built: Built, upto: u64) -> Result<(), Error> {
+        self.resolve().await?;
+        let old = pack::base(&self.bucket, &self.head.base).await?;
+        let mut head = self.head.clone();
+        let live: BTreeSet<&String> = built.base.packs.values().collect();
+        let gone = old.packs.values().filter(|key| !live.contains(key)).cloned();
+        let folded = head.spilled.iter().filter(|part| part.upto <= upto).map(|part| part.key.clone());
+        let map = match &head.base {
+            BaseAt::Map(key) => Some(key.clone()),
+            BaseAt::Inline(_) => None,
+        };
+        let gone: Vec<String> = gone.chain(folded).chain(map).collect();
+        retire(&mut head, gone);
+        head.spilled.retain(|part| part.upto > upto);
+        let newer = usize::try_from(head.seq - upto).unwrap_or(usize::MAX).min(head.inline.len());
+        head.inline.drain(..head.inline.len() - newer);
+        head.base = built.at;
+        head.next_pack = built.next_pack;
+        self.publish(head).await
+    }
+
+    /// A whole checkpoint, as before sleep; waits for one under way.
+    pub(super) async fn checkpoint(&mut self) -> Result<(), Error> {
+        self.await_build().await?;
+        if self.begin_checkpoint().await? { self.await_build().await } else { Ok(()) }
+    }
+
+    /// Waits for packs being built and publishes them.
+    pub(super) async fn await_build(&mut self) -> Result<(), Error> {
+        if self.build.is_some() {
+            let built = Build::finished(&mut self.build).await;
+            self.end_checkpoint(built).await?;
+        }
+        Ok(())
+    }
+
+    /// Copies SQLite's log into the database file; false when a reader stands in the way.
+    pub(super) async fn fold(&mut self) -> Result<bool, Error> {
+        let Some(db) = self.db.take() else { return Err(Error::Asleep) };
+        let Ok((db, folded)) = tokio::task::spawn_blocking(move || fold(db)).await else {
+            self.gate.end(Error::Broken(Arc::new(Error::Panicked)));
+            return Err(Error::Panicked);
+        };
+        self.db = Some(db);
+        let folded = folded?;
+        if folded {
+            self.mark = Mark::default();
+        }
+        Ok(folded)
+    }
+}
+
+/// Notes that a head does not name these objects any more.
+pub(super) fn retire(head: &mut Head, keys: impl IntoIterator<Item = String>) {
+    let at_ms = jiff::Timestamp::now().as_millisecond();
+    for key in keys {
+        if !head.retired.iter().any(|old| old.key == key) {
+            head.retired.push(Retired { key, at_ms });
+        }
+    }
+}

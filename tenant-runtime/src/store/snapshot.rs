@@ -1,0 +1,154 @@
+//! Snapshots: a copied head, which keeps every object it names from being deleted.
+//!
+//! Taking one costs one small object however large the home is, and happens between two groups of writes, so it is
+//! consistent by nature. Opening one lays its database down in the cache as a file of its own; the live home is not
+//! touched by that, and need not even be awake.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use super::bucket::{Bucket, Expect, Put};
+use super::content::Content;
+use super::error::Error;
+use super::head::Head;
+use super::keeper::Keeper;
+use super::name;
+use super::options::Options;
+use super::segment::PAGE;
+use super::{checkpoint, garbage, wake};
+
+const FOLDER: &str = "snap/";
+
+/// What is known about a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// Its name.
+    pub name: String,
+    /// When it was taken, in Unix milliseconds.
+    pub at_ms: i64,
+    /// How many groups of writes the home had seen.
+    pub seq: u64,
+    /// The size of its database.
+    pub database_bytes: u64,
+}
+
+impl SnapshotInfo {
+    fn of(name: &str, head: &Head) -> Self {
+        let database_bytes = u64::from(head.pages) * PAGE as u64;
+        Self { name: name.to_owned(), at_ms: head.taken_ms.unwrap_or_default(), seq: head.seq, database_bytes }
+    }
+}
+
+/// An open snapshot; its local copy goes when the last clone is dropped.
+#[derive(Clone)]
+pub struct Snapshot {
+    content: Arc<Content>,
+    info: SnapshotInfo,
+}
+
+impl Snapshot {
+    /// Opens a snapshot from the bucket alone. `cache` is a folder that may be lost.
+    pub async fn open(bucket: &Bucket, cache: &Path, name: &str, options: Options) -> Result<Self, Error> {
+        let head = head(bucket, name).await?;
+        let content = Arc::new(Content::open(wake::new_folder(cache), options)?);
+        content.doom();
+        wake::lay_down(bucket, &head, &content.file).await?;
+        content.seal()?;
+        Ok(Self { content, info: SnapshotInfo::of(name, &head) })
+    }
+
+    /// What is known about it.
+    #[must_use]
+    pub fn info(&self) -> &SnapshotInfo {
+        &self.info
+    }
+
+    /// Runs `f` on the snapshot.
+    pub async fn read<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.content.read(f, || ()).await?.0
+    }
+}
+
+/// All snapshots, oldest first.
+pub(super) async fn all(bucket: &Bucket) -> Result<Vec<SnapshotInfo>, Error> {
+    let mut found = Vec::new();
+    for line in bucket.list(FOLDER).await? {
+        let Some((body, _)) = bucket.get(&line.key).await? else { continue };
+        let name = line.key.strip_prefix(FOLDER).unwrap_or(&line.key);
+        found.push(SnapshotInfo::of(name, &Head::decode(&line.key, &body)?));
+    }
+    found.sort_by(|a, b| (a.at_ms, &a.name).cmp(&(b.at_ms, &b.name)));
+    Ok(found)
+}
+
+/// The head of a snapshot.
+pub(super) async fn head(bucket: &Bucket, name: &str) -> Result<Head, Error> {
+    let found = find(bucket, name).await?;
+    found.ok_or_else(|| Error::Missing { what: "snapshot", name: name.to_owned() })
+}
+
+/// The head of a snapshot, if there is one of that name.
+pub(super) async fn find(bucket: &Bucket, name: &str) -> Result<Option<Head>, Error> {
+    name::check(name)?;
+    let key = key(name);
+    bucket.get(&key).await?.map(|(body, _)| Head::decode(&key, &body)).transpose()
+}
+
+pub(super) fn key(name: &str) -> String {
+    format!("{FOLDER}{name}")
+}
+
+impl Keeper {
+    /// Takes a snapshot of the published state.
+    pub(super) async fn snapshot(&mut self, name: &str, undo_of: Option<String>) -> Result<SnapshotInfo, Error> {
+        name::check(name)?;
+        self.resolve().await?;
+        let mut head = self.head.clone();
+        head.taken_ms = Some(jiff::Timestamp::now().as_millisecond());
+        head.undo_of = undo_of;
+        head.retired.clear();
+        let (key, body) = (key(name), head.encode());
+        let put = self.bucket.put_if(&key, body.clone(), &Expect::Absent).await;
+        if matches!(put, Ok(Put::Done(_))) {
+            return Ok(SnapshotInfo::of(name, &head));
+        }
+        match self.bucket.get(&key).await? {
+            Some((found, _)) if found == body => Ok(SnapshotInfo::of(name, &head)),
+            Some(_) => Err(Error::Taken { what: "snapshot", name: name.to_owned() }),
+            None => Err(put.err().unwrap_or(Error::Unsettled)),
+        }
+    }
+
+    /// Drops a snapshot; what only it named is deleted in time.
+    pub(super) async fn drop_snapshot(&mut self, name: &str) -> Result<(), Error> {
+        let gone = head(&self.bucket, name).await?;
+        self.resolve().await?;
+        self.head.undos.retain(|undo| undo != name); // Published below, or with whatever comes next.
+        self.forget_head(&key(name), &gone).await
+    }
+
+    /// Removes another head than our own, noting first what it named.
+    pub(super) async fn forget_head(&mut self, key: &str, gone: &Head) -> Result<(), Error> {
+        self.resolve().await?;
+        let mut keys = garbage::named(&self.bucket, gone).await?;
+        for kept in garbage::named(&self.bucket, &self.head).await? {
+            keys.remove(&kept);
+        }
+        keys.extend(gone.retired.iter().map(|old| old.key.clone()));
+        if !keys.is_empty() {
+            let mut head = self.head.clone();
+            checkpoint::retire(&mut head, keys);
+            self.publish(head).await?;
+        }
+        self.bucket.delete(key).await?;
+        self.collect().await;
+        Ok(())
+    }
+}
