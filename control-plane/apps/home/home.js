@@ -23,7 +23,7 @@ $('turn').addEventListener('click', () => {
 
 const shadow = $('frame').attachShadow({ mode: 'open' });
 const sheet = new CSSStyleSheet();
-sheet.replaceSync(`${CSS} :host { display: block; } .home { min-height: 100%; }`);
+sheet.replaceSync(`${CSS} :host { display: grid !important; } .home { min-height: 0; }`);
 shadow.adoptedStyleSheets = [sheet];
 
 function preview() {
@@ -113,7 +113,6 @@ function said() {
   $('state').className = `state ${kind}`;
   $('state').textContent = words;
   $('publish').disabled = state === 'opening' || (published && !ahead);
-  $('publish').lastElementChild.textContent = published ? 'Publish changes' : 'Publish';
   const warnings = [problem];
   if (!allowed) warnings.push(banner('warn', 'Your server asks you first: allow this app to use your address. Until then visitors do not see the page.', el('a', { href: serverAddress }, 'Go there and allow it')));
   if (state === 'signed-out') warnings.push(banner('warn', 'You are signed out. What you wrote is kept in this browser.', el('a', { href: `${serverAddress}/open/org.freehold.home` }, 'Sign in again')));

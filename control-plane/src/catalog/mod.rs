@@ -20,6 +20,8 @@ mod index;
 mod key;
 mod package;
 mod source;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::path::Path;
