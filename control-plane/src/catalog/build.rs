@@ -142,7 +142,7 @@ pub(super) fn plan(apps: &[AppFolder], made: jiff::Timestamp) -> Result<(Index, 
         }
         let stem = format!("{}-{}", facts.id, facts.version);
         let (package_path, icon_path) = (format!("packages/{stem}.zip"), format!("icons/{stem}.svg"));
-        if !index::is_plain_path(&package_path) {
+        if stem.contains('/') || !index::is_plain_path(&stem) {
             return Err(Error::App { at: app.at.clone(), why: format!("its version {:?} does not travel", facts.version) });
         }
         listings.push(Listing {
