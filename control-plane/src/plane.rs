@@ -18,7 +18,7 @@ use crate::db::Db;
 use crate::keys::Keys;
 use crate::gateway::{Gates, Gateway, Routes};
 use crate::servers::{Host, Sightings, reconcile};
-use crate::{Result, accounts, hosts, mail, subscriptions};
+use crate::{Result, accounts, hosts, mail, operations, subscriptions};
 
 /// How long a request waits for a server that does not answer before it is told so.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -99,6 +99,7 @@ struct Inner {
     post: Notify,
     changes: watch::Sender<u64>,
     setup_token: Mutex<Option<String>>,
+    desk: operations::Desk,
     stop: CancellationToken,
     loops: TaskTracker,
 }
@@ -125,6 +126,7 @@ impl ControlPlane {
             post: Notify::new(),
             changes: watch::Sender::new(0),
             setup_token: Mutex::new(None),
+            desk: operations::Desk::default(),
             stop: CancellationToken::new(),
             loops: TaskTracker::new(),
         }));
@@ -139,6 +141,7 @@ impl ControlPlane {
         loops.spawn(reconcile::run(self.clone(), stop.clone()));
         loops.spawn(subscriptions::run(self.clone(), stop.clone()));
         loops.spawn(accounts::run_sweeps(self.clone(), stop.clone()));
+        loops.spawn(operations::run(self.clone(), stop.clone()));
         let (gates, idle, stopped) = (self.0.gates.clone(), self.settings().idle_after, stop.clone());
         loops.spawn(async move { stopped.run_until_cancelled_owned(gates.keep_sweeping(idle)).await });
         if let Some(post) = post {
@@ -188,6 +191,16 @@ impl ControlPlane {
     pub fn gateway(&self) -> Gateway {
         let scheme = if self.settings().public.scheme == "https" { "https" } else { "http" };
         Gateway::new(self.0.routes.clone(), self.0.gates.clone(), scheme, PATIENCE)
+    }
+
+    /// The exports and imports of all servers.
+    pub fn operations(&self) -> operations::Operations {
+        operations::Operations::of(self.clone())
+    }
+
+    /// What is known about operations beside their rows.
+    pub(crate) fn desk(&self) -> &operations::Desk {
+        &self.0.desk
     }
 
     /// The secrets of this instance.

@@ -3,11 +3,238 @@
 //! An operation is written down before it begins, and every step can be run twice. So a provider that is killed at any
 //! moment reads its operations at the next start and goes on where each of them was. The heavy work happens in the
 //! server's own runtime; an operation only drives it over the admin listener, in every standing of the bill.
+//!
+//! Authority: what an operation does is its owner's to ask for; who runs the business sees state, steps and errors.
 
+mod desk;
+mod drive;
 mod ident;
 mod operation;
+mod runtime;
 mod step;
+mod store;
 
+use axum::body::Body;
+use http::{HeaderMap, Response};
+use tenant_runtime::ids::ServerId;
+
+pub use desk::Desk;
+pub(crate) use drive::run;
 pub use ident::OperationId;
 pub use operation::{Kind, Operation, State};
-pub use step::{ExportStep, ImportStep, StepState, StepView};
+pub use step::{ExportStep, ImportStep, Step, StepState, StepView};
+
+use crate::context::not_there;
+use crate::{Actor, ControlPlane, Error, Result, servers};
+use drive::{UPLOAD_KEPT_MS, turn};
+use runtime::Runtime;
+use store::Kept;
+
+/// The exports and imports of all servers. A cheap clone.
+#[derive(Clone, Debug)]
+pub struct Operations {
+    plane: ControlPlane,
+}
+
+impl Operations {
+    /// Those of `plane`.
+    pub fn of(plane: ControlPlane) -> Self {
+        Self { plane }
+    }
+
+    /// Begins an export, or answers with the one that is being made. A passphrase seals the secret keys.
+    pub async fn start_export(&self, actor: &Actor, server: ServerId, passphrase: Option<String>) -> Result<Operation> {
+        self.own(actor, server).await?;
+        let passphrase = passphrase.filter(|phrase| !phrase.is_empty());
+        let kept = Kept { sealed: passphrase.is_some(), ..Kept::new(server, store::FREEZE, self.now()) };
+        if let Some(phrase) = passphrase {
+            self.plane.desk().keep_passphrase(kept.id, phrase);
+        }
+        let there = store::insert(self.plane.db(), &kept).await?;
+        if there.is_some() {
+            self.plane.desk().forget_passphrase(kept.id);
+        }
+        self.plane.desk().ring();
+        self.plane.note_change();
+        there.unwrap_or(kept).view()
+    }
+
+    /// The archive of a ready export, or the part of it that the headers ask for.
+    pub async fn export_download(&self, actor: &Actor, id: OperationId, asked: &HeaderMap) -> Result<Response<Body>> {
+        let kept = self.owned(actor, id).await?;
+        match (kept.kind, kept.state) {
+            (Kind::Export, State::Ready) => Runtime::of(&self.plane, kept.server, id).await?.archive(asked).await,
+            (Kind::Export, State::Running) => Err(Error::conflict("The archive is still being made.")),
+            (Kind::Export, _) => Err(Error::gone("This archive is no longer kept. Export once more; it costs nothing.")),
+            (Kind::Import, _) => Err(not_there()),
+        }
+    }
+
+    /// Announces an archive of so many bytes. One that cannot fit the plan is refused at once.
+    pub async fn start_import(&self, actor: &Actor, server: ServerId, bytes: u64) -> Result<Operation> {
+        self.own(actor, server).await?;
+        let expires_ms = Some(self.now() + UPLOAD_KEPT_MS);
+        let kept = Kept { bytes: Some(bytes), expires_ms, ..Kept::new(server, store::UPLOAD, self.now()) };
+        while let Some(there) = store::insert(self.plane.db(), &kept).await? {
+            match there.state {
+                State::Waiting if there.step == store::UPLOAD && there.bytes == Some(bytes) => {
+                    // The same archive again: whoever lost the page goes on with the upload they began.
+                    Runtime::of(&self.plane, server, there.id).await?.begin_import(bytes).await?;
+                    return self.arrived(there.id).await;
+                }
+                State::Waiting => drop(end_now(&self.plane, there).await?),
+                _ => return Err(Error::conflict("An import is at work on this server. Wait until it is done.")),
+            }
+        }
+        let begun = async { Runtime::of(&self.plane, server, kept.id).await?.begin_import(bytes).await };
+        if let Err(error) = begun.await {
+            let why = Some(error.sentence().to_owned());
+            turn(&self.plane, &kept, Kept { state: State::Failed, error: why, expires_ms: None, ..kept.clone() }).await?;
+            return Err(error);
+        }
+        kept.view()
+    }
+
+    /// Takes the next part of an archive and answers with where the part after it begins. With the last part the check
+    /// begins by itself.
+    pub async fn import_upload(&self, actor: &Actor, id: OperationId, offset: u64, part: Body) -> Result<u64> {
+        let kept = self.owned(actor, id).await?;
+        if kept.kind != Kind::Import || kept.step != store::UPLOAD || kept.state != State::Waiting {
+            return Err(Error::conflict("This import does not wait for an upload."));
+        }
+        let sent = Runtime::of(&self.plane, kept.server, id).await?.upload(offset, part).await;
+        let view = self.arrived(id).await?;
+        let offset = sent?;
+        debug_assert!(view.received >= offset || view.state != State::Waiting);
+        Ok(offset)
+    }
+
+    /// Announces and uploads in one go, for a browser that sends a form.
+    pub async fn import_whole(&self, actor: &Actor, server: ServerId, bytes: u64, archive: Body) -> Result<Operation> {
+        let operation = self.start_import(actor, server, bytes).await?;
+        if operation.received > 0 {
+            // A form always sends from the beginning, so what an earlier attempt left is thrown away.
+            self.end(actor, operation.id).await?;
+            let operation = self.start_import(actor, server, bytes).await?;
+            self.import_upload(actor, operation.id, 0, archive).await?;
+            return self.operation(actor, operation.id).await;
+        }
+        self.import_upload(actor, operation.id, 0, archive).await?;
+        self.operation(actor, operation.id).await
+    }
+
+    /// The owner has read the report and says yes. Saying it twice is saying it once.
+    pub async fn confirm_import(&self, actor: &Actor, id: OperationId) -> Result<Operation> {
+        let kept = self.owned(actor, id).await?;
+        match (kept.state, kept.step) {
+            (State::Waiting, Step::Import(ImportStep::AwaitConsent)) => {
+                let after = Kept {
+                    state: State::Running,
+                    step: Step::Import(ImportStep::Stage),
+                    expires_ms: None,
+                    ..kept.clone()
+                };
+                turn(&self.plane, &kept, after).await?;
+                self.plane.desk().ring();
+            }
+            (State::Running | State::Done, Step::Import(ImportStep::Stage | ImportStep::Verify | ImportStep::Swap)) => {}
+            _ => return Err(Error::conflict("This import does not wait for your consent.")),
+        }
+        self.operation(actor, id).await
+    }
+
+    /// Brings back what a finished import replaced.
+    pub async fn undo_import(&self, actor: &Actor, id: OperationId) -> Result<Operation> {
+        let kept = self.owned(actor, id).await?;
+        match kept.state {
+            State::Done if kept.kind == Kind::Import => {
+                if kept.undo_until_ms.is_none_or(|until| until < self.now()) {
+                    return Err(Error::gone("What this import replaced is no longer kept."));
+                }
+                Runtime::of(&self.plane, kept.server, id).await?.undo().await?;
+                turn(&self.plane, &kept, Kept { state: State::Undone, ..kept.clone() }).await?;
+            }
+            State::Undone => {}
+            _ => return Err(Error::conflict("There is nothing to take back.")),
+        }
+        self.operation(actor, id).await
+    }
+
+    /// Lets go of an export, or stops an import that has not begun to change places.
+    pub async fn end(&self, actor: &Actor, id: OperationId) -> Result<Operation> {
+        let kept = self.owned(actor, id).await?;
+        if kept.state.is_final() {
+            return kept.view();
+        }
+        if kept.state == State::Running && kept.kind == Kind::Import {
+            return Err(Error::conflict("This import is at work just now. It can be taken back when it is done."));
+        }
+        end_now(&self.plane, kept).await
+    }
+
+    /// One operation, for the owner and who runs the business.
+    pub async fn operation(&self, actor: &Actor, id: OperationId) -> Result<Operation> {
+        let kept = store::by_id(self.plane.db(), id).await?.ok_or_else(not_there)?;
+        servers::server(&self.plane, actor, kept.server).await?;
+        kept.view()
+    }
+
+    /// The operations of one server, newest first, for the owner and who runs the business.
+    pub async fn of_server(&self, actor: &Actor, server: ServerId) -> Result<Vec<Operation>> {
+        servers::server(&self.plane, actor, server).await?;
+        store::of_server(self.plane.db(), server).await?.into_iter().map(Kept::view).collect()
+    }
+
+    /// The operations of all servers, newest first, for who runs the business.
+    pub async fn all(&self, actor: &Actor) -> Result<Vec<Operation>> {
+        actor.must_operate()?;
+        store::all(self.plane.db()).await?.into_iter().map(Kept::view).collect()
+    }
+
+    fn now(&self) -> i64 {
+        self.plane.now().as_millisecond()
+    }
+
+    /// Only for the owner of the server.
+    async fn own(&self, actor: &Actor, server: ServerId) -> Result<()> {
+        let server = servers::server(&self.plane, actor, server).await?;
+        actor.must_own(server.account)
+    }
+
+    async fn owned(&self, actor: &Actor, id: OperationId) -> Result<Kept> {
+        let kept = store::by_id(self.plane.db(), id).await?.ok_or_else(not_there)?;
+        self.own(actor, kept.server).await?;
+        Ok(kept)
+    }
+
+    /// Notes how much of an upload is here, and begins the check when it is all of it.
+    async fn arrived(&self, id: OperationId) -> Result<Operation> {
+        let kept = store::by_id(self.plane.db(), id).await?.ok_or_else(not_there)?;
+        let Some(view) = Runtime::of(&self.plane, kept.server, id).await?.import_now().await? else { return kept.view() };
+        if kept.step != store::UPLOAD || kept.state != State::Waiting {
+            return kept.view();
+        }
+        let after = Kept { received: view.received, expires_ms: Some(self.now() + UPLOAD_KEPT_MS), ..kept.clone() };
+        if Some(view.received) == kept.bytes {
+            let after = Kept { state: State::Running, step: Step::Import(ImportStep::Check), ..after };
+            turn(&self.plane, &kept, after).await?;
+            self.plane.desk().ring();
+        } else {
+            store::progress(self.plane.db(), &after, self.now()).await?;
+            self.plane.note_change();
+        }
+        store::by_id(self.plane.db(), id).await?.ok_or_else(not_there)?.view()
+    }
+}
+
+/// Ends an operation and throws away what it kept in the runtime. Can be done twice.
+async fn end_now(plane: &ControlPlane, kept: Kept) -> Result<Operation> {
+    let runtime = Runtime::of(plane, kept.server, kept.id).await?;
+    match kept.kind {
+        Kind::Export => runtime.release_export().await?,
+        Kind::Import => runtime.remove_import().await?,
+    }
+    let after = Kept { state: State::Ended, expires_ms: None, ..kept.clone() };
+    turn(plane, &kept, after).await?;
+    store::by_id(plane.db(), kept.id).await?.ok_or_else(not_there)?.view()
+}

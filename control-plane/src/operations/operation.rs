@@ -23,6 +23,11 @@ impl Kind {
             Self::Import => "import",
         }
     }
+
+    /// The kind that is called so.
+    pub fn read(word: &str) -> Option<Self> {
+        [Self::Export, Self::Import].into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 /// Where an operation stands as a whole.
@@ -56,6 +61,12 @@ impl State {
             Self::Failed => "failed",
             Self::Ended => "ended",
         }
+    }
+
+    /// The state that is called so.
+    pub fn read(word: &str) -> Option<Self> {
+        let all = [Self::Running, Self::Waiting, Self::Ready, Self::Done, Self::Undone, Self::Failed, Self::Ended];
+        all.into_iter().find(|state| state.word() == word)
     }
 
     /// True when nothing more will happen by itself or by waiting.

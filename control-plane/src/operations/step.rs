@@ -1,5 +1,7 @@
 //! The closed lists of steps: what an operation does, in order.
 
+use super::operation::{Kind, State};
+
 /// The steps of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExportStep {
@@ -76,6 +78,33 @@ impl ImportStep {
     }
 }
 
+/// A step of either kind, as a row keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Of an export.
+    Export(ExportStep),
+    /// Of an import.
+    Import(ImportStep),
+}
+
+impl Step {
+    /// The word kept in the database.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Export(step) => step.word(),
+            Self::Import(step) => step.word(),
+        }
+    }
+
+    /// The step of this kind that is called so.
+    pub fn read(kind: Kind, word: &str) -> Option<Self> {
+        match kind {
+            Kind::Export => ExportStep::ALL.into_iter().find(|step| step.word() == word).map(Self::Export),
+            Kind::Import => ImportStep::ALL.into_iter().find(|step| step.word() == word).map(Self::Import),
+        }
+    }
+}
+
 /// Where one step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepState {
@@ -114,4 +143,54 @@ pub struct StepView {
     pub progress: Option<(u64, u64)>,
     /// Why it failed.
     pub error: Option<String>,
+}
+
+/// All steps of an operation that is in `state` at `here`.
+pub(super) fn views(here: Step, state: State, progress: (u64, u64), error: Option<&str>) -> Vec<StepView> {
+    let all: Vec<(Step, &'static str)> = match here {
+        Step::Export(_) => ExportStep::ALL.map(|step| (Step::Export(step), step.title())).to_vec(),
+        Step::Import(_) => ImportStep::ALL.map(|step| (Step::Import(step), step.title())).to_vec(),
+    };
+    let at = all.iter().position(|(step, _)| *step == here).unwrap_or(0);
+    let view = |(n, (step, title)): (usize, (Step, &'static str))| {
+        let stands = match (n.cmp(&at), state) {
+            (std::cmp::Ordering::Less, _) => StepState::Done,
+            (std::cmp::Ordering::Greater, _) => StepState::Waiting,
+            (_, State::Ready | State::Done | State::Undone) => StepState::Done,
+            (_, State::Failed) => StepState::Failed,
+            (_, State::Ended) => StepState::Waiting,
+            (_, State::Running | State::Waiting) => StepState::Running,
+        };
+        StepView {
+            name: step.word(),
+            title,
+            state: stands,
+            progress: Some(progress).filter(|(_, total)| stands == StepState::Running && *total > 0),
+            error: error.filter(|_| n == at).map(str::to_owned),
+        }
+    };
+    all.into_iter().enumerate().map(view).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_stand_behind_at_or_before_the_present_one() {
+        let steps = views(Step::Import(ImportStep::Stage), State::Running, (3, 10), None);
+        let words: Vec<_> = steps.iter().map(|step| step.state.word()).collect();
+        assert_eq!(words, ["done", "done", "done", "running", "waiting", "waiting"]);
+        assert_eq!(steps[3].progress, Some((3, 10)));
+        let failed = views(Step::Export(ExportStep::Freeze), State::Failed, (0, 0), Some("why"));
+        assert_eq!((failed[0].state, failed[0].error.as_deref()), (StepState::Failed, Some("why")));
+    }
+
+    #[test]
+    fn every_word_is_read_back() {
+        for step in ImportStep::ALL {
+            assert_eq!(Step::read(Kind::Import, step.word()), Some(Step::Import(step)));
+        }
+        assert_eq!(Step::read(Kind::Export, "swap"), None);
+    }
 }

@@ -1,0 +1,143 @@
+//! What an operation asks of a server's runtime.
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, Method, Response, header};
+use http_body_util::{BodyExt as _, Limited};
+use tenant_runtime::admin::api::{ExportRequest, ExportView, ImportRequest, ImportView, Received};
+use tenant_runtime::ids::ServerId;
+
+use super::ident::OperationId;
+use crate::servers::{self, AdminClient};
+use crate::{Actor, ControlPlane, Error, Kind, Problem, Result};
+
+/// How long a look at long work waits for something to happen. The server is held awake meanwhile.
+const WAIT_MS: u64 = 1_000;
+/// The longest refusal that is read.
+const REFUSAL: usize = 64 * 1024;
+/// What a browser says about which bytes it wants.
+const ASKED: [HeaderName; 3] = [header::RANGE, header::IF_RANGE, header::IF_NONE_MATCH];
+/// What a browser must hear about the bytes it gets.
+const TOLD: [HeaderName; 8] = [
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::CONTENT_DISPOSITION,
+    header::ETAG,
+    header::ACCEPT_RANGES,
+    header::CACHE_CONTROL,
+    header::LAST_MODIFIED,
+];
+
+/// The runtime of one server, as far as one operation needs it.
+pub(super) struct Runtime {
+    client: AdminClient,
+    id: OperationId,
+}
+
+impl Runtime {
+    /// The runtime of `server`, asked by this program itself: the caller's authority was checked before.
+    pub(super) async fn of(plane: &ControlPlane, server: ServerId, id: OperationId) -> Result<Self> {
+        Ok(Self { client: servers::admin(plane, &Actor::System, server).await?, id })
+    }
+
+    pub(super) async fn begin_export(&self, passphrase: Option<String>) -> Result<ExportView> {
+        self.client.post_json("/exports", &ExportRequest { id: Some(self.id.to_string()), passphrase }).await
+    }
+
+    /// The export, or nothing when the runtime does not know it.
+    pub(super) async fn export(&self) -> Result<Option<ExportView>> {
+        known(self.client.get_json(&format!("/exports/{}?wait_ms={WAIT_MS}", self.id)).await)
+    }
+
+    pub(super) async fn release_export(&self) -> Result<()> {
+        self.client.tell(Method::DELETE, &format!("/exports/{}", self.id)).await
+    }
+
+    /// The archive, or the part of it that `asked` wants, as a stream.
+    pub(super) async fn archive(&self, asked: &HeaderMap) -> Result<Response<Body>> {
+        let mut headers = HeaderMap::new();
+        for name in ASKED {
+            if let Some(value) = asked.get(&name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        let answer = self.client.send(Method::GET, &format!("/exports/{}/archive", self.id), headers, Body::empty()).await?;
+        let status = answer.status();
+        if status.is_client_error() && status != http::StatusCode::RANGE_NOT_SATISFIABLE || status.is_server_error() {
+            return Err(refusal(answer).await);
+        }
+        let (mut parts, body) = answer.into_parts();
+        parts.headers = TOLD.into_iter().filter_map(|name| Some((name.clone(), parts.headers.get(&name)?.clone()))).collect();
+        Ok(Response::from_parts(parts, body))
+    }
+
+    pub(super) async fn begin_import(&self, bytes: u64) -> Result<ImportView> {
+        self.client.post_json("/imports", &ImportRequest { id: Some(self.id.to_string()), bytes }).await
+    }
+
+    /// Hands on a part of the archive as it comes.
+    pub(super) async fn upload(&self, offset: u64, part: Body) -> Result<u64> {
+        let path = format!("/imports/{}/archive?offset={offset}", self.id);
+        let answer = self.client.send(Method::PATCH, &path, HeaderMap::new(), part).await?;
+        if !answer.status().is_success() {
+            return Err(refusal(answer).await);
+        }
+        let bytes = Limited::new(answer.into_body(), REFUSAL).collect().await.map_err(Error::bug)?.to_bytes();
+        let received: Received = serde_json::from_slice(&bytes).map_err(Error::bug)?;
+        Ok(received.offset)
+    }
+
+    /// The import, or nothing when the runtime does not know it.
+    pub(super) async fn import(&self) -> Result<Option<ImportView>> {
+        known(self.client.get_json(&format!("/imports/{}?wait_ms={WAIT_MS}", self.id)).await)
+    }
+
+    /// The import as it stands this moment.
+    pub(super) async fn import_now(&self) -> Result<Option<ImportView>> {
+        known(self.client.get_json(&format!("/imports/{}", self.id)).await)
+    }
+
+    pub(super) async fn check(&self) -> Result<ImportView> {
+        self.say("check").await
+    }
+
+    pub(super) async fn confirm(&self) -> Result<ImportView> {
+        self.say("confirm").await
+    }
+
+    pub(super) async fn undo(&self) -> Result<ImportView> {
+        self.say("undo").await
+    }
+
+    pub(super) async fn remove_import(&self) -> Result<()> {
+        self.client.tell(Method::DELETE, &format!("/imports/{}", self.id)).await
+    }
+
+    async fn say(&self, word: &str) -> Result<ImportView> {
+        self.client.post_json(&format!("/imports/{}/{word}", self.id), &serde_json::json!({})).await
+    }
+}
+
+fn known<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Ok(view) => Ok(Some(view)),
+        Err(error) if error.kind() == Kind::Gone => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the runtime says is wrong.
+async fn refusal(answer: Response<Body>) -> Error {
+    let status = answer.status();
+    let kind = match status.as_u16() {
+        404 | 410 => Kind::Gone,
+        409 => Kind::Conflict,
+        507 => Kind::Full,
+        503 | 504 => Kind::Retry,
+        400..=499 => Kind::Fix,
+        _ => Kind::Bug,
+    };
+    let bytes = Limited::new(answer.into_body(), REFUSAL).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let detail = serde_json::from_slice::<Problem>(&bytes).ok().map(|problem| problem.detail);
+    Error::new(kind, detail.unwrap_or_else(|| format!("The server answered with {status}.")))
+}
