@@ -62,7 +62,8 @@ impl Packed {
             return Err(DocumentTooLong { size: content.len() });
         }
         let summary = Summary::of(content);
-        let mut compressor = Compressor::new(CompressionLvl::fastest());
+        // Level 1: higher ones cost several times more for a few per cent; 0 does not compress at all.
+        let mut compressor = Compressor::new(CompressionLvl::new(1).unwrap_or_default());
         let mut deflated = vec![0; compressor.deflate_compress_bound(content.len())];
         // The bound makes this succeed; a document that cannot be deflated is stored, which is as good.
         let length = compressor.deflate_compress(content, &mut deflated).unwrap_or(content.len());

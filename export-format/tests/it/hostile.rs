@@ -137,7 +137,8 @@ impl Forge {
     }
 
     fn sign(mut self) -> Self {
-        let signature = self.signer.sign(&self.tag(names::TAG_MANIFEST).clone()).unwrap();
+        let signed = self.tag(names::TAG_MANIFEST).clone();
+        let signature = self.signer.sign(&signed).unwrap();
         *self.tag(names::SIGNATURE) = signature.into_bytes();
         self
     }
@@ -269,14 +270,14 @@ fn threat_3_anything_two_readers_could_see_differently() {
     miscounted[at] ^= 1;
     refused(&miscounted, Code::End);
     // A deflate stream with something behind its end.
-    refused(&spoiled(|forge| forge.named("account.json").content.push(0)), Code::Deflate);
+    refused(&spoiled(|forge| forge.named("index.html").content.push(0)), Code::Deflate);
 }
 
 #[test]
 fn threat_4_bombs() {
-    let long = |forge: &mut Forge| forge.named("account.json").size += 1;
+    let long = |forge: &mut Forge| forge.named("index.html").size += 1;
     refused(&spoiled(long), Code::Deflate);
-    let short = |forge: &mut Forge| forge.named("account.json").size -= 1;
+    let short = |forge: &mut Forge| forge.named("index.html").size -= 1;
     refused(&spoiled(short), Code::Deflate);
     // A real bomb: 8 MiB of zeros in 8 kB, honestly declared; and one that declares more than a document may have.
     let zeros = vec![0; 8 * 1024 * 1024];

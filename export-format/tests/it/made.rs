@@ -33,6 +33,15 @@ pub(crate) fn blob(path: &str, content: &[u8]) -> Payload<Bytes> {
     Payload { path: path.parse().unwrap(), summary: Summary::of(content), stored: Stored::Whole, source: Bytes::copy_from_slice(content) }
 }
 
+/// A page long and dull enough to be deflated.
+pub(crate) const PAGE: &str = "<!doctype html><title>Notes</title>
+<p class=note>One note about this and that.</p>
+<p class=note>Two notes about this and that.</p>
+<p class=note>Three notes about these and those, and about one note.</p>
+<p class=note>Four notes about this and that, and about two notes.</p>
+<p class=note>Five notes about these and those, and about three notes.</p>
+";
+
 /// A small server: an account, one app with code, a table and a file.
 pub(crate) fn small() -> Vec<Payload<Bytes>> {
     let photo = b"\xff\xd8\xff\xe0 not really a photo";
@@ -46,7 +55,7 @@ pub(crate) fn small() -> Vec<Payload<Bytes>> {
     vec![
         document("data/account.json", br#"{"schema":"pcc/account@1","id":"did:web:anna.example","handle":"anna.example","displayName":"Anna","locale":"en","created":"2026-01-01T00:00:00Z"}"#),
         document("data/apps/org.example.notes/app.json", app.as_bytes()),
-        document("data/apps/org.example.notes/code/index.html", b"<!doctype html><title>Notes</title>\n"),
+        document("data/apps/org.example.notes/code/index.html", PAGE.as_bytes()),
         document("data/apps/org.example.notes/files.ndjson", files.as_bytes()),
         blob("data/apps/org.example.notes/files/Photos/a.jpg", photo),
         document("data/apps/org.example.notes/tables/notes/00.ndjson", rows.as_bytes()),
