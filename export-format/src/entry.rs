@@ -61,7 +61,7 @@ pub enum AppPart<'p> {
     Code(&'p str),
     /// `files/**`: the person's files.
     File(&'p str),
-    /// `files.ndjson`: their true names and dates ([`FileRow`]).
+    /// `files.ndjson`, and `files.01.ndjson` and so on after it: their true names and dates ([`FileRow`]).
     Files,
     /// `tables/<t>.schema.json`.
     Schema(&'p str),
@@ -137,11 +137,33 @@ impl<'p> AppPart<'p> {
         }
         match part {
             "app.json" => Self::App,
-            "files.ndjson" => Self::Files,
+            _ if is_files_segment(part) => Self::Files,
             _ if part.starts_with("volumes/") => Self::Volume,
             _ => Self::Other,
         }
     }
+}
+
+/// The name of the segment of an app's `files.ndjson` with this index: `files.ndjson`, `files.01.ndjson`, …
+///
+/// ```
+/// use export_format::entry::files_segment;
+/// assert_eq!((files_segment(0), files_segment(1), files_segment(100)), ("files.ndjson".into(), "files.01.ndjson".into(), "files.100.ndjson".into()));
+/// ```
+#[must_use]
+pub fn files_segment(index: usize) -> String {
+    if index == 0 { "files.ndjson".to_owned() } else { format!("files.{index:02}.ndjson") }
+}
+
+/// The name of the segment of a table with this index, relative to the app's folder: `tables/<t>/00.ndjson`, …
+#[must_use]
+pub fn table_segment(table: &str, index: usize) -> String {
+    format!("tables/{table}/{index:02}.ndjson")
+}
+
+fn is_files_segment(part: &str) -> bool {
+    let number = |part: &str| part.strip_prefix("files.").and_then(|rest| rest.strip_suffix(".ndjson")).and_then(|digits| digits.parse().ok());
+    part == "files.ndjson" || number(part).is_some_and(|index: usize| index > 0 && files_segment(index) == part)
 }
 
 /// How an entry's content must read.

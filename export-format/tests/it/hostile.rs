@@ -399,6 +399,10 @@ fn threat_7_documents_that_readers_understand_differently() {
     refused(&with("data/apps/org.example.notes/tables/notes/01.ndjson", "{\"_id\":\"z\"}\n"), Code::Segment);
     refused(&with("data/apps/org.example.notes/files.ndjson", ""), Code::Files);
     refused(&with("data/apps/org.example.notes/files/stray", "x"), Code::Files);
+    let row = |path: &str| format!("{{\"name\":\"x\",\"path\":\"{path}\",\"sha256\":\"{}\",\"size\":1,\"type\":\"x/y\"}}\n", Digest::of(b"x"));
+    for path in ["files/none", "../../account.json", "code/index.html"] {
+        refused(&with("data/apps/org.example.notes/files.01.ndjson", &row(path)), Code::Files);
+    }
     refused(&with("data/apps/notes/code/x", "x"), Code::Document);
     refused(&with("data/permissions.ndjson", "{\"id\":\"p\"}\n"), Code::Row);
 }

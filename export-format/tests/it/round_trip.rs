@@ -76,3 +76,13 @@ fn unknown_members_of_pcc_json_are_kept() {
     assert_eq!(reader.manifest().other["later"]["x"][1], 2);
     assert!(sealed.plan().tag_file(names::MANIFEST).is_some());
 }
+
+#[test]
+fn a_long_list_of_files_goes_on_in_further_segments() {
+    let mut payload = made::small();
+    payload.push(made::blob("data/apps/org.example.notes/files/b", b"x"));
+    let row = format!("{{\"name\":\"b\",\"path\":\"files/b\",\"sha256\":\"{}\",\"size\":1,\"type\":\"x/y\"}}\n", export_format::Digest::of(b"x"));
+    payload.push(made::document(&format!("data/apps/org.example.notes/{}", export_format::entry::files_segment(1)), row.as_bytes()));
+    let report = check(&made::archive(payload), &Limits::default(), &Trust::Anyone, &mut |_| {});
+    assert!(report.accepted, "{:#?}", report.findings.list());
+}
