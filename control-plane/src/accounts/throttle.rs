@@ -28,7 +28,8 @@ pub(crate) async fn count(db: &Db, email: &Email, from: IpAddr, now: Timestamp) 
     for (subject, limit) in [(&attempt.account, PER_ACCOUNT), (&attempt.address, PER_ADDRESS)] {
         let (count, since_ms) = count_one(db, subject, now).await?;
         if count > limit {
-            let minutes = (since_ms + window_ms() - now.as_millisecond()).max(0) / 60_000 + 1;
+            let left = since_ms + window_ms() - now.as_millisecond();
+            let minutes = left.max(1).saturating_add(59_999) / 60_000;
             let unit = if minutes == 1 { "minute" } else { "minutes" };
             let sentence = format!("There were too many attempts to sign in. Your account is safe; try again in {minutes} {unit}.");
             return Err(Error::new(Kind::Retry, sentence).about("password"));

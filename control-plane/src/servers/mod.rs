@@ -93,6 +93,19 @@ pub async fn all(plane: &ControlPlane, actor: &Actor) -> Result<Vec<Server>> {
     Ok(kept.into_iter().map(|kept| complete(plane, &business, kept)).collect())
 }
 
+/// Wishes a server gone, with everything in it. Only this program itself does so, at the end of whatever lets a person
+/// change their mind; there is no way back from here.
+pub async fn erase(plane: &ControlPlane, actor: &Actor, id: ServerId) -> Result<()> {
+    match actor {
+        Actor::System => {}
+        Actor::Visitor => return Err(crate::Error::sign_in()),
+        Actor::Account(_) | Actor::Operator(_) => return Err(crate::Error::denied()),
+    }
+    store::wish_erased(plane.db(), id, plane.now()).await?;
+    plane.nudge();
+    Ok(())
+}
+
 /// The servers of every account, by name.
 pub(crate) async fn names_by_account(plane: &ControlPlane) -> Result<HashMap<AccountId, Vec<(ServerId, String)>>> {
     let mut names: HashMap<_, Vec<_>> = HashMap::new();

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use tenant_runtime::ids::Generation;
+
 use super::sight::Seen;
 
 /// What ought to become of a server.
@@ -64,6 +66,8 @@ pub struct Want {
 pub struct Known {
     /// What was seen of it.
     pub seen: Seen,
+    /// Which placement the database counts.
+    pub counted: Generation,
     /// What its host was told last, by this process.
     pub told: Option<Mark>,
     /// What the gateway was told last.
@@ -97,7 +101,10 @@ pub fn plan(want: &Want, known: &Known) -> Vec<Step> {
         (Desired::Kept, Seen::Unsure) => Vec::new(),
         (Desired::Erased, Seen::Unsure) => known.routed.map_or(Vec::new(), |_| vec![Step::Unroute]),
         (Desired::Kept, Seen::Nothing) => vec![Step::Raise, Step::Place, Step::Route],
-        (Desired::Kept, Seen::Placed { .. }) if known.told != Some(want.launch) => {
+        // A placement that was counted and not told, or told by somebody who counts otherwise, is made anew.
+        (Desired::Kept, Seen::Placed { generation, .. })
+            if *generation != known.counted || known.told != Some(want.launch) =>
+        {
             vec![Step::Raise, Step::Place, Step::Route]
         }
         (Desired::Kept, Seen::Placed { .. }) if known.routed != Some(want.route) => vec![Step::Route],
@@ -115,7 +122,6 @@ mod tests {
     use super::*;
     use crate::servers::sight::Doing;
     use proptest::prelude::*;
-    use tenant_runtime::ids::Generation;
 
     /// A world small enough to see through: one server, one host, one gateway, one row.
     #[derive(Debug, Clone, PartialEq)]
@@ -139,7 +145,8 @@ mod tests {
                     Seen::Placed { generation: Generation(generation), doing: Doing::Asleep }
                 }
             };
-            Known { seen, told: self.told, routed: self.routed }
+            let counted = Generation(self.generation);
+            Known { seen, counted, told: self.told, routed: self.routed }
         }
 
         fn take(&mut self, step: Step, want: &Want) {

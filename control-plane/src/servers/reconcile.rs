@@ -152,6 +152,7 @@ impl Case {
         let id = self.kept.id;
         let known = Known {
             seen: plane.sightings().of(id).seen,
+            counted: self.kept.generation,
             told: plane.told().launches.lock().get(&id).copied(),
             routed: plane.told().routes.lock().get(&id).copied(),
         };

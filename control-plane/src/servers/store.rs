@@ -111,3 +111,14 @@ pub(crate) async fn bury(db: &Db, id: ServerId, now: Timestamp) -> Result<()> {
     .execute(e).await.map(|_| ()))?;
     Ok(())
 }
+
+/// Wishes a server gone. False when that is wished already, or there is no such server.
+pub(crate) async fn wish_erased(db: &Db, id: ServerId, now: Timestamp) -> Result<bool> {
+    let done = on!(db.writer(), e => sqlx::query(
+        "update server set desired = 'erased', desired_ms = $2 where id = $1 and desired = 'kept'"
+    )
+    .bind(id.to_string())
+    .bind(now.as_millisecond())
+    .execute(e).await.map(|done| done.rows_affected()))?;
+    Ok(done == 1)
+}

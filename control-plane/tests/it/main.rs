@@ -1,4 +1,15 @@
 //! The control plane through its public functions.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod authority;
+mod bills;
+mod conformance;
 mod gateway;
+mod letters;
+mod migrations;
+mod reconcile;
+mod runtime;
+mod setup;
+mod sign_in;
+mod sign_up;
+mod support;

@@ -1,0 +1,151 @@
+//! Who may do what: one table of every public function that takes an actor.
+//!
+//! Architecture Invariant: a function that takes an `Actor` and is not in the table fails the last test.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use axum::body::Bytes;
+use billing::{Currency, InvoiceId, PlanDraft, PlanId};
+use control_plane::{AccountId, Actor, ControlPlane, Kind, LetterId, Result};
+use control_plane::{accounts, business, hosts, mail, servers, subscriptions};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tenant_runtime::ids::ServerId;
+
+use crate::support::{Database, PASSWORD, World};
+
+/// What the calls are about: Anna's things.
+#[derive(Clone, Copy)]
+struct Things {
+    account: AccountId,
+    server: ServerId,
+    plan: PlanId,
+    invoice: InvoiceId,
+    letter: LetterId,
+}
+
+type Call = for<'a> fn(&'a ControlPlane, &'a Actor, Things) -> BoxFuture<'a, Result<()>>;
+
+/// The answers to a visitor, another customer, Anna herself, who runs the business, and this program:
+/// `y`es, `s`ign in first, `d`enied, or `g`one, as for what is not there.
+struct Line(&'static str, &'static str, Call);
+
+macro_rules! line {
+    ($path:ident :: $name:ident, $answers:literal, |$plane:ident, $actor:ident, $things:ident| $call:expr) => {
+        Line(concat!(stringify!($path), "::", stringify!($name)), $answers, |$plane, $actor, $things| {
+            async move {
+                let _ = &$things;
+                $call.await.map(|_| ())
+            }
+            .boxed()
+        })
+    };
+}
+
+fn table() -> Vec<Line> {
+    vec![
+        line!(accounts::account, "sgyyy", |p, a, t| accounts::account(p, a, t.account)),
+        line!(accounts::customers, "sddyy", |p, a, t| accounts::customers(p, a)),
+        line!(accounts::rename, "syyys", |p, a, t| accounts::rename(p, a, "Somebody")),
+        line!(accounts::change_password, "syyys", |p, a, t| accounts::change_password(p, a, PASSWORD, "weak", None)),
+        line!(accounts::sessions, "syyys", |p, a, t| accounts::sessions(p, a)),
+        line!(accounts::end_session, "syyys", |p, a, t| accounts::end_session(p, a, "none")),
+        line!(business::rename, "sddyy", |p, a, t| business::rename(p, a, "Lindenhof")),
+        line!(business::plans, "yyyyy", |p, a, t| business::plans(p, a)),
+        line!(business::plan, "yyyyy", |p, a, t| business::plan(p, a, t.plan)),
+        line!(business::add_plan, "sddyy", |p, a, t| business::add_plan(p, a, room())),
+        line!(business::change_plan, "sddyy", |p, a, t| business::change_plan(p, a, t.plan, room())),
+        line!(business::offer_plan, "sddyy", |p, a, t| business::offer_plan(p, a, t.plan)),
+        line!(business::withdraw_plan, "sddyy", |p, a, t| business::withdraw_plan(p, a, t.plan)),
+        line!(hosts::hosts, "sddyy", |p, a, t| hosts::hosts(p, a)),
+        line!(mail::post, "sddyy", |p, a, t| mail::post(p, a, t.account, &hello(), "hello")),
+        line!(mail::outbox, "sddyy", |p, a, t| mail::outbox(p, a)),
+        line!(mail::letter, "sddyy", |p, a, t| mail::letter(p, a, t.letter)),
+        line!(servers::server, "sgyyy", |p, a, t| servers::server(p, a, t.server)),
+        line!(servers::servers_of, "sgyyy", |p, a, t| servers::servers_of(p, a, t.account)),
+        line!(servers::all, "sddyy", |p, a, t| servers::all(p, a)),
+        line!(servers::progress, "sgyyy", |p, a, t| servers::progress(p, a, t.server)),
+        line!(servers::handover_link, "sgydy", |p, a, t| servers::handover_link(p, a, t.server, None)),
+        line!(servers::admin, "sgydy", |p, a, t| servers::admin(p, a, t.server)),
+        line!(servers::usage, "sgydy", |p, a, t| servers::usage(p, a, t.server)),
+        line!(servers::apps, "sgydy", |p, a, t| servers::apps(p, a, t.server)),
+        line!(servers::install, "sgydy", |p, a, t| servers::install(p, a, t.server, Bytes::from_static(b"PK"))),
+        line!(servers::remove, "sgydy", |p, a, t| servers::remove(p, a, t.server, "org.example.notes")),
+        line!(servers::restore, "sgydy", |p, a, t| servers::restore(p, a, t.server, "org.example.notes")),
+        line!(subscriptions::bill, "sgyyy", |p, a, t| subscriptions::bill(p, a, t.account)),
+        line!(subscriptions::cancel, "sgydy", |p, a, t| subscriptions::cancel(p, a, t.account)),
+        line!(subscriptions::resume, "sgydy", |p, a, t| subscriptions::resume(p, a, t.account)),
+        line!(subscriptions::invoices, "sddyy", |p, a, t| subscriptions::invoices(p, a)),
+        line!(subscriptions::void, "sddyy", |p, a, t| subscriptions::void(p, a, t.invoice)),
+        line!(subscriptions::mark_paid, "sddyy", |p, a, t| subscriptions::mark_paid(p, a, t.invoice)),
+        line!(servers::erase, "sdddy", |p, a, t| servers::erase(p, a, t.server)),
+    ]
+}
+
+fn room() -> PlanDraft {
+    PlanDraft::suggested(Currency::EUR).remove(0)
+}
+
+fn hello() -> mail::Letter {
+    mail::Letter::Welcome { address: "http://anna.localhost".into(), plan: "Room".into() }
+}
+
+#[tokio::test]
+async fn everybody_may_do_what_the_table_says_and_nothing_else() {
+    for database in Database::all().await {
+        let world = World::new(database, None).await;
+        let operator = world.set_up().await;
+        let (anna, made) = world.sign_up("anna").await;
+        let (berta, _) = world.sign_up("berta").await;
+        let bill = subscriptions::bill(&world.plane, &anna, made.account).await.unwrap();
+        let letters = mail::outbox(&world.plane, &operator).await.unwrap();
+        let things = Things {
+            account: made.account,
+            server: made.server,
+            plan: world.plan().await,
+            invoice: bill.invoices[0].id,
+            letter: letters[0].id,
+        };
+        for Line(name, answers, call) in table() {
+            let actors = [Actor::Visitor, berta, anna, operator, Actor::System];
+            for (actor, expected) in actors.iter().zip(answers.chars()) {
+                let answer = call(&world.plane, actor, things).await;
+                let got = match answer.as_ref().map_err(control_plane::Error::kind) {
+                    Err(Kind::SignIn) => 's',
+                    Err(Kind::Denied) => 'd',
+                    Err(Kind::Gone) => 'g',
+                    _ => 'y',
+                };
+                assert_eq!(got, expected, "{name} by {actor:?} on {}: {answer:?}", world.database.name());
+                assert!(!matches!(answer.map_err(|e| e.kind()), Err(Kind::Bug)), "{name} by {actor:?}");
+            }
+        }
+        world.end().await;
+    }
+}
+
+#[test]
+fn the_table_names_every_public_function_that_takes_an_actor() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = BTreeSet::new();
+    for noun in ["accounts", "business", "hosts.rs", "mail", "servers", "subscriptions"] {
+        let path = source.join(noun);
+        let files = if path.is_dir() {
+            std::fs::read_dir(&path).unwrap().map(|file| file.unwrap().path()).collect()
+        } else {
+            vec![path]
+        };
+        for file in files {
+            let text = std::fs::read_to_string(file).unwrap();
+            for signature in text.split("pub async fn ").skip(1) {
+                let (name, rest) = signature.split_once('(').unwrap();
+                if rest.split_once(") ->").unwrap().0.contains("&Actor") {
+                    found.insert(format!("{}::{name}", noun.trim_end_matches(".rs")));
+                }
+            }
+        }
+    }
+    let named: BTreeSet<_> = table().into_iter().map(|Line(name, ..)| name.to_owned()).collect();
+    assert_eq!(found, named);
+}

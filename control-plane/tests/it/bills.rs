@@ -1,0 +1,117 @@
+//! Months pass; what stays open has consequences, and paying takes them back at once.
+
+use billing::{Standing, Use};
+use control_plane::gateway::{Admission, Found};
+use control_plane::servers::{self};
+use control_plane::{Kind, mail, subscriptions};
+use tenant_runtime::launch::Access;
+
+use crate::support::{World, eventually, on_each_database};
+
+#[tokio::test]
+async fn an_open_bill_closes_the_server_step_by_step_and_paying_opens_it() {
+    on_each_database(async |world: &mut World| {
+        let operator = world.set_up().await;
+        let (anna, made) = world.sign_up("anna").await;
+        let plane = &world.plane;
+        let admission = || match plane.routes().find("anna.localhost") {
+            Found::Server(route) => route.admission,
+            other => panic!("no way to Anna's server: {other:?}"),
+        };
+        let using = async || subscriptions::bill(plane, &anna, made.account).await.unwrap().consequence.using;
+        let access = || world.host.told(made.server).unwrap().standing;
+        let generation = world.host.told(made.server).unwrap().generation;
+
+        world.clock.forward_days(15);
+        plane.nudge();
+        assert_eq!(using().await, Use::Full, "late, and everything works");
+
+        world.clock.forward_days(30);
+        plane.nudge();
+        assert_eq!(using().await, Use::ReadOnly);
+        eventually("the host is told read-only", async || access() == Access::ReadOnly).await;
+        assert!(world.host.told(made.server).unwrap().generation > generation, "every placement is counted");
+        assert_eq!(admission(), Admission::Open);
+
+        world.clock.forward_days(15);
+        plane.nudge();
+        eventually("the gateway is told", async || admission() == Admission::Suspended).await;
+        let bill = subscriptions::bill(plane, &anna, made.account).await.unwrap();
+        assert!(matches!(bill.standing, Standing::Asleep { .. }) && bill.consequence.export);
+        assert!(servers::admin(plane, &anna, made.server).await.is_ok(), "the export is offered in every standing");
+
+        let invoices = subscriptions::invoices(plane, &operator).await.unwrap();
+        assert_eq!(invoices.last().unwrap().0.id, made.account);
+        for (_, invoice) in &invoices {
+            subscriptions::mark_paid(plane, &operator, invoice.id).await.unwrap();
+            subscriptions::mark_paid(plane, &operator, invoice.id).await.unwrap();
+            assert_eq!(subscriptions::void(plane, &operator, invoice.id).await.unwrap_err().kind(), Kind::Conflict);
+        }
+        assert_eq!(using().await, Use::Full);
+        eventually("the server is open", async || access() == Access::Full && admission() == Admission::Open).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_month_has_one_bill_and_one_letter_however_often_we_start() {
+    on_each_database(async |world: &mut World| {
+        let operator = world.set_up().await;
+        let (anna, made) = world.sign_up("anna").await;
+        for months in 1..=3u32 {
+            world.clock.forward_days(31);
+            // A start writes what is due; two starts write it once.
+            world.crash_and_start().await;
+            world.crash_and_start().await;
+            let plane = &world.plane;
+            eventually("the bill is written", async || {
+                subscriptions::bill(plane, &anna, made.account).await.unwrap().invoices.len() == months as usize + 1
+            })
+            .await;
+        }
+        let plane = &world.plane;
+        let bill = subscriptions::bill(plane, &anna, made.account).await.unwrap();
+        let indexes: Vec<_> = bill.invoices.iter().map(|invoice| invoice.period.index).collect();
+        assert_eq!(indexes, [3, 2, 1, 0]);
+        let letters = mail::outbox(plane, &operator).await.unwrap();
+        assert_eq!(letters.iter().filter(|letter| letter.subject.starts_with("Bill")).count(), 4);
+
+        subscriptions::void(plane, &operator, bill.invoices[0].id).await.unwrap();
+        let customers = control_plane::accounts::customers(plane, &operator).await.unwrap();
+        let owed = customers.iter().find(|customer| customer.account.id == made.account).unwrap().open.unwrap();
+        assert_eq!(owed.cents, 3 * 790);
+        let nobodys = billing::InvoiceId::new(1);
+        assert_eq!(subscriptions::mark_paid(plane, &operator, nobodys).await.unwrap_err().kind(), Kind::Gone);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cancelled_subscription_runs_to_the_end_of_its_month_and_has_no_more_bills() {
+    on_each_database(async |world: &mut World| {
+        world.set_up().await;
+        let (anna, made) = world.sign_up("anna").await;
+        let plane = &world.plane;
+        let bill = async || subscriptions::bill(plane, &anna, made.account).await.unwrap();
+        subscriptions::cancel(plane, &anna, made.account).await.unwrap();
+        subscriptions::cancel(plane, &anna, made.account).await.unwrap();
+        assert_eq!(bill().await.next, None);
+        subscriptions::resume(plane, &anna, made.account).await.unwrap();
+        assert!(bill().await.next.is_some());
+        subscriptions::cancel(plane, &anna, made.account).await.unwrap();
+
+        world.clock.forward_days(29);
+        assert_ne!(bill().await.consequence.using, Use::Asleep);
+        world.clock.forward_days(3);
+        assert!(matches!(bill().await.standing, Standing::Ended { .. }) && bill().await.consequence.export);
+        assert_eq!(subscriptions::resume(plane, &anna, made.account).await.unwrap_err().kind(), Kind::Conflict);
+        world.crash_and_start().await;
+        let plane = &world.plane;
+        eventually("the gateway is told", async || {
+            matches!(plane.routes().find("anna.localhost"), Found::Server(route) if route.admission == Admission::Suspended)
+        })
+        .await;
+        assert_eq!(subscriptions::bill(plane, &anna, made.account).await.unwrap().invoices.len(), 1);
+    })
+    .await;
+}

@@ -1,0 +1,237 @@
+//! A small host that works: it keeps what it is told, serves a runtime's admin questions on real sockets, and fails on
+//! demand. `conformance.rs` holds it to what the real agent does.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use control_plane::servers::{Host, HostAnswer};
+use control_plane::{Error as PlaneError, Problem};
+use futures::future::BoxFuture;
+use infra::agent::{Error, Event, HostEvent, SandboxLimits, SeenServer, State, Usage};
+use infra::isolation::IsolationReport;
+use parking_lot::Mutex;
+use tempfile::TempDir;
+use tenant_runtime::admin::api;
+use tenant_runtime::ids::ServerId;
+use tenant_runtime::launch::Launch;
+use tokio::net::UnixListener;
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+pub(crate) struct MemoryHost {
+    run: TempDir,
+    inner: Arc<Inner>,
+    events: broadcast::Sender<HostEvent>,
+    failures: AtomicU32,
+}
+
+#[derive(Default)]
+struct Inner {
+    placed: Mutex<HashMap<ServerId, Placed>>,
+    homes: Mutex<HashSet<ServerId>>,
+}
+
+struct Placed {
+    launch: Launch,
+    awake: Arc<Mutex<bool>>,
+    serving: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        self.serving.iter().for_each(JoinHandle::abort);
+    }
+}
+
+#[derive(Clone)]
+struct Runtime {
+    id: ServerId,
+    awake: Arc<Mutex<bool>>,
+    events: broadcast::Sender<HostEvent>,
+    apps: Arc<Mutex<Vec<api::AppView>>>,
+}
+
+impl MemoryHost {
+    pub(crate) fn new() -> Self {
+        let run = TempDir::with_prefix("fh").unwrap();
+        Self { run, inner: Arc::default(), events: broadcast::channel(64).0, failures: AtomicU32::new(0) }
+    }
+
+    /// The next so many calls fail.
+    pub(crate) fn fail(&self, times: u32) {
+        self.failures.store(times, Ordering::SeqCst);
+    }
+
+    /// What it was told of a server last.
+    pub(crate) fn told(&self, id: ServerId) -> Option<Launch> {
+        self.inner.placed.lock().get(&id).map(|placed| placed.launch.clone())
+    }
+
+    /// Whether a server's home is there.
+    pub(crate) fn has_home(&self, id: ServerId) -> bool {
+        self.inner.homes.lock().contains(&id)
+    }
+
+    fn stumble(&self) -> Result<(), Error> {
+        let take_one = |left: u32| left.checked_sub(1);
+        match self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take_one) {
+            Ok(_) => Err(Error::Launcher { doing: "do it", why: "the test says so".into() }),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn listen(&self, id: ServerId, awake: &Arc<Mutex<bool>>) -> Vec<JoinHandle<()>> {
+        let runtime = Runtime { id, awake: awake.clone(), events: self.events.clone(), apps: Arc::default() };
+        let router = Router::new()
+            .route("/health", get(health))
+            .route("/usage", get(usage))
+            .route("/apps", get(apps).post(install))
+            .route("/apps/{id}", delete(remove))
+            .route("/apps/{id}/restore", post(restore))
+            .with_state(runtime);
+        let serve = |path: PathBuf| {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let _ = std::fs::remove_file(&path);
+            let listener = UnixListener::bind(&path).unwrap();
+            let router = router.clone();
+            tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
+        };
+        vec![serve(self.public_socket(id)), serve(self.admin_socket(id))]
+    }
+}
+
+impl Host for MemoryHost {
+    fn place(&self, launch: Launch, _: SandboxLimits) -> HostAnswer<'_, ()> {
+        Box::pin(async move {
+            self.stumble()?;
+            let id = launch.server;
+            let mut placed = self.inner.placed.lock();
+            self.inner.homes.lock().insert(id);
+            if placed.get(&id).is_some_and(|placed| placed.launch == launch) {
+                return Ok(());
+            }
+            let awake = Arc::default();
+            let serving = self.listen(id, &awake);
+            placed.insert(id, Placed { launch, awake, serving });
+            Ok(())
+        })
+    }
+
+    fn sleep(&self, id: ServerId) -> HostAnswer<'_, ()> {
+        Box::pin(async move {
+            self.stumble()?;
+            let placed = self.inner.placed.lock();
+            let placed = placed.get(&id).ok_or(Error::NotPlaced(id))?;
+            if std::mem::replace(&mut *placed.awake.lock(), false) {
+                let _ = self.events.send(HostEvent { server: id, event: Event::Slept });
+            }
+            Ok(())
+        })
+    }
+
+    fn displace(&self, id: ServerId) -> HostAnswer<'_, ()> {
+        Box::pin(async move {
+            self.stumble()?;
+            self.inner.placed.lock().remove(&id);
+            let _ = std::fs::remove_dir_all(self.run.path().join(id.to_string()));
+            Ok(())
+        })
+    }
+
+    fn erase(&self, id: ServerId) -> HostAnswer<'_, ()> {
+        Box::pin(async move {
+            self.displace(id).await?;
+            self.inner.homes.lock().remove(&id);
+            Ok(())
+        })
+    }
+
+    fn seen(&self) -> BoxFuture<'_, Vec<SeenServer>> {
+        Box::pin(async move {
+            let placed = self.inner.placed.lock();
+            let seen = placed.iter().map(|(id, placed)| SeenServer {
+                server: *id,
+                generation: placed.launch.generation,
+                state: if *placed.awake.lock() {
+                    State::Awake { pid: 1, since: 0, usage: Usage::default() }
+                } else {
+                    State::Asleep
+                },
+            });
+            seen.collect()
+        })
+    }
+
+    fn events(&self) -> broadcast::Receiver<HostEvent> {
+        self.events.subscribe()
+    }
+
+    fn public_socket(&self, id: ServerId) -> PathBuf {
+        self.run.path().join(id.to_string()).join("public")
+    }
+
+    fn admin_socket(&self, id: ServerId) -> PathBuf {
+        self.run.path().join(id.to_string()).join("admin")
+    }
+
+    fn isolation(&self) -> IsolationReport {
+        IsolationReport::default()
+    }
+}
+
+impl Runtime {
+    fn wake(&self) {
+        if !std::mem::replace(&mut *self.awake.lock(), true) {
+            let _ = self.events.send(HostEvent { server: self.id, event: Event::Woke { ms: 1 } });
+        }
+    }
+}
+
+async fn health(Shared(runtime): Shared<Runtime>) -> Json<api::Health> {
+    runtime.wake();
+    Json(api::Health { state: "ready".into(), software: "a test".into() })
+}
+
+async fn usage(Shared(runtime): Shared<Runtime>) -> Json<api::Usage> {
+    runtime.wake();
+    Json(api::Usage { documents: 7, limit_bytes: 1000, ..api::Usage::default() })
+}
+
+async fn apps(Shared(runtime): Shared<Runtime>) -> Json<Vec<api::AppView>> {
+    runtime.wake();
+    Json(runtime.apps.lock().clone())
+}
+
+async fn install(Shared(runtime): Shared<Runtime>, package: axum::body::Bytes) -> Result<Json<api::AppView>, Problem> {
+    runtime.wake();
+    if !package.starts_with(b"PK") {
+        return Err(PlaneError::fix("package", "This file is not an app.").into());
+    }
+    let app = api::AppView { id: "org.example.notes".into(), name: "Notes".into(), ..api::AppView::default() };
+    runtime.apps.lock().push(app.clone());
+    Ok(Json(app))
+}
+
+async fn remove(Shared(runtime): Shared<Runtime>, axum::extract::Path(id): axum::extract::Path<String>) -> StatusCode {
+    set_removed(&runtime, &id, Some(1))
+}
+
+async fn restore(Shared(runtime): Shared<Runtime>, axum::extract::Path(id): axum::extract::Path<String>) -> StatusCode {
+    set_removed(&runtime, &id, None)
+}
+
+fn set_removed(runtime: &Runtime, id: &str, at: Option<i64>) -> StatusCode {
+    match runtime.apps.lock().iter_mut().find(|app| app.id == id) {
+        Some(app) => {
+            app.removed_ms = at;
+            StatusCode::NO_CONTENT
+        }
+        None => StatusCode::NOT_FOUND,
+    }
+}
