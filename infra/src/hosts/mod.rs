@@ -5,52 +5,11 @@
 
 pub mod local;
 
-use std::fmt;
 use std::future::Future;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
-/// One machine that runs servers: `hst_` and 32 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostId(uuid::Uuid);
-
-impl HostId {
-    /// A new id, ordered by its time of birth.
-    #[must_use]
-    pub fn new(now_ms: i64) -> Self {
-        let ms = u64::try_from(now_ms).unwrap_or(0);
-        let at = uuid::Timestamp::from_unix(uuid::NoContext, ms / 1000, (ms % 1000) as u32 * 1_000_000);
-        Self(uuid::Uuid::new_v7(at))
-    }
-}
-
-impl fmt::Display for HostId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "hst_{}", self.0.simple())
-    }
-}
-
-impl FromStr for HostId {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hex = text.strip_prefix("hst_").filter(|hex| hex.len() == 32);
-        let id = hex.and_then(|hex| uuid::Uuid::try_parse(hex).ok());
-        id.map(Self).ok_or_else(|| format!("{text:?} is not a host id"))
-    }
-}
-
-impl Serialize for HostId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for HostId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
+export_format::prefixed_id! {
+    /// One machine that runs servers.
+    pub struct HostId("hst")
 }
 
 /// A machine that can run servers.

@@ -91,12 +91,12 @@ impl Watch {
     }
 
     /// Waits for callers of a sleeping server.
-    pub(super) fn listen<'a>(&self, sockets: [&'a OwnedFd; 2], index: Index) -> io::Result<()> {
+    pub(super) fn listen(&self, sockets: [&OwnedFd; 2], index: Index) -> io::Result<()> {
         self.change(sockets, index, epoll::EventFlags::IN)
     }
 
     /// Stops waiting for callers: they are its own now, or it is left alone.
-    pub(super) fn ignore<'a>(&self, sockets: [&'a OwnedFd; 2], index: Index) -> io::Result<()> {
+    pub(super) fn ignore(&self, sockets: [&OwnedFd; 2], index: Index) -> io::Result<()> {
         self.change(sockets, index, epoll::EventFlags::empty())
     }
 

@@ -1,0 +1,11 @@
+//! The sandbox, the launcher and the agent on this machine, with real processes.
+#![allow(clippy::unwrap_used)]
+
+mod crashing;
+mod ending;
+mod house;
+#[path = "../probe/house.rs"]
+#[allow(dead_code)]
+mod probe;
+mod waking;
+mod walls;
