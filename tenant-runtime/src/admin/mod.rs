@@ -5,3 +5,36 @@
 //! and everything they need to go on after a crash lies in the server's home and cache.
 
 pub mod api;
+mod apps;
+mod exports;
+mod imports;
+mod problem;
+mod range;
+mod state;
+mod usage;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+
+pub use state::State;
+
+/// Every route of the admin listener.
+pub fn router(state: State) -> Router {
+    Router::new()
+        .route("/health", get(usage::health))
+        .route("/usage", get(usage::usage))
+        .route("/apps", get(apps::list))
+        .route("/exports", get(exports::list).post(exports::begin))
+        .route("/exports/{id}", get(exports::view).delete(exports::release))
+        .route("/exports/{id}/archive", get(exports::archive))
+        .route("/imports", post(imports::begin))
+        .route("/imports/{id}", get(imports::view).delete(imports::remove))
+        .route("/imports/{id}/archive", axum::routing::head(imports::offset).patch(imports::upload))
+        .route("/imports/{id}/check", post(imports::check))
+        .route("/imports/{id}/confirm", post(imports::confirm))
+        .route("/imports/{id}/undo", post(imports::undo))
+        // Archives have no limit but the plan's, which the import knows; packages of apps have theirs where they are read.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(state)
+}

@@ -1,0 +1,70 @@
+//! What went wrong, as the host reads it.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::api;
+use crate::archive::Error;
+use crate::store;
+
+/// A refusal of the admin listener.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    detail: String,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into() }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let status = match &error {
+            Error::Refused(_) | Error::Differs(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Error::Missing(_) => StatusCode::NOT_FOUND,
+            Error::State(_) => StatusCode::CONFLICT,
+            Error::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Error::Store(error) => of_store(error.kind()),
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE {
+            tracing::error!(error = error.chain(), "an admin request failed");
+        }
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+fn of_store(kind: store::Kind) -> StatusCode {
+    match kind {
+        store::Kind::Retry => StatusCode::SERVICE_UNAVAILABLE,
+        store::Kind::Fix => StatusCode::UNPROCESSABLE_ENTITY,
+        store::Kind::Gone => StatusCode::NOT_FOUND,
+        store::Kind::Conflict => StatusCode::CONFLICT,
+        store::Kind::Full => StatusCode::INSUFFICIENT_STORAGE,
+        store::Kind::Bug => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let problem = api::Problem {
+            kind: "about:blank".into(),
+            title: self.status.canonical_reason().unwrap_or("Problem").into(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+        };
+        let mut response = (self.status, Json(problem)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}

@@ -1,0 +1,71 @@
+//! What the handlers of the admin listener share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::archive;
+use crate::archive::export::Exports;
+use crate::archive::import::{Imports, OnSwap};
+use crate::launch::Launch;
+use crate::store::Home;
+
+/// The server behind the admin listener. A cheap clone.
+#[derive(Clone)]
+pub struct State {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    home: Home,
+    launch: Launch,
+    exports: Exports,
+    imports: Imports,
+}
+
+impl State {
+    /// The server of `home`, with work files in `work_dir`. `on_swap` is called whenever the content was exchanged.
+    #[must_use]
+    pub fn new(home: Home, launch: Launch, work_dir: PathBuf, on_swap: OnSwap) -> Self {
+        let exports = Exports::new(home.clone(), launch.clone(), work_dir.join("exports"));
+        let imports = Imports::new(home.clone(), launch.clone(), work_dir.join("imports"), on_swap);
+        Self { inner: Arc::new(Inner { home, launch, exports, imports }) }
+    }
+
+    /// Goes on with what a sleep or a crash has cut off. To be called once, before serving.
+    pub async fn resume(&self) -> Result<(), archive::Error> {
+        self.inner.exports.resume()?;
+        self.inner.imports.resume(now_ms()).await
+    }
+
+    /// True while an export or import is at work.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.inner.exports.is_busy() || self.inner.imports.is_busy()
+    }
+
+    pub(super) fn home(&self) -> &Home {
+        &self.inner.home
+    }
+
+    pub(super) fn launch(&self) -> &Launch {
+        &self.inner.launch
+    }
+
+    pub(super) fn exports(&self) -> &Exports {
+        &self.inner.exports
+    }
+
+    pub(super) fn imports(&self) -> &Imports {
+        &self.inner.imports
+    }
+}
+
+/// The present, at the edge where requests come in.
+pub(super) fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// A fresh id, for callers that bring none.
+pub(super) fn fresh_id() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
+}

@@ -1,0 +1,35 @@
+//! Proof of life, and what the server holds.
+
+use axum::Json;
+use axum::extract::State as Shared;
+
+use super::api::{AppUsage, Health, Usage};
+use super::problem::Problem;
+use super::state::State;
+use crate::archive::Error;
+use crate::{apps, documents, files};
+
+pub(super) async fn health() -> Json<Health> {
+    let software = concat!("freehold-runtime/", env!("CARGO_PKG_VERSION"));
+    Json(Health { state: "ready".into(), software: software.into() })
+}
+
+pub(super) async fn usage(Shared(state): Shared<State>) -> Result<Json<Usage>, Problem> {
+    let held = state.home().usage().await?;
+    let mut usage: Usage = state.home().read(|db| tally(db)).await?;
+    usage.database_bytes = held.database_bytes;
+    usage.limit_bytes = state.launch().limits.storage_bytes;
+    Ok(Json(usage))
+}
+
+fn tally(db: &rusqlite::Connection) -> Result<Usage, Error> {
+    let documents = documents::collections(db)?.iter().map(|collection| collection.count).sum();
+    let mut usage = Usage { documents, blob_bytes: files::blob_bytes(db)?, ..Usage::default() };
+    for app in apps::list(db)?.into_iter().filter(|app| app.removed.is_none()) {
+        let (count, bytes) = files::totals(db, &app.id)?;
+        usage.files += count;
+        let bytes = bytes + apps::code_bytes(db, &app.id)?;
+        usage.apps.push(AppUsage { id: app.id.to_string(), name: app.name, label: app.label, version: app.version, bytes });
+    }
+    Ok(usage)
+}

@@ -1,0 +1,76 @@
+//! Why leaving or arriving did not go on, and what its owner can do about it.
+
+use crate::store;
+
+/// Why an export or import did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The archive, or what was asked, cannot be taken; the sentence says why.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no such export or import.
+    #[error("there is no {0} here")]
+    Missing(&'static str),
+    /// It is not in a state in which that can be done.
+    #[error("{0}")]
+    State(String),
+    /// It does not fit.
+    #[error("{0}")]
+    Full(String),
+    /// What was staged is not what the archive holds.
+    #[error("{0} came out differently than the archive says; nothing was changed")]
+    Differs(String),
+    /// The database did not do as told.
+    #[error("the database of the server did not answer")]
+    Database(#[from] rusqlite::Error),
+    /// The durable home did not do as told.
+    #[error("the server's storage did not answer")]
+    Store(#[from] store::Error),
+    /// Records could not be reached.
+    #[error("the server's records did not answer")]
+    Documents(#[from] crate::documents::Error),
+    /// The apps could not be reached.
+    #[error("the server's apps did not answer")]
+    Apps(#[from] crate::apps::Error),
+    /// Files could not be reached.
+    #[error("the server's files did not answer")]
+    Files(#[from] crate::files::Error),
+    /// Permissions could not be reached.
+    #[error("the server's permissions did not answer")]
+    Permissions(#[from] crate::permissions::Error),
+    /// The home has another layout.
+    #[error("the home's layout does not fit")]
+    Schema(#[from] crate::schema::Error),
+    /// The disk did not do as told.
+    #[error("a work file could not be {what}")]
+    File {
+        /// What was being done, as a participle.
+        what: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Something that cannot be by construction.
+    #[error("{0}")]
+    Bug(String),
+}
+
+impl Error {
+    /// Wraps what the system said about a work file.
+    pub(crate) fn file(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::File { what, source }
+    }
+
+    /// The sentence and everything behind it, for one line of a log.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}

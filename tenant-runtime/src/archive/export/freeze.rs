@@ -1,0 +1,85 @@
+//! Writing out the records of one snapshot, deflated, into one work file.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use export_format::digest::Summary;
+use export_format::packed::{Packed, Stored};
+
+use super::{Progress, frozen, request};
+use crate::archive::error::Error;
+use crate::archive::identity;
+use crate::archive::payload::{self, About, Entry, Sink, Source};
+use crate::store::Home;
+
+/// The name under which an export's moment is pinned.
+#[must_use]
+pub(super) fn snapshot_name(id: &str) -> String {
+    format!("export-{id}")
+}
+
+/// Pins the moment, unless it is pinned already, and writes out its records. Can be run twice.
+pub(super) async fn freeze(home: &Home, folder: &Path, id: &str, progress: Arc<Progress>) -> Result<(), Error> {
+    let name = snapshot_name(id);
+    let pinned = home.snapshots().await?.into_iter().find(|snapshot| snapshot.name == name);
+    let info = match pinned {
+        Some(info) => info,
+        None => home.snapshot(&name).await?,
+    };
+    let request = request::read(folder)?.ok_or(Error::Missing("export"))?;
+    let about = About { display_name: request.display_name, handle: request.label, sealed_keys: request::sealed_keys(folder)? };
+    let documents = folder.join(frozen::DOCUMENTS);
+    let snapshot = home.open_snapshot(&name).await?;
+    let (payload, seed) = snapshot
+        .read(move |db| {
+            progress.expect(payload::records(db)?);
+            let mut sink = Freezer::create(&documents, progress)?;
+            let payload = payload::derive(db, &about, &mut sink)?;
+            sink.close()?;
+            let identity = identity::read(db)?.ok_or_else(|| Error::Bug("the server has no key".into()))?;
+            Ok::<_, Error>((payload, identity.key().to_bytes()))
+        })
+        .await?;
+    frozen::write(folder, &payload, info.at_ms, info.seq, &seed)
+}
+
+/// Keeps rendered documents, one after the other, in one file.
+struct Freezer {
+    file: BufWriter<File>,
+    at: u64,
+    progress: Arc<Progress>,
+}
+
+impl Freezer {
+    fn create(path: &Path, progress: Arc<Progress>) -> Result<Self, Error> {
+        let file = File::create(path).map_err(Error::file("made"))?;
+        Ok(Self { file: BufWriter::new(file), at: 0, progress })
+    }
+
+    fn close(self) -> Result<(), Error> {
+        let file = self.file.into_inner().map_err(|error| Error::file("written")(error.into_error()))?;
+        file.sync_all().map_err(Error::file("written"))
+    }
+
+    fn append(&mut self, summary: Summary, bytes: &[u8], deflated: bool) -> Result<Entry, Error> {
+        self.file.write_all(bytes).map_err(Error::file("written"))?;
+        let (at, stored) = (self.at, bytes.len() as u64);
+        self.at += stored;
+        Ok(Entry { summary, source: Source::Frozen { at, stored, deflated } })
+    }
+}
+
+impl Sink for Freezer {
+    fn keep(&mut self, content: &[u8]) -> Result<Entry, Error> {
+        match Packed::document(content) {
+            Ok(packed) => self.append(packed.summary, &packed.bytes, packed.stored != Stored::Whole),
+            Err(_too_long) => self.append(Summary::of(content), content, false),
+        }
+    }
+
+    fn rendered(&mut self, records: u64) {
+        self.progress.add(records);
+    }
+}

@@ -1,0 +1,188 @@
+//! Leaving: an archive of one moment, fetched as often and in as many pieces as it takes.
+//!
+//! An export is begun once and looked at until it is ready. Its moment is a pinned snapshot; its records are written
+//! out once into a work file ("frozen"), its files are streamed from where they lie. Since the archive is a pure
+//! function of the snapshot and of the words in `request.json`, any byte range can be given at any time: after a sleep,
+//! after a crash, and even after the work files are lost, for they are simply written again.
+//!
+//! Fails by saying so: an export that cannot be made is kept as failed with its reason until it is released.
+
+mod freeze;
+mod frozen;
+mod request;
+mod stream;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+pub use frozen::Frozen;
+pub use request::Request;
+pub use stream::stream;
+
+use super::error::Error;
+use super::{identity, work};
+use crate::admin::api::{ExportState, ExportView};
+use crate::launch::Launch;
+use crate::store::Home;
+
+/// All exports of one server.
+#[derive(Clone)]
+pub struct Exports {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    home: Home,
+    launch: Launch,
+    folder: PathBuf,
+    running: Mutex<HashMap<String, Arc<Progress>>>,
+    ready: Mutex<HashMap<String, Arc<Frozen>>>,
+}
+
+/// How far a freeze has come.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Exports {
+    /// The exports whose work files lie in `folder`.
+    #[must_use]
+    pub fn new(home: Home, launch: Launch, folder: PathBuf) -> Self {
+        let inner = Inner { home, launch, folder, running: Mutex::default(), ready: Mutex::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Goes on with every export that a sleep or a crash has cut off.
+    pub fn resume(&self) -> Result<(), Error> {
+        for id in work::list(&self.inner.folder)? {
+            let folder = self.folder(&id);
+            if request::read(&folder)?.is_some() && !frozen::is_written(&folder) && request::failure(&folder)?.is_none() {
+                self.go_on(&id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins an export, or answers with the one that was begun under this id.
+    pub async fn begin(&self, id: &str, passphrase: Option<String>, now_ms: i64) -> Result<ExportView, Error> {
+        work::check_id(id)?;
+        let folder = self.folder(id);
+        if request::read(&folder)?.is_none() {
+            let identity = self.inner.home.write(|tx| identity::read_or_make(tx)).await?;
+            let sealed = match passphrase {
+                Some(phrase) => Some(work::blocking(move || identity.seal(&phrase)).await?),
+                None => None,
+            };
+            request::write(&folder, &Request::new(id, now_ms, &self.inner.launch), sealed.as_deref())?;
+            self.go_on(id);
+        }
+        self.view(id)
+    }
+
+    /// How an export stands.
+    pub fn view(&self, id: &str) -> Result<ExportView, Error> {
+        work::check_id(id)?;
+        let folder = self.folder(id);
+        let request = request::read(&folder)?.ok_or(Error::Missing("export"))?;
+        let mut view = request.view();
+        if let Some(progress) = self.inner.running.lock().get(id) {
+            view.done = progress.done.load(Ordering::Relaxed);
+            view.total = progress.total.load(Ordering::Relaxed);
+        } else if let Some(why) = request::failure(&folder)? {
+            view.state = ExportState::Failed;
+            view.error = Some(why);
+        } else if frozen::is_written(&folder) {
+            self.frozen(id)?.describe(&mut view);
+        }
+        Ok(view)
+    }
+
+    /// All exports, in the order of their ids.
+    pub fn list(&self) -> Result<Vec<ExportView>, Error> {
+        work::list(&self.inner.folder)?.iter().map(|id| self.view(id)).collect()
+    }
+
+    /// A ready export, to be streamed.
+    pub fn frozen(&self, id: &str) -> Result<Arc<Frozen>, Error> {
+        work::check_id(id)?;
+        if let Some(frozen) = self.inner.ready.lock().get(id) {
+            return Ok(frozen.clone());
+        }
+        let folder = self.folder(id);
+        let request = request::read(&folder)?.ok_or(Error::Missing("export"))?;
+        if !frozen::is_written(&folder) {
+            return Err(Error::State("the archive is not ready yet".into()));
+        }
+        let frozen = Arc::new(Frozen::open(&folder, &request)?);
+        self.inner.ready.lock().insert(id.to_owned(), frozen.clone());
+        Ok(frozen)
+    }
+
+    /// Where files are streamed from.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.inner.home
+    }
+
+    /// Lets go of an export: its work files and its snapshot. Letting go of nothing is fine.
+    pub async fn release(&self, id: &str) -> Result<(), Error> {
+        work::check_id(id)?;
+        self.inner.ready.lock().remove(id);
+        work::remove(&self.folder(id))?;
+        let name = freeze::snapshot_name(id);
+        if self.inner.home.snapshots().await?.iter().any(|snapshot| snapshot.name == name) {
+            self.inner.home.drop_snapshot(&name).await?;
+        }
+        Ok(())
+    }
+
+    /// True while some export is being written out: the runtime should not be put to sleep.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.inner.running.lock().is_empty()
+    }
+
+    fn folder(&self, id: &str) -> PathBuf {
+        Path::new(&self.inner.folder).join(id)
+    }
+
+    /// Freezes in the background; once at a time for each export.
+    fn go_on(&self, id: &str) {
+        let progress = Arc::new(Progress::default());
+        {
+            let mut running = self.inner.running.lock();
+            if running.contains_key(id) {
+                return;
+            }
+            running.insert(id.to_owned(), progress.clone());
+        }
+        let (this, id) = (self.clone(), id.to_owned());
+        tokio::spawn(async move {
+            let folder = this.folder(&id);
+            let outcome = freeze::freeze(&this.inner.home, &folder, &id, progress).await;
+            if let Err(error) = outcome {
+                tracing::error!(export.id = id, error = error.chain(), "an export could not be made");
+                if let Err(error) = request::fail(&folder, &error.to_string()) {
+                    tracing::error!(export.id = id, error = error.chain(), "the failure of an export could not be noted");
+                }
+            }
+            this.inner.running.lock().remove(&id);
+        });
+    }
+}
+
+impl Progress {
+    pub(crate) fn expect(&self, records: u64) {
+        self.total.store(records, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add(&self, records: u64) {
+        self.done.fetch_add(records, Ordering::Relaxed);
+    }
+}

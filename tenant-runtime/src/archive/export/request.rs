@@ -1,0 +1,96 @@
+//! What was asked of an export, written down before anything is done.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::admin::api::{ExportState, ExportView};
+use crate::archive::error::Error;
+use crate::archive::work;
+use crate::launch::Launch;
+
+const REQUEST: &str = "request.json";
+const KEYS: &str = "keys.age";
+const FAILURE: &str = "failure.txt";
+
+/// The words of an export that its bytes depend on, apart from the snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The export.
+    pub id: String,
+    /// When it was asked for.
+    pub created_ms: i64,
+    /// The archive's own id.
+    pub archive: uuid::Uuid,
+    /// The owner's name.
+    pub display_name: String,
+    /// The server's address.
+    pub domain: String,
+    /// The provider's name.
+    pub provider: String,
+    /// The provider's console.
+    pub origin: String,
+    /// The label in the archive's file name.
+    pub label: String,
+}
+
+impl Request {
+    /// A request made now.
+    #[must_use]
+    pub fn new(id: &str, now_ms: i64, launch: &Launch) -> Self {
+        Self {
+            id: id.to_owned(),
+            created_ms: now_ms,
+            archive: uuid::Uuid::new_v4(),
+            display_name: launch.owner.display_name.clone(),
+            domain: launch.site.host(),
+            provider: launch.provider.name.clone(),
+            origin: launch.provider.console_origin.clone(),
+            label: launch.site.name.clone(),
+        }
+    }
+
+    /// The export as it stands when nothing is known but the request.
+    #[must_use]
+    pub fn view(&self) -> ExportView {
+        let day = jiff::Timestamp::from_millisecond(self.created_ms).unwrap_or_default().strftime("%Y-%m-%d");
+        ExportView {
+            id: self.id.clone(),
+            state: ExportState::Freezing,
+            done: 0,
+            total: 0,
+            bytes: None,
+            archive_id: Some(self.archive.urn().to_string()),
+            file_name: format!("{}-{day}.pcc.zip", self.label),
+            counts: None,
+            omitted: Vec::new(),
+            error: None,
+            created_ms: self.created_ms,
+        }
+    }
+}
+
+pub(super) fn read(folder: &Path) -> Result<Option<Request>, Error> {
+    work::read_json(&folder.join(REQUEST))
+}
+
+/// Writes the sealed keys first: a request is only there when all of it is.
+pub(super) fn write(folder: &Path, request: &Request, sealed: Option<&[u8]>) -> Result<(), Error> {
+    work::make(folder)?;
+    if let Some(sealed) = sealed {
+        work::write(&folder.join(KEYS), sealed)?;
+    }
+    work::write_json(&folder.join(REQUEST), request)
+}
+
+pub(super) fn sealed_keys(folder: &Path) -> Result<Option<Vec<u8>>, Error> {
+    work::read(&folder.join(KEYS))
+}
+
+pub(super) fn fail(folder: &Path, why: &str) -> Result<(), Error> {
+    work::write(&folder.join(FAILURE), why.as_bytes())
+}
+
+pub(super) fn failure(folder: &Path) -> Result<Option<String>, Error> {
+    Ok(work::read(&folder.join(FAILURE))?.map(|why| String::from_utf8_lossy(&why).into_owned()))
+}

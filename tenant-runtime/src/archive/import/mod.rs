@@ -1,0 +1,457 @@
+//! Arriving: an archive becomes this server's content, in one swap, and can be taken back.
+//!
+//! The archive is uploaded to a work file in as many parts as it takes, checked to the last byte, and reported on.
+//! Nothing changes until the owner says yes. Then its content is built in a stage beside the live server, compared
+//! with the archive, and the two change places in one conditional write of the home's head.
+//!
+//! Invariant: the live server has either the former content or the archive's, at every moment. Which of them it has is
+//! read from the content itself (its origin), never from a work file, so a crash at any point leaves no doubt.
+//!
+//! An import that was cut off before the swap is begun anew from the uploaded file when the runtime next starts.
+
+mod archive;
+pub(crate) mod intake;
+mod job;
+mod keepsakes;
+mod report;
+mod stage;
+mod upload;
+mod verify;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures::Stream;
+use parking_lot::Mutex;
+
+use self::archive::Archive;
+use self::job::{Job, Outcome};
+use self::report::Present;
+use super::error::Error;
+use super::payload::kept::{self, Origin};
+use super::payload::{self, About};
+use super::work;
+use crate::admin::api::{Counts, ImportReport, ImportState, ImportView};
+use crate::launch::Launch;
+use crate::store::Home;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Called after the content of the home was exchanged, so that nobody goes on with what they remember of the former.
+pub type OnSwap = Arc<dyn Fn() + Send + Sync>;
+
+/// All imports of one server.
+#[derive(Clone)]
+pub struct Imports {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    home: Home,
+    launch: Launch,
+    folder: PathBuf,
+    on_swap: OnSwap,
+    running: Mutex<HashMap<String, Arc<Progress>>>,
+    uploading: Mutex<std::collections::HashSet<String>>,
+    swapping: tokio::sync::Mutex<()>,
+}
+
+/// How far the present state of an import has come.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Progress {
+    pub(crate) fn expect(&self, total: u64) {
+        self.done.store(0, Ordering::Relaxed);
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add(&self, amount: u64) {
+        self.done.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, done: u64) {
+        self.done.store(done, Ordering::Relaxed);
+    }
+}
+
+/// The snapshot that brings back what an import replaced.
+fn undo_name(id: &str) -> String {
+    format!("import-undo-{id}")
+}
+
+fn stage_name(id: &str) -> String {
+    format!("import-{id}")
+}
+
+impl Imports {
+    /// The imports whose work files lie in `folder`.
+    #[must_use]
+    pub fn new(home: Home, launch: Launch, folder: PathBuf, on_swap: OnSwap) -> Self {
+        let inner = Inner {
+            home,
+            launch,
+            folder,
+            on_swap,
+            running: Mutex::default(),
+            uploading: Mutex::default(),
+            swapping: tokio::sync::Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Goes on with every import that a sleep or a crash has cut off, and forgets what can no longer be taken back.
+    pub async fn resume(&self, now_ms: i64) -> Result<(), Error> {
+        let origin = self.origin().await?;
+        for id in work::list(&self.inner.folder)? {
+            let folder = self.folder(&id);
+            let Some(mut job) = job::read(&folder)? else { continue };
+            let is_live = origin.as_ref().is_some_and(|origin| origin.import == id);
+            match job.state {
+                ImportState::Checking => self.run(&id, Work::Check),
+                ImportState::Staging | ImportState::Verifying | ImportState::Swapping if is_live => {
+                    job.finish(&folder, origin.as_ref().map_or(now_ms, |origin| origin.arrived_ms), self.undo_days())?;
+                }
+                ImportState::Staging | ImportState::Verifying | ImportState::Swapping => self.run(&id, Work::Take),
+                ImportState::Done if job.undoing && is_live => self.run(&id, Work::Undo),
+                ImportState::Done if job.undoing => job.set(&folder, ImportState::Undone)?,
+                _ => {}
+            }
+        }
+        self.forget(now_ms).await
+    }
+
+    /// Announces an archive of so many bytes, or answers with what was announced under this id.
+    pub async fn begin(&self, id: &str, bytes: u64, now_ms: i64) -> Result<ImportView, Error> {
+        work::check_id(id)?;
+        let folder = self.folder(id);
+        match job::read(&folder)? {
+            Some(job) if job.bytes != bytes => {
+                return Err(Error::State(format!("this import was announced with {} bytes, not {bytes}", job.bytes)));
+            }
+            Some(_) => {}
+            None => {
+                let limit = self.inner.launch.limits.storage_bytes;
+                if bytes > limit {
+                    return Err(Error::Full(report::too_big(bytes, limit)));
+                }
+                job::create(&folder, id, bytes, now_ms)?;
+            }
+        }
+        self.view(id).await
+    }
+
+    /// How many bytes of the archive are safely here.
+    pub fn offset(&self, id: &str) -> Result<u64, Error> {
+        let _ = self.job(id)?;
+        upload::offset(&self.folder(id))
+    }
+
+    /// Takes the next part of the archive, which begins at `offset`; answers with where the part after it begins.
+    /// Whatever of the part has arrived is kept, even when it breaks off.
+    pub async fn upload<E: std::fmt::Display>(
+        &self,
+        id: &str,
+        offset: u64,
+        part: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<u64, Error> {
+        let job = self.job(id)?;
+        if job.state != ImportState::Uploading {
+            return Err(Error::State("the archive is here already".into()));
+        }
+        if !self.inner.uploading.lock().insert(id.to_owned()) {
+            return Err(Error::State("another part of this archive is arriving just now".into()));
+        }
+        let _free = Free { set: &self.inner.uploading, id };
+        upload::append(&self.folder(id), offset, job.bytes, part).await
+    }
+
+    /// Checks the archive to the last byte and reports. Nothing changes.
+    pub async fn check(&self, id: &str) -> Result<ImportView, Error> {
+        let job = self.job(id)?;
+        if job.state == ImportState::Uploading {
+            let here = self.offset(id)?;
+            if here < job.bytes {
+                return Err(Error::State(format!("only {here} of {} bytes of the archive are here", job.bytes)));
+            }
+            job.clone().set(&self.folder(id), ImportState::Checking)?;
+            self.run(id, Work::Check);
+        }
+        self.view(id).await
+    }
+
+    /// Takes the archive: stage, verify, swap. Confirming twice is confirming once.
+    pub async fn confirm(&self, id: &str) -> Result<ImportView, Error> {
+        let mut job = self.job(id)?;
+        match job.state {
+            ImportState::Checked if job.report.as_ref().is_some_and(|report| report.acceptable) => {
+                job.set(&self.folder(id), ImportState::Staging)?;
+                self.run(id, Work::Take);
+            }
+            ImportState::Checked => return Err(Error::State("this archive cannot be taken; the report says why".into())),
+            ImportState::Uploading | ImportState::Checking => {
+                return Err(Error::State("the archive is not checked yet".into()));
+            }
+            ImportState::Failed | ImportState::Undone => return Err(Error::State("this import is over; begin another".into())),
+            ImportState::Staging | ImportState::Verifying | ImportState::Swapping | ImportState::Done => {}
+        }
+        self.view(id).await
+    }
+
+    /// Brings back what the import replaced. Undoing twice is undoing once.
+    pub async fn undo(&self, id: &str) -> Result<ImportView, Error> {
+        work::check_id(id)?;
+        let view = self.view(id).await?;
+        match view.state {
+            ImportState::Done => {
+                let name = undo_name(id);
+                if !self.inner.home.snapshots().await?.iter().any(|snapshot| snapshot.name == name) {
+                    return Err(Error::State("what this import replaced is no longer kept".into()));
+                }
+                let folder = self.folder(id);
+                let mut job = job::read(&folder)?.map_or_else(|| Job::lost(&view), Ok)?;
+                job.undoing = true;
+                job.set(&folder, ImportState::Done)?;
+                self.take_back(id).await?;
+            }
+            ImportState::Undone => {}
+            _ => return Err(Error::State("this import has changed nothing that could be taken back".into())),
+        }
+        self.view(id).await
+    }
+
+    /// How an import stands.
+    pub async fn view(&self, id: &str) -> Result<ImportView, Error> {
+        work::check_id(id)?;
+        let folder = self.folder(id);
+        let Some(job) = job::read(&folder)? else { return self.remembered(id).await };
+        let mut view = job.view();
+        if job.state == ImportState::Uploading {
+            view.received = upload::offset(&folder)?;
+            (view.done, view.total) = (view.received, job.bytes);
+        }
+        if let Some(progress) = self.inner.running.lock().get(id) {
+            view.done = progress.done.load(Ordering::Relaxed);
+            view.total = progress.total.load(Ordering::Relaxed);
+        }
+        Ok(view)
+    }
+
+    /// Lets go of an import that is not being taken just now. What it brought stays, and can still be undone.
+    pub async fn remove(&self, id: &str) -> Result<(), Error> {
+        work::check_id(id)?;
+        if self.inner.running.lock().contains_key(id) {
+            return Err(Error::State("this import is at work just now".into()));
+        }
+        work::remove(&self.folder(id))?;
+        Ok(self.inner.home.discard_stage(&stage_name(id)).await?)
+    }
+
+    /// True while some import is at work: the runtime should not be put to sleep.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.inner.running.lock().is_empty() || !self.inner.uploading.lock().is_empty()
+    }
+
+    fn folder(&self, id: &str) -> PathBuf {
+        Path::new(&self.inner.folder).join(id)
+    }
+
+    fn job(&self, id: &str) -> Result<Job, Error> {
+        work::check_id(id)?;
+        job::read(&self.folder(id))?.ok_or(Error::Missing("import"))
+    }
+
+    fn undo_days(&self) -> u32 {
+        self.inner.launch.limits.undo_days
+    }
+
+    async fn origin(&self) -> Result<Option<Origin>, Error> {
+        self.inner.home.read(|db| kept::origin(db)).await
+    }
+
+    /// An import whose work files are lost, as far as the home itself remembers it.
+    async fn remembered(&self, id: &str) -> Result<ImportView, Error> {
+        let origin = self.origin().await?.filter(|origin| origin.import == id).ok_or(Error::Missing("import"))?;
+        let until = origin.arrived_ms + i64::from(self.undo_days()) * DAY_MS;
+        Ok(Job::remembered(id, origin.arrived_ms, until).view())
+    }
+
+    /// Drops what was kept for undo once its time is over.
+    async fn forget(&self, now_ms: i64) -> Result<(), Error> {
+        let kept = i64::from(self.undo_days()) * DAY_MS;
+        for snapshot in self.inner.home.snapshots().await? {
+            let ours = snapshot.name.starts_with("import-undo-") || snapshot.name.starts_with("import-redo-");
+            if ours && snapshot.at_ms + kept < now_ms {
+                self.inner.home.drop_snapshot(&snapshot.name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does its work in the background; once at a time for each import.
+    fn run(&self, id: &str, what: Work) {
+        let progress = Arc::new(Progress::default());
+        {
+            let mut running = self.inner.running.lock();
+            if running.contains_key(id) {
+                return;
+            }
+            running.insert(id.to_owned(), progress.clone());
+        }
+        let (this, id) = (self.clone(), id.to_owned());
+        tokio::spawn(async move {
+            let outcome = match what {
+                Work::Check => this.check_now(&id, progress).await,
+                Work::Take => this.take_now(&id, progress).await,
+                Work::Undo => this.take_back(&id).await,
+            };
+            if let Err(error) = outcome {
+                tracing::warn!(import.id = id, error = error.chain(), "an import did not go on");
+                let folder = this.folder(&id);
+                let noted = job::read(&folder).and_then(|job| job.map_or(Ok(()), |mut job| job.fail(&folder, &error.to_string())));
+                if let Err(error) = noted {
+                    tracing::error!(import.id = id, error = error.chain(), "the failure of an import could not be noted");
+                }
+                if let Err(error) = this.inner.home.discard_stage(&stage_name(&id)).await {
+                    tracing::warn!(import.id = id, %error, "a stage could not be thrown away; it will be with the next import");
+                }
+            }
+            this.inner.running.lock().remove(&id);
+        });
+    }
+
+    async fn check_now(&self, id: &str, progress: Arc<Progress>) -> Result<(), Error> {
+        let folder = self.folder(id);
+        let present = self.present().await?;
+        let own = self.inner.home.read(|db| super::identity::read(db)).await?;
+        let file = upload::path(&folder);
+        let outcome = work::blocking(move || {
+            let checked = match Archive::open(&file).and_then(|archive| archive.verify(own.as_ref(), &progress)) {
+                Ok(checked) => checked,
+                Err(findings) => return Ok(Outcome::Refused(findings)),
+            };
+            let told = intake::sort(&checked).and_then(|intake| report::tell(&checked, &intake, &present));
+            match told {
+                Ok(report) => Ok(Outcome::Reported(Box::new(report))),
+                Err(Error::Refused(why)) => Ok(Outcome::Refused(vec![why])),
+                Err(error) => Err(error),
+            }
+        })
+        .await?;
+        let mut job = self.job(id)?;
+        match outcome {
+            Outcome::Reported(report) => {
+                job.report = Some(*report);
+                job.set(&folder, ImportState::Checked)
+            }
+            Outcome::Refused(findings) => {
+                let why = findings.first().cloned().unwrap_or_else(|| "the archive is not whole".into());
+                job.report = Some(ImportReport { findings, ..ImportReport::default() });
+                job.fail(&folder, &format!("The archive was refused, and nothing was changed: {why}"))
+            }
+        }
+    }
+
+    async fn present(&self) -> Result<Present, Error> {
+        let counts = self.inner.home.read(|db| present_counts(db)).await?;
+        let usage = self.inner.home.usage().await?;
+        Ok(Present {
+            counts: Counts { bytes: usage.database_bytes + usage.blob_bytes, ..counts },
+            limit_bytes: self.inner.launch.limits.storage_bytes,
+            undo_days: self.undo_days(),
+        })
+    }
+
+    async fn take_now(&self, id: &str, progress: Arc<Progress>) -> Result<(), Error> {
+        let _one_at_a_time = self.inner.swapping.lock().await;
+        let folder = self.folder(id);
+        let mut job = self.job(id)?;
+        let file = upload::path(&folder);
+        let own = Some(self.inner.home.write(|tx| super::identity::read_or_make(tx)).await?);
+        let checking = progress.clone();
+        let (archive, intake) = work::blocking(move || {
+            let opened = Archive::open(&file).and_then(|archive| archive.verify(own.as_ref(), &checking));
+            let archive = opened.map_err(|findings| Error::Refused(findings.join("; ")))?;
+            let intake = intake::sort(&archive)?;
+            Ok((archive, intake))
+        })
+        .await?;
+        let taken_ms = super::row::instant(&archive.manifest().snapshot.at).unwrap_or(job.created_ms);
+        let origin = Origin {
+            import: id.to_owned(),
+            archive: archive.manifest().archive_id.clone(),
+            taken_ms,
+            domain: archive.manifest().subject.domain.clone(),
+            arrived_ms: jiff::Timestamp::now().as_millisecond(),
+        };
+        let arrived_ms = origin.arrived_ms;
+        progress.expect(archive.entries().values().map(|entry| entry.size).sum());
+        let plan = stage::Plan { archive: Arc::new(archive), intake: Arc::new(intake), taken_ms, progress };
+        let staged = stage::stage(&self.inner.home, &stage_name(id), &plan).await?;
+        job.set(&folder, ImportState::Verifying)?;
+        let about = About::of(&self.inner.launch);
+        verify::verify(&staged, &plan, &about).await?;
+        staged.write(move |tx| kept::set_origin(tx, &origin)).await?;
+        job.set(&folder, ImportState::Swapping)?;
+        self.inner.home.adopt(staged, &undo_name(id)).await?;
+        (self.inner.on_swap)();
+        tracing::info!(import.id = id, "an import took the server's place");
+        job.finish(&folder, arrived_ms, self.undo_days())
+    }
+
+    async fn take_back(&self, id: &str) -> Result<(), Error> {
+        let _one_at_a_time = self.inner.swapping.lock().await;
+        let folder = self.folder(id);
+        if self.origin().await?.is_some_and(|origin| origin.import == id) {
+            self.inner.home.restore(&undo_name(id), &format!("import-redo-{id}")).await?;
+            (self.inner.on_swap)();
+            tracing::info!(import.id = id, "an import was taken back");
+        }
+        match job::read(&folder)? {
+            Some(mut job) => job.set(&folder, ImportState::Undone),
+            None => Ok(()),
+        }
+    }
+}
+
+fn present_counts(db: &rusqlite::Connection) -> Result<Counts, Error> {
+    let collections = crate::documents::collections(db)?;
+    let mut counts = Counts {
+        apps: crate::apps::list(db)?.iter().filter(|app| app.removed.is_none()).count() as u64,
+        tables: collections.len() as u64,
+        documents: payload::records(db)?,
+        ..Counts::default()
+    };
+    counts.files = db.query_row("select count(*) from file", [], |row| row.get::<_, i64>(0))?.unsigned_abs();
+    Ok(counts)
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Check,
+    Take,
+    Undo,
+}
+
+/// Lets the next part of an upload in when this one is over, however it ends.
+struct Free<'a> {
+    set: &'a Mutex<std::collections::HashSet<String>>,
+    id: &'a str,
+}
+
+impl Drop for Free<'_> {
+    fn drop(&mut self) {
+        self.set.lock().remove(self.id);
+    }
+}

@@ -1,0 +1,103 @@
+//! The documents about the person: account, settings, permissions, identity.
+
+use rusqlite::Connection;
+use serde_json::{Map, Value, json};
+
+use super::{About, Payload, Sink, render};
+use crate::archive::error::Error;
+use crate::archive::identity::{self, Identity};
+use crate::archive::row::written;
+use crate::{permissions, settings};
+
+/// Where the account stands.
+pub(crate) const ACCOUNT: &str = "data/account.json";
+/// Where settings stand.
+pub(crate) const SETTINGS: &str = "data/settings.json";
+/// Where permissions stand.
+pub(crate) const PERMISSIONS: &str = "data/permissions.ndjson";
+/// Where the public half of the identity stands.
+pub(crate) const DID: &str = "data/identity/did.json";
+/// Where the sealed half of the identity stands.
+pub(crate) const KEYS: &str = "data/identity/keys.secret.jwks.json.age";
+
+pub(super) fn render(db: &Connection, about: &About, sink: &mut dyn Sink, payload: &mut Payload) -> Result<(), Error> {
+    let identity = identity::read(db)?;
+    render_account(db, about, identity.as_ref(), sink, payload)?;
+    render_settings(db, sink, payload)?;
+    render_permissions(db, identity.as_ref(), sink, payload)?;
+    if let Some(identity) = &identity {
+        let path = render::path(DID)?;
+        payload.add(path, sink.keep(&render::pretty(&identity.did_document()))?)?;
+    }
+    if let Some(sealed) = &about.sealed_keys {
+        let path = render::path(keys_path(db)?)?;
+        payload.sealed.push(path.clone());
+        payload.sealed_own = Some(path.clone());
+        payload.add(path, sink.keep(sealed)?)?;
+    }
+    Ok(())
+}
+
+/// Where this server's own sealed keys stand, when those of a former server are carried along.
+const OWN_KEYS: &str = "data/identity/keys-here.secret.jwks.json.age";
+
+fn keys_path(db: &Connection) -> Result<&'static str, Error> {
+    let carried: bool = db.query_row("select exists (select 1 from carried where path = ?1)", [KEYS], |row| row.get(0))?;
+    Ok(if carried { OWN_KEYS } else { KEYS })
+}
+
+fn render_account(
+    db: &Connection,
+    about: &About,
+    identity: Option<&Identity>,
+    sink: &mut dyn Sink,
+    payload: &mut Payload,
+) -> Result<(), Error> {
+    let path = render::path(ACCOUNT)?;
+    let mut ours = Map::new();
+    ours.insert("schema".into(), "pcc/account@1".into());
+    ours.insert("displayName".into(), about.display_name.as_str().into());
+    ours.insert("handle".into(), about.handle.as_str().into());
+    if let Some(identity) = identity {
+        ours.insert("id".into(), identity.did().into());
+    }
+    let content = render::document(db, &path, ours)?;
+    payload.add(path, sink.keep(&content)?)
+}
+
+fn render_settings(db: &Connection, sink: &mut dyn Sink, payload: &mut Payload) -> Result<(), Error> {
+    let path = render::path(SETTINGS)?;
+    let values: Map<String, Value> = settings::all(db)?.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let mut ours = Map::new();
+    ours.insert("schema".into(), "pcc/settings@1".into());
+    ours.insert("values".into(), values.into());
+    let content = render::document(db, &path, ours)?;
+    payload.add(path, sink.keep(&content)?)
+}
+
+fn render_permissions(
+    db: &Connection,
+    identity: Option<&Identity>,
+    sink: &mut dyn Sink,
+    payload: &mut Payload,
+) -> Result<(), Error> {
+    let grantor = identity.map(Identity::did).unwrap_or_default();
+    let path = render::path(PERMISSIONS)?;
+    let ours = permissions::list(db)?.into_iter().map(|permission| {
+        json!({
+            "schema": "pcc/permission@1",
+            "id": format!("{}/{}", permission.app, permission.name),
+            "name": permission.name,
+            "grantee": {"type": "app", "id": permission.app},
+            "grantor": grantor,
+            "actions": [permission.kind],
+            "resource": {"tables": permission.tables},
+            "description": permission.description,
+            "status": permission.status.to_string(),
+            "created": written(permission.asked),
+            "decided": permission.decided.and_then(written),
+        })
+    });
+    let content = render::lines(db, &path, ours.collect())?;
+    payload.add(path, sink.keep(&content)?)
+}

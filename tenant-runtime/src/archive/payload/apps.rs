@@ -1,0 +1,85 @@
+//! The apps: what each is, its code, its tables and its files.
+
+use std::collections::BTreeSet;
+
+use export_format::AppId;
+use export_format::digest::Summary;
+use export_format::path::Namer;
+use rusqlite::Connection;
+use serde_json::{Map, Value, json};
+
+use super::{Entry, Payload, Sink, Source, files, render, tables};
+use crate::archive::error::Error;
+use crate::apps;
+use crate::archive::row::written;
+use crate::files::parsed;
+
+/// The folder of all apps.
+pub(crate) const ROOT: &str = "data/apps";
+
+pub(super) fn render(db: &Connection, sink: &mut dyn Sink, payload: &mut Payload) -> Result<(), Error> {
+    let mut folders = Namer::new(ROOT).map_err(|why| Error::Bug(why.to_string()))?;
+    for id in ids(db)? {
+        let document = folders.place(&format!("{id}/app.json"));
+        let root = document.as_str().trim_end_matches("/app.json").to_owned();
+        let mut ours = Map::new();
+        ours.insert("schema".into(), "pcc/app@1".into());
+        ours.insert("id".into(), id.as_str().into());
+        match apps::get(db, &id)? {
+            Some(app) => {
+                ours.insert("runtime".into(), "static".into());
+                ours.insert("name".into(), app.name.as_str().into());
+                ours.insert("version".into(), app.version.as_str().into());
+                ours.insert("label".into(), app.label.as_str().into());
+                ours.insert("installed".into(), written(app.installed).into());
+                if let Some(removed) = app.removed.and_then(written) {
+                    ours.insert("removed".into(), removed.into());
+                }
+                ours.insert("manifest".into(), serde_json::from_str(&app.manifest).unwrap_or_default());
+                ours.insert("code".into(), code(db, &id, &root, payload)?);
+            }
+            None => {
+                ours.insert("runtime".into(), "data".into());
+                ours.insert("name".into(), id.as_str().into());
+                ours.insert("version".into(), "".into());
+            }
+        }
+        ours.insert("tables".into(), tables::render(db, &id, &root, sink, payload)?);
+        files::render(db, &id, &root, sink, payload)?;
+        let content = render::document(db, &document, ours)?;
+        payload.add(document, sink.keep(&content)?)?;
+    }
+    Ok(())
+}
+
+/// Every app that is installed or holds data.
+fn ids(db: &Connection) -> Result<BTreeSet<AppId>, Error> {
+    let mut query = db.prepare("select id from app union select app from collection union select app from file")?;
+    let rows = query.query_map([], |row| parsed(row, 0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn code(db: &Connection, id: &AppId, root: &str, payload: &mut Payload) -> Result<Value, Error> {
+    let mut namer = Namer::new(&format!("{root}/code")).map_err(|why| Error::Bug(why.to_string()))?;
+    let mut names = Map::new();
+    for file in apps::code(db, id)? {
+        let path = namer.place(&file.path);
+        let within = &path.as_str()[root.len() + "/code/".len()..];
+        if within != file.path {
+            names.insert(within.to_owned(), file.path.into());
+        }
+        let summary = Summary { size: file.size, digest: file.digest, crc32: file.crc32 };
+        payload.add(path, Entry { summary, source: Source::Blob })?;
+    }
+    Ok(if names.is_empty() { json!({"path": "code/"}) } else { json!({"path": "code/", "names": names}) })
+}
+
+/// How many apps have a folder, those included that are only carried.
+pub(super) fn folders(payload: &Payload) -> u64 {
+    let parts: BTreeSet<&str> = payload.entries.keys().map(super::kept::part).filter(|part| is_app(part)).collect();
+    parts.len() as u64
+}
+
+fn is_app(part: &str) -> bool {
+    part.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix('/')).is_some_and(|id| id.parse::<AppId>().is_ok())
+}

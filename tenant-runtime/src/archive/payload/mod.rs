@@ -1,0 +1,146 @@
+//! What a server's content looks like as the payload of an archive.
+//!
+//! The payload is a pure function of the database: the same content gives the same paths and the same bytes, whoever
+//! hosts it. Export writes it out; import derives it again from what it staged and compares, so that both sides are
+//! held to one description. Nothing in here names the provider, the address or the time of the export: those stand in
+//! the bag's tag files.
+//!
+//! Records and small documents go through a [`Sink`] while they are rendered, at most one segment at a time in memory.
+//! Files are only named: their digests have been known since they were uploaded.
+
+pub(crate) mod account;
+pub(crate) mod apps;
+pub mod coverage;
+mod files;
+pub mod kept;
+mod render;
+pub(crate) mod tables;
+
+use std::collections::BTreeMap;
+
+use export_format::EntryPath;
+use export_format::digest::Summary;
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+use crate::admin::api::{Counts, Omission};
+use crate::launch::Launch;
+
+/// The largest segment of a table.
+pub const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
+
+/// Where the bytes of an entry are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Among the server's files, by its digest.
+    Blob,
+    /// In the file of frozen documents.
+    Frozen {
+        /// Where it begins.
+        at: u64,
+        /// Its length there.
+        stored: u64,
+        /// Whether it lies there deflated.
+        deflated: bool,
+    },
+    /// Nowhere: it was only measured.
+    Measured,
+}
+
+/// One entry of the payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Size, digest and checksum of its content.
+    pub summary: Summary,
+    /// Where its bytes are.
+    pub source: Source,
+}
+
+/// Takes rendered documents, one at a time.
+pub trait Sink {
+    /// Keeps `content` and says where.
+    fn keep(&mut self, content: &[u8]) -> Result<Entry, Error>;
+    /// Hears that so many more records are rendered.
+    fn rendered(&mut self, records: u64);
+}
+
+/// A sink that only measures.
+#[derive(Debug, Default)]
+pub struct Measure;
+
+impl Sink for Measure {
+    fn keep(&mut self, content: &[u8]) -> Result<Entry, Error> {
+        Ok(Entry { summary: Summary::of(content), source: Source::Measured })
+    }
+
+    fn rendered(&mut self, _records: u64) {}
+}
+
+/// What the payload needs to know beside the database.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// The name the owner goes by.
+    pub display_name: String,
+    /// The label of the owner's address.
+    pub handle: String,
+    /// The server's secret keys, sealed for the owner, when a passphrase was given.
+    pub sealed_keys: Option<Vec<u8>>,
+}
+
+impl About {
+    /// What a launch says about the person.
+    #[must_use]
+    pub fn of(launch: &Launch) -> Self {
+        Self { display_name: launch.owner.display_name.clone(), handle: launch.site.name.clone(), sealed_keys: None }
+    }
+}
+
+/// Everything beneath `data/`.
+#[derive(Clone, Debug, Default)]
+pub struct Payload {
+    /// The entries, by path.
+    pub entries: BTreeMap<EntryPath, Entry>,
+    /// How much that is.
+    pub counts: Counts,
+    /// What is not in it, and why.
+    pub omitted: Vec<Omission>,
+    /// The entries that are sealed.
+    pub sealed: Vec<EntryPath>,
+    /// The one of them that holds this server's own keys.
+    pub sealed_own: Option<EntryPath>,
+}
+
+impl Payload {
+    fn add(&mut self, path: EntryPath, entry: Entry) -> Result<(), Error> {
+        match self.entries.insert(path.clone(), entry) {
+            None => Ok(()),
+            Some(_) => Err(Error::Bug(format!("{path} was rendered twice"))),
+        }
+    }
+}
+
+/// Renders the whole payload.
+pub fn derive(db: &Connection, about: &About, sink: &mut dyn Sink) -> Result<Payload, Error> {
+    let mut payload = derive_own(db, about, sink)?;
+    kept::apply(db, &mut payload)?;
+    payload.counts.apps = apps::folders(&payload);
+    payload.counts.bytes = payload.entries.values().map(|entry| entry.summary.size).sum();
+    let omitted = coverage::omissions(db, &payload)?;
+    payload.omitted.extend(omitted);
+    Ok(payload)
+}
+
+/// Renders what this server itself would say, before anything kept from an import takes its place.
+pub fn derive_own(db: &Connection, about: &About, sink: &mut dyn Sink) -> Result<Payload, Error> {
+    let mut payload = Payload::default();
+    account::render(db, about, sink, &mut payload)?;
+    apps::render(db, sink, &mut payload)?;
+    Ok(payload)
+}
+
+/// How many records there are, for progress.
+pub fn records(db: &Connection) -> Result<u64, Error> {
+    Ok(crate::documents::collections(db)?.iter().map(|collection| collection.count).sum())
+}
