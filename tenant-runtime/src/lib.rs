@@ -1,13 +1,25 @@
 //! One person's server: durable home, documents, files, apps, the app API and the archive.
+//!
+//! From the inside out: [`store`] keeps one SQLite database and its files durable; [`documents`], [`files`], [`apps`],
+//! [`permissions`] and [`settings`] give that a meaning; [`sessions`] knows who asks; [`ceps`] and the pages answer
+//! browsers and programs; [`archive`] and [`admin`] let everything leave and come back.
 
 pub mod admin;
 pub mod apps;
 pub mod archive;
+pub mod ceps;
+pub mod changes;
 pub mod documents;
 pub mod files;
+pub mod housekeeping;
 pub mod ids;
 pub mod launch;
+pub mod pages;
 pub mod permissions;
+pub mod problem;
+pub mod quota;
 pub mod schema;
+pub mod server;
+pub mod sessions;
 pub mod settings;
 pub mod store;

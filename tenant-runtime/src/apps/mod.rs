@@ -1,8 +1,15 @@
 //! Apps: packages of web pages that live in the person's storage and run on origins of their own.
 
+mod install;
 pub mod label;
+pub mod manifest;
+pub mod package;
 mod store;
 
+use export_format::AppId;
+
+pub use install::{install, remove, undo};
+pub use manifest::Manifest;
 pub use store::{
     AppRecord, CodeFile, code, code_at, code_bytes, get, list, put, releases, remove_release, set_removed, use_release,
 };
@@ -10,6 +17,24 @@ pub use store::{
 /// Why an app could not be read, installed or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The package is not one we take.
+    #[error("the package was refused")]
+    Refused(#[from] package::Refused),
+    /// There is no such app.
+    #[error("there is no app {0} on this server")]
+    Missing(AppId),
+    /// Nothing was done to the app that could be taken back.
+    #[error("there is nothing to take back about {0}")]
+    NothingToUndo(AppId),
+    /// The home could not be written.
+    #[error("the app could not be stored")]
+    Store(#[from] crate::store::Error),
+    /// Its tables could not be made.
+    #[error("the app's tables could not be made")]
+    Records(#[from] crate::documents::Error),
+    /// What it asks for could not be written down.
+    #[error("what the app asks for could not be written down")]
+    Permissions(#[from] crate::permissions::Error),
     /// SQLite failed.
     #[error("the apps could not be reached")]
     Database(#[from] rusqlite::Error),

@@ -206,6 +206,14 @@ impl Filter {
         }
     }
 
+    /// Whether the filter looks at a field of the record.
+    #[must_use]
+    pub fn mentions(&self, field: &str) -> bool {
+        let mut fields = BTreeSet::new();
+        self.fields(&mut fields);
+        fields.contains(field)
+    }
+
     /// The fields of the record that the filter looks at.
     pub(super) fn fields(&self, into: &mut BTreeSet<String>) {
         match self {

@@ -4,9 +4,12 @@
 //! collection `files`, which carries what the app says about it. The blob is durable before the row is written, so a
 //! row never points at nothing.
 
+mod attach;
 mod path;
 mod store;
+pub mod uploads;
 
+pub use attach::{Attach, attach};
 pub use path::{BadPath, FilePath};
 pub(crate) use store::parsed;
 pub use store::{FileRecord, blob_bytes, blobs_in_use, each, get, page, put, remove, totals};

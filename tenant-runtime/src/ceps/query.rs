@@ -1,0 +1,183 @@
+//! Finding records.
+
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::auth::{Caller, own_data};
+use super::body::Shaped;
+use super::records::{WHO_SEES, json_type, no_store, seen_by_others};
+use crate::documents::query::{Comparison, Test};
+use crate::documents::{self, COUNT, COUNT_LIMIT, Filter, Key, SKIP_LIMIT, Search};
+use crate::permissions::Action;
+use crate::problem::Problem;
+use crate::server::Server;
+
+/// `GET /ceps/query/:table?field=value&_modified_after=&_modified_before=`
+pub(super) async fn by_fields(
+    State(server): State<Server>,
+    caller: Caller,
+    Path(table): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let mut search = Search::default();
+    let query = query.unwrap_or_default();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        let part = match &*name {
+            "owner_id" => {
+                own_data(&server, Some(&value))?;
+                continue;
+            }
+            "permission_name" | "app_id" => continue,
+            "count" => {
+                search.count = number(&value, "count")?.min(COUNT_LIMIT);
+                continue;
+            }
+            "skip" => {
+                search.skip = number(&value, "skip")?;
+                continue;
+            }
+            "_modified_after" => bound(Comparison::Greater, &value)?,
+            "_modified_before" => bound(Comparison::Less, &value)?,
+            name => Filter::one_of(name, meanings(&value)),
+        };
+        search.filter = search.filter.and(part);
+    }
+    run(&server, &caller, &table, search).await
+}
+
+/// `POST /ceps/query/:table {q, count, skip, sort}`
+pub(super) async fn by_query(
+    State(server): State<Server>,
+    caller: Caller,
+    Path(table): Path<String>,
+    Shaped(asked): Shaped<Asked>,
+) -> Result<Response, Problem> {
+    own_data(&server, asked.owner_id.as_deref())?;
+    let filter = match asked.q {
+        None | Some(Value::Null) => Filter::everything(),
+        Some(query) => Filter::parse(&query).map_err(documents::Error::from)?,
+    };
+    let search = Search {
+        filter,
+        sort: asked.sort.unwrap_or_default().keys()?,
+        skip: whole(asked.skip, "skip")?.unwrap_or(0),
+        count: whole(asked.count, "count")?.unwrap_or(COUNT).min(COUNT_LIMIT),
+    };
+    run(&server, &caller, &table, search).await
+}
+
+async fn run(server: &Server, caller: &Caller, table: &str, search: Search) -> Result<Response, Problem> {
+    let table = caller.table(server, table, Action::Read)?;
+    let foreign = *table.app() != caller.app;
+    if search.skip > SKIP_LIMIT {
+        return Err(Problem::bad_request("skip may be up to 1,000,000; narrow the query instead."));
+    }
+    if foreign && (search.filter.mentions(WHO_SEES) || search.sort.iter().any(|key| key.path.starts_with(WHO_SEES))) {
+        return Err(Problem::forbidden("Who may see a record is only for the record's own app."));
+    }
+    let text = server
+        .home
+        .read(move |db| {
+            let rows = documents::search(db, &table, &search)?;
+            let mut text = String::with_capacity(rows.iter().map(|row| row.doc.len() + 128).sum::<usize>() + 2);
+            text.push('[');
+            for (n, row) in rows.iter().enumerate() {
+                if n > 0 {
+                    text.push(',');
+                }
+                match foreign {
+                    true => text.push_str(&seen_by_others(row)),
+                    false => row.write_json(&mut text),
+                }
+            }
+            text.push(']');
+            Ok::<_, Problem>(text)
+        })
+        .await?;
+    Ok(([json_type(), no_store()], text).into_response())
+}
+
+/// What a value in an address can mean: the text, or the number or truth it spells.
+fn meanings(text: &str) -> Vec<Value> {
+    let mut meanings = vec![Value::from(text)];
+    match serde_json::from_str::<Value>(text) {
+        Ok(value @ (Value::Number(_) | Value::Bool(_))) => meanings.push(value),
+        _ => {}
+    }
+    meanings
+}
+
+fn bound(comparison: Comparison, text: &str) -> Result<Filter, Problem> {
+    let at: f64 = text.parse().map_err(|_| Problem::bad_request("Dates are Unix milliseconds."))?;
+    let at = if at.fract() == 0.0 { Value::from(at as i64) } else { Value::from(at) };
+    Ok(Filter::field("_date_modified", Test::Compare(comparison, at)))
+}
+
+fn number(text: &str, name: &str) -> Result<usize, Problem> {
+    text.parse().map_err(|_| Problem::bad_request(format!("{name} must be a whole number.")))
+}
+
+fn whole(value: Option<Value>, name: &str) -> Result<Option<usize>, Problem> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => number(&text, name).map(Some),
+        Some(value) => {
+            let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+            number.map(Some).ok_or_else(|| Problem::bad_request(format!("{name} must be a whole number.")))
+        }
+    }
+}
+
+/// The body of a query.
+#[derive(Default, Deserialize)]
+pub(super) struct Asked {
+    q: Option<Value>,
+    count: Option<Value>,
+    skip: Option<Value>,
+    sort: Option<Order>,
+    owner_id: Option<String>,
+}
+
+/// The fields of an order as they stand in the text, for the first one counts most.
+#[derive(Default)]
+struct Order(Vec<(String, f64)>);
+
+impl Order {
+    fn keys(self) -> Result<Vec<Key>, Problem> {
+        if self.0.len() > 8 || self.0.iter().any(|(_, direction)| *direction == 0.0) {
+            return Err(Problem::bad_request("sort must be an object of up to 8 fields, each with 1 or -1."));
+        }
+        Ok(self.0.into_iter().map(|(path, direction)| Key { path, descending: direction < 0.0 }).collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for Order {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OrderVisitor)
+    }
+}
+
+struct OrderVisitor;
+
+impl<'de> Visitor<'de> for OrderVisitor {
+    type Value = Order;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an order such as {\"title\": 1, \"_date_modified\": -1}")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Order, E> {
+        Ok(Order::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Order, A::Error> {
+        let mut order = Order::default();
+        while let Some(field) = map.next_entry()? {
+            order.0.push(field);
+        }
+        Ok(order)
+    }
+}

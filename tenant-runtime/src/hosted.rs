@@ -1,0 +1,74 @@
+//! Running under a host.
+
+use anyhow::Context as _;
+use axum::Router;
+use futures::FutureExt as _;
+use tenant_runtime::launch::{Launch, VARIABLE};
+use tenant_runtime::problem::chain;
+use tenant_runtime::server::inherited::Inherited;
+use tenant_runtime::server::listen::Listener;
+use tenant_runtime::server::serve::{reap, serve, stop_signal};
+use tenant_runtime::server::{Server, now, router, unavailable};
+use tenant_runtime::housekeeping;
+use tokio::net::UnixListener;
+
+/// Serves until the host says stop.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let mut inherited = Inherited::take().context("the host's listeners could not be taken over")?;
+    let launch = std::env::var(VARIABLE).context("FREEHOLD_LAUNCH is not text")?;
+    let launch: Launch = serde_json::from_str(&launch).context("FREEHOLD_LAUNCH is not a launch")?;
+    crate::block_on(async move {
+        let stop = stop_signal()?.boxed().shared();
+        reap()?;
+        let opened = Server::open(launch.clone(), now()).await;
+        let public = Listener::Unix(UnixListener::from_std(inherited.public.try_clone()?)?);
+        let private = Listener::Unix(UnixListener::from_std(inherited.admin.try_clone()?)?);
+        match opened {
+            Ok(server) => {
+                let health = Router::new().route("/health", axum::routing::get(|| async { r#"{"state":"ready"}"# }));
+                inherited.ready();
+                tracing::info!(server.id = %server.launch.server, "awake");
+                run_both(&server, public, private, health, stop).await;
+                server.home.sleep().await.context("the home could not be put to sleep")?;
+                tracing::info!(server.id = %server.launch.server, "asleep");
+            }
+            Err(error) => {
+                // Exiting would only have the host start us again. Saying what is wrong helps the owner more.
+                tracing::error!(cause = chain(&error), server.id = %launch.server, "the server cannot serve");
+                inherited.ready();
+                let both = futures::future::join(
+                    serve(public, unavailable(&error), stop.clone()),
+                    serve(private, unavailable(&error), stop),
+                );
+                both.await;
+            }
+        }
+        Ok(())
+    })
+}
+
+async fn run_both(
+    server: &Server,
+    public: Listener,
+    private: Listener,
+    admin: Router,
+    stop: impl Future<Output = ()> + Clone + Send + 'static,
+) {
+    tokio::spawn(housekeeping::run(server.clone()));
+    let feeds = async {
+        stop.clone().await;
+        server.stop();
+    };
+    let ended = async {
+        // A home that was taken over acknowledges nothing more; the host learns of it by our exit.
+        let error = server.home.ended().await;
+        tracing::error!(cause = chain(&error), "the home is no longer ours");
+    };
+    let serving = async {
+        tokio::join!(serve(public, router(server.clone()), stop.clone()), serve(private, admin, stop.clone()), feeds);
+    };
+    tokio::select! {
+        () = serving => {}
+        () = ended => {}
+    }
+}

@@ -1,0 +1,67 @@
+//! `freehold-runtime`: one person's server.
+//!
+//! Started by a host, it finds its orders in `FREEHOLD_LAUNCH` and its listeners at descriptors 3 and 4. Started by
+//! hand with `serve`, it runs a server on a TCP port from a folder, which is all that developing an app needs.
+
+mod development;
+mod hosted;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// One person's server.
+#[derive(Parser)]
+#[command(version, about)]
+struct Command {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Run a server from a folder, on a TCP port.
+    Serve(development::Serve),
+}
+
+fn main() -> ExitCode {
+    let by_host = std::env::var_os(tenant_runtime::launch::VARIABLE).is_some();
+    log(by_host);
+    let done = match (by_host, Command::try_parse()) {
+        (true, _) => hosted::run(),
+        (false, Ok(Command { action: Some(Action::Serve(serve)) })) => development::run(serve),
+        (false, Ok(Command { action: None })) => {
+            Err(anyhow::anyhow!("nothing to do: a host starts this program with FREEHOLD_LAUNCH; by hand, use `freehold-runtime serve --data DIR`"))
+        }
+        (false, Err(usage)) => usage.exit(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One readable line an event, to standard error. A host stamps the time itself.
+fn log(by_host: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).compact();
+    match by_host {
+        true => lines.without_time().init(),
+        false => lines.with_target(false).init(),
+    }
+}
+
+/// A runtime on one thread: a server has one owner, and an idle one must cost next to nothing.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        .thread_stack_size(1024 * 1024)
+        .thread_keep_alive(std::time::Duration::from_secs(2))
+        .build()?;
+    runtime.block_on(work)
+}

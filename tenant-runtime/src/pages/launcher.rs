@@ -1,0 +1,159 @@
+//! The first page of a server: the owner's apps, or the door for anyone else.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::blob::{self, Served};
+use super::plain::own;
+use super::{bytes, code, enter, policy};
+use crate::ceps::auth;
+use crate::launch::Access;
+use crate::permissions::Permission;
+use crate::problem::Problem;
+use crate::quota::Held;
+use crate::server::{Installed, Server};
+use crate::sessions::Session;
+
+/// The style of all our own pages: the console's tokens and the few parts used here.
+pub(super) const STYLE: &str = concat!(include_str!("assets/tokens.css"), include_str!("assets/pages.css"));
+
+/// One app on the launcher.
+struct Tile {
+    name: String,
+    link: String,
+    /// The address of its picture; without one, its first letter stands there.
+    icon: Option<String>,
+    letter: char,
+    /// Which of the tile colours, 0 to 7.
+    colour: u32,
+}
+
+/// A question an app asks, on the launcher.
+struct Question {
+    app: String,
+    text: String,
+}
+
+#[derive(Template)]
+#[template(path = "launcher.html")]
+struct Launcher<'a> {
+    name: &'a str,
+    domain: &'a str,
+    owner: &'a str,
+    provider: &'a str,
+    console: String,
+    catalogue: String,
+    export: String,
+    tiles: Vec<Tile>,
+    used: String,
+    limit: String,
+    /// How full, 0 to 100.
+    full: u64,
+    read_only: bool,
+    shows_home_page: bool,
+    questions: Vec<Question>,
+}
+
+#[derive(Template)]
+#[template(path = "visitor.html")]
+struct Visitor<'a> {
+    name: &'a str,
+    domain: &'a str,
+    owner: &'a str,
+    sign_in: String,
+    provider: &'a str,
+}
+
+/// The owner's launcher.
+pub(super) async fn page(server: &Server, _: &Session) -> Response {
+    let held = match server.home.read(Held::read).await {
+        Ok(held) => held.total(),
+        Err(problem) => return problem.into_response(),
+    };
+    let launch = &server.launch;
+    let console = &launch.provider.console_origin;
+    let of_server = format!("{console}/servers/{}", launch.site.name);
+    let page = Launcher {
+        name: &launch.site.name,
+        domain: &launch.site.domain,
+        owner: &launch.owner.display_name,
+        provider: &launch.provider.name,
+        console: console.clone(),
+        catalogue: format!("{of_server}/apps"),
+        export: format!("{of_server}/leave"),
+        tiles: server.apps.all().iter().map(|app| tile(app)).collect(),
+        used: bytes(held),
+        limit: bytes(server.quota.limit()),
+        full: (held.saturating_mul(100) / server.quota.limit().max(1)).min(100),
+        read_only: launch.standing == Access::ReadOnly,
+        shows_home_page: server.apps.at_home_address().is_some(),
+        questions: server.apps.unanswered().iter().map(|asked| question(server, asked)).collect(),
+    };
+    own(StatusCode::OK, &page)
+}
+
+/// What a visitor sees where the owner shows nothing.
+pub(super) fn visitor(server: &Server) -> Response {
+    let launch = &server.launch;
+    let page = Visitor {
+        name: &launch.site.name,
+        domain: &launch.site.domain,
+        owner: &launch.owner.display_name,
+        sign_in: enter::console(server, None),
+        provider: &launch.provider.name,
+    };
+    own(StatusCode::OK, &page)
+}
+
+fn tile(app: &Installed) -> Tile {
+    let id = app.record.id.as_str();
+    let has_icon = app.manifest.icon.is_some();
+    Tile {
+        name: app.record.name.clone(),
+        link: format!("/open/{}", app.record.label),
+        icon: has_icon.then(|| format!("/.freehold/icon/{}?v={}", app.record.label, app.record.release)),
+        letter: app.record.name.chars().next().map_or('?', |c| c.to_uppercase().next().unwrap_or(c)),
+        colour: id.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 8,
+    }
+}
+
+/// A permission as a question in plain words.
+pub(super) fn wish(server: &Server, asked: &Permission) -> String {
+    let tables = asked.tables.join(", ");
+    match asked.kind.as_str() {
+        "use_home_address" => format!("show its public page to everyone at {}", server.launch.site.host()),
+        "read_all" => format!("read {tables}"),
+        "write_all" => format!("read and change {tables}"),
+        "write_own" => format!("add its own records to {tables}"),
+        other => format!("use “{other}”"),
+    }
+}
+
+fn question(server: &Server, asked: &Permission) -> Question {
+    let app = server.apps.get(&asked.app).map_or_else(|| asked.app.to_string(), |app| app.record.name.clone());
+    Question { app, text: wish(server, asked) }
+}
+
+/// `/.freehold/icon/<label>`: an app's picture, for the owner's launcher.
+pub(super) async fn icon(
+    State(server): State<Server>,
+    Path(label): Path<String>,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let nothing = || Problem::not_found("There is no such picture.");
+    auth::owner(&server, &parts.headers).ok_or_else(nothing)?;
+    let app = server.apps.at_label(&label).ok_or_else(nothing)?;
+    let path = app.manifest.icon.as_deref().ok_or_else(nothing)?;
+    let file = code::find(&server, &app, path.trim_start_matches("./")).await?.ok_or_else(nothing)?;
+    if !file.mime.starts_with("image/") {
+        return Err(nothing());
+    }
+    let served = Served { digest: file.digest, size: file.size, mime: file.mime, modified: None };
+    let mut response = blob::respond(&server, &served, &parts.method, &parts.headers).await?;
+    policy::set(response.headers_mut(), "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("private, max-age=3600"));
+    Ok(response)
+}

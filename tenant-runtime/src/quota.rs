@@ -1,0 +1,120 @@
+//! How full the server is, and whether something more fits.
+//!
+//! Room is asked for before a byte is read, and uploads under way hold theirs, so that many uploads together cannot
+//! run past the plan either. The figure is the database's pages plus each blob in use counted once; it is read again
+//! every few seconds and counted up in between.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use crate::files;
+use crate::problem::Problem;
+use crate::store::Home;
+
+/// For how long a figure that was read is good, in milliseconds.
+const FRESH: i64 = 5_000;
+
+/// What the server holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Bytes of the database.
+    pub database_bytes: u64,
+    /// Bytes of all blobs in use.
+    pub blob_bytes: u64,
+}
+
+impl Held {
+    /// Reads the figure.
+    pub fn read(db: &Connection) -> Result<Self, Problem> {
+        let pages: i64 = db.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        let free: i64 = db.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+        let size: i64 = db.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let database_bytes = ((pages - free) * size).unsigned_abs();
+        Ok(Self { database_bytes, blob_bytes: files::blob_bytes(db).map_err(Problem::from)? })
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.database_bytes + self.blob_bytes
+    }
+}
+
+#[derive(Default)]
+struct Known {
+    held: u64,
+    read_at: i64,
+    uploads: HashMap<String, u64>,
+}
+
+/// The plan's storage and what is left of it.
+pub struct Quota {
+    limit: u64,
+    known: Mutex<Known>,
+}
+
+impl Quota {
+    /// A plan of so many bytes.
+    #[must_use]
+    pub fn new(limit: u64) -> Self {
+        Self { limit, known: Mutex::default() }
+    }
+
+    /// The plan's bytes.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Refuses what does not fit; what fits is counted as held.
+    pub async fn take(&self, home: &Home, bytes: u64, now: i64) -> Result<(), Problem> {
+        self.refresh(home, now).await?;
+        let mut known = self.known.lock();
+        self.fits(&known, bytes)?;
+        known.held += bytes;
+        Ok(())
+    }
+
+    /// Refuses an upload that will not fit; otherwise holds its room until [`Quota::release`].
+    pub async fn hold(&self, home: &Home, upload: &str, bytes: u64, now: i64) -> Result<(), Problem> {
+        self.refresh(home, now).await?;
+        let mut known = self.known.lock();
+        if !known.uploads.contains_key(upload) {
+            self.fits(&known, bytes)?;
+            known.uploads.insert(upload.to_owned(), bytes);
+        }
+        Ok(())
+    }
+
+    /// Gives back an upload's room, once it is a file or no more.
+    pub fn release(&self, upload: &str) {
+        let mut known = self.known.lock();
+        known.uploads.remove(upload);
+        known.read_at = 0;
+    }
+
+    /// Has the figure read again at the next question.
+    pub fn forget(&self) {
+        self.known.lock().read_at = 0;
+    }
+
+    fn fits(&self, known: &Known, bytes: u64) -> Result<(), Problem> {
+        let taken = known.held + known.uploads.values().sum::<u64>();
+        let free = self.limit.saturating_sub(taken);
+        if bytes > free { Err(Problem::no_room(bytes, free)) } else { Ok(()) }
+    }
+
+    async fn refresh(&self, home: &Home, now: i64) -> Result<(), Problem> {
+        let read_at = self.known.lock().read_at;
+        if now < read_at + FRESH && now >= read_at {
+            return Ok(());
+        }
+        let held = home.read(Held::read).await?.total();
+        let mut known = self.known.lock();
+        known.held = held;
+        known.read_at = now;
+        Ok(())
+    }
+}

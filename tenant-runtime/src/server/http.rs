@@ -1,0 +1,75 @@
+//! From a connection to the right router: each host name is an origin with routes of its own.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use tower::ServiceExt as _;
+
+use super::Server;
+use crate::pages::place::Place;
+use crate::pages::{Note, app_origin, guard, note, server_origin};
+
+#[derive(Clone)]
+struct Origins {
+    server: Server,
+    own: Router,
+    app: Router,
+}
+
+/// Everything a server answers on its public listener.
+pub fn router(server: Server) -> Router {
+    let origins = Origins {
+        own: server_origin().with_state(server.clone()),
+        app: app_origin::router().with_state(server.clone()),
+        server,
+    };
+    Router::new().fallback(dispatch).with_state(origins)
+}
+
+async fn dispatch(State(origins): State<Origins>, mut request: Request) -> Response {
+    let server = &origins.server;
+    let place = Place::find(server, request.headers(), request.uri());
+    request.extensions_mut().insert(place.clone());
+    let mut response = match place {
+        Place::Server => call(origins.own.clone(), request).await,
+        Place::App(_) => call(origins.app.clone(), request).await,
+        Place::NoApp(label) => no_app(server, &label),
+        Place::Elsewhere => elsewhere(server),
+    };
+    guard(response.headers_mut());
+    response
+}
+
+async fn call(router: Router, request: Request) -> Response {
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+fn no_app(server: &Server, label: &str) -> Response {
+    note(
+        StatusCode::NOT_FOUND,
+        Note {
+            title: "There is no app at this address".into(),
+            text: format!("No app called “{label}” is installed on this server. If it was removed, what it kept is still there."),
+            link: server.launch.site.origin(),
+            action: "To the server's start".into(),
+            host: server.launch.site.host(),
+        },
+    )
+}
+
+fn elsewhere(server: &Server) -> Response {
+    note(
+        StatusCode::MISDIRECTED_REQUEST,
+        Note {
+            title: "This is another server's address".into(),
+            text: format!("This server answers at {} only.", server.launch.site.host()),
+            link: server.launch.site.origin(),
+            action: "Go there".into(),
+            host: server.launch.site.host(),
+        },
+    )
+}

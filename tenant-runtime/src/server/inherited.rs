@@ -1,0 +1,52 @@
+//! The sockets a host hands to a runtime, which come as bare descriptor numbers.
+//!
+//! This is the only place in this crate that must take the kernel's word for what a number is, and so the only one
+//! with `unsafe`: a descriptor of our parent's can be taken over in no other way. Each number is taken once, at start,
+//! before anything else has opened a descriptor.
+#![allow(unsafe_code, reason = "descriptors that were inherited have no owner in this process until one is made")]
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::unix::net::UnixListener;
+
+use crate::launch::{ADMIN_FD, PUBLIC_FD};
+
+/// The descriptor that is told when the runtime is about to accept.
+const READY_FD: i32 = 5;
+
+/// What the host handed over.
+pub struct Inherited {
+    /// For the gateway's traffic.
+    pub public: UnixListener,
+    /// For the host's own questions.
+    pub admin: UnixListener,
+    ready: Option<File>,
+}
+
+impl Inherited {
+    /// Takes the descriptors over. Call once, first thing in `main`, in a process that a host has started.
+    pub fn take() -> std::io::Result<Self> {
+        let public = UnixListener::from(own(PUBLIC_FD));
+        let admin = UnixListener::from(own(ADMIN_FD));
+        public.set_nonblocking(true)?;
+        admin.set_nonblocking(true)?;
+        // SAFETY: only asks whether the number is open; nothing is taken over.
+        let is_open = rustix::io::fcntl_getfd(unsafe { std::os::fd::BorrowedFd::borrow_raw(READY_FD) }).is_ok();
+        let ready = is_open.then(|| File::from(own(READY_FD)));
+        Ok(Self { public, admin, ready })
+    }
+
+    /// Tells the host that the runtime hears signals and is about to accept.
+    pub fn ready(&mut self) {
+        if let Some(mut pipe) = self.ready.take() {
+            // The host only measures with this; a host that does not listen is no reason not to serve.
+            let _ = pipe.write_all(b"R");
+        }
+    }
+}
+
+fn own(fd: i32) -> OwnedFd {
+    // SAFETY: the host put this descriptor there for us, nothing in this process owns it, and `take` runs once.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}

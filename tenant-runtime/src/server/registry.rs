@@ -1,0 +1,105 @@
+//! The installed apps, in memory: which label is which app.
+//!
+//! Every request to an app's origin asks this first, so it may not cost a database read. It is read again whenever
+//! apps change and when the home's content is exchanged.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use export_format::AppId;
+use parking_lot::RwLock;
+
+use crate::apps::{self, AppRecord, Manifest};
+use crate::permissions::{self, Permission, Status};
+use crate::problem::Problem;
+use crate::store::Home;
+
+/// One installed app, ready to serve.
+#[derive(Debug)]
+pub struct Installed {
+    /// What is known of it.
+    pub record: AppRecord,
+    /// What it says about itself.
+    pub manifest: Manifest,
+}
+
+#[derive(Default)]
+struct Known {
+    by_label: HashMap<String, Arc<Installed>>,
+    by_id: HashMap<AppId, Arc<Installed>>,
+    permissions: Vec<Permission>,
+}
+
+/// All installed apps and what they may do.
+#[derive(Default)]
+pub struct Registry(RwLock<Known>);
+
+impl Registry {
+    /// Reads the apps anew.
+    pub async fn refresh(&self, home: &Home) -> Result<(), Problem> {
+        let (records, permissions) = home
+            .read(|db| Ok::<_, Problem>((apps::list(db)?, permissions::list(db)?)))
+            .await?;
+        let mut known = Known { permissions, ..Known::default() };
+        for record in records.into_iter().filter(|record| record.removed.is_none()) {
+            let manifest = Manifest::read(&record.manifest);
+            let app = Arc::new(Installed { record, manifest });
+            known.by_label.insert(app.record.label.clone(), Arc::clone(&app));
+            known.by_id.insert(app.record.id.clone(), app);
+        }
+        *self.0.write() = known;
+        Ok(())
+    }
+
+    /// The app on an origin.
+    #[must_use]
+    pub fn at_label(&self, label: &str) -> Option<Arc<Installed>> {
+        self.0.read().by_label.get(label).cloned()
+    }
+
+    /// The app of an id.
+    #[must_use]
+    pub fn get(&self, id: &AppId) -> Option<Arc<Installed>> {
+        self.0.read().by_id.get(id).cloned()
+    }
+
+    /// The app whose table a text names: the one with the longest name that fits.
+    #[must_use]
+    pub fn owner_of(&self, table: &str) -> Option<AppId> {
+        let known = self.0.read();
+        let fits = |id: &&AppId| table.strip_prefix(id.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        known.by_id.keys().filter(fits).max_by_key(|id| id.as_str().len()).cloned()
+    }
+
+    /// All apps, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Installed>> {
+        let mut all: Vec<_> = self.0.read().by_id.values().cloned().collect();
+        all.sort_by_cached_key(|app| app.record.name.to_lowercase());
+        all
+    }
+
+    /// Everything one app asked for.
+    #[must_use]
+    pub fn asked_by(&self, app: &AppId) -> Vec<Permission> {
+        self.0.read().permissions.iter().filter(|permission| permission.app == *app).cloned().collect()
+    }
+
+    /// What installed apps ask for and the owner has not answered.
+    #[must_use]
+    pub fn unanswered(&self) -> Vec<Permission> {
+        let known = self.0.read();
+        let open = |p: &&Permission| p.status == Status::Pending && known.by_id.contains_key(&p.app);
+        known.permissions.iter().filter(open).cloned().collect()
+    }
+
+    /// The app that may show its public files at the server's own address.
+    #[must_use]
+    pub fn at_home_address(&self) -> Option<AppId> {
+        let known = self.0.read();
+        let granted = |p: &&Permission| {
+            p.kind == "use_home_address" && p.status == Status::Granted && known.by_id.contains_key(&p.app)
+        };
+        known.permissions.iter().filter(granted).max_by_key(|p| p.decided).map(|p| p.app.clone())
+    }
+}

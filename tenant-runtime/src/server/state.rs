@@ -1,0 +1,133 @@
+//! The state behind every handler, and how it comes to be.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::Registry;
+use crate::changes::Changes;
+use crate::launch::{Access, Launch, StorageAt};
+use crate::problem::{Problem, chain};
+use crate::quota::Quota;
+use crate::schema;
+use crate::sessions::ticket::Provider;
+use crate::sessions::{self, Sessions};
+use crate::store::{self, Bucket, Home, Options, Place};
+
+/// Why a server cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The home cannot be opened.
+    #[error("the server's data cannot be opened")]
+    Home(#[from] store::Error),
+    /// Its layout cannot be brought up to date.
+    #[error("the server's data cannot be brought up to date")]
+    Schema(#[from] schema::Error),
+    /// The sessions cannot be read.
+    #[error("the sessions cannot be read")]
+    Sessions(#[from] sessions::Error),
+    /// The launch names a key that is none.
+    #[error("the provider's hand-over key is not 32 bytes in base64")]
+    Key,
+    /// Something else in the home cannot be read.
+    #[error("the home cannot be read: {0}")]
+    Read(String),
+}
+
+/// One person's server. Cheap to clone.
+#[derive(Clone)]
+pub struct Server(Arc<Inner>);
+
+/// What a server is made of.
+pub struct Inner {
+    /// What the host told us.
+    pub launch: Launch,
+    /// The durable data.
+    pub home: Home,
+    /// Who is signed in.
+    pub sessions: Sessions,
+    /// What is installed.
+    pub apps: Registry,
+    /// What has just changed.
+    pub changes: Changes,
+    /// What still fits.
+    pub quota: Quota,
+    /// Whose tickets let the owner in.
+    pub provider: Provider,
+    stopping: watch::Sender<bool>,
+}
+
+impl std::ops::Deref for Server {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Server {
+    /// Opens the home a launch names and gets everything ready to serve.
+    pub async fn open(launch: Launch, now: i64) -> Result<Self, Error> {
+        let StorageAt::Directory { path } = &launch.storage;
+        let owner = format!("{}/{}", launch.server, launch.generation);
+        let place = Place { bucket: Bucket::directory(path), cache: launch.cache.clone(), owner };
+        let home = Home::open(place, Options::default()).await?;
+        Self::around(home, launch, now).await
+    }
+
+    /// A server around a home that is open already.
+    pub async fn around(home: Home, launch: Launch, now: i64) -> Result<Self, Error> {
+        let provider = Provider::parse(&launch.provider.handover_key).ok_or(Error::Key)?;
+        migrate(&home).await?;
+        let sessions = Sessions::load(home.clone(), now).await?;
+        let apps = Registry::default();
+        apps.refresh(&home).await.map_err(|problem| Error::Read(problem.detail))?;
+        let quota = Quota::new(launch.limits.storage_bytes);
+        let (changes, stopping) = (Changes::default(), watch::channel(false).0);
+        Ok(Self(Arc::new(Inner { launch, home, sessions, apps, changes, quota, provider, stopping })))
+    }
+
+    /// Refuses writes while the plan's standing allows reading only.
+    pub fn writable(&self) -> Result<(), Problem> {
+        match self.launch.standing {
+            Access::Full => Ok(()),
+            Access::ReadOnly => Err(Problem::forbidden(
+                "This server is read-only at present. Everything on it is safe and can be read and exported; the console says why, and how to change it.",
+            )),
+        }
+    }
+
+    /// Reads again everything that is held in memory, after the home's content was exchanged beneath it.
+    pub async fn refresh(&self) {
+        self.quota.forget();
+        if let Err(error) = migrate(&self.home).await {
+            tracing::error!(cause = chain(&error), "the exchanged home could not be brought up to date");
+        }
+        if let Err(error) = self.sessions.refresh().await {
+            tracing::error!(cause = chain(&error), "the sessions could not be read again");
+        }
+        // A failure has been logged where it was made.
+        let _ = self.apps.refresh(&self.home).await;
+    }
+
+    /// Ends everything that has no end of its own, such as feeds.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Returns once the server stops.
+    pub async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // An error means that the sender is gone, and then everything stops.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+}
+
+/// Brings the home's layout up to date; a current one is not written to.
+async fn migrate(home: &Home) -> Result<(), Error> {
+    let found = home.read(|db| schema::version(db).map_err(Error::from)).await?;
+    if found != schema::VERSION {
+        home.write(|db| schema::migrate(db).map_err(Error::from)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,258 @@
+//! Who is signed in: the owner's browsers and the programs the owner let in.
+//!
+//! Sessions are few, so all of them are held in memory beside their rows; every look-up is in memory and every change
+//! is durable before it counts. Losing a device is answered by ending its session: every token that stands for it,
+//! on the server's origin and on every app's, is worthless from that moment.
+//!
+//! Architecture invariant: the owner's cookie never reaches an app's origin. An app's origin gets a session token of
+//! its own by way of a code that is good once, for seconds, for that app.
+
+mod store;
+pub mod ticket;
+pub mod token;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use export_format::{AppId, Digest};
+use parking_lot::{Mutex, RwLock};
+use rusqlite::Connection;
+
+pub use store::carry_over;
+use ticket::{Refused, Ticket};
+use token::{Key, Purpose, Token};
+
+use crate::store::Home;
+
+/// How long a session lasts without being renewed: 60 days.
+const LIFETIME: i64 = 60 * 24 * 60 * 60 * 1000;
+/// How long a code from the server's origin to an app's is good.
+const CODE_LIFETIME: i64 = 60 * 1000;
+/// How long a one-time app password is good.
+const PASSWORD_LIFETIME: i64 = 24 * 60 * 60 * 1000;
+/// How long an address with a file token is good.
+const FILES_LIFETIME: i64 = 60 * 60 * 1000;
+/// How many codes may be on their way at once.
+const CODES_LIMIT: usize = 64;
+
+/// One browser or program that is signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its name.
+    pub id: String,
+    /// What was let in.
+    pub kind: Kind,
+    /// The browser or program, in words.
+    pub device: String,
+    /// Since when, Unix milliseconds.
+    pub created: i64,
+    /// When it last began something, Unix milliseconds.
+    pub seen: i64,
+    /// Until when, Unix milliseconds.
+    pub expires: i64,
+}
+
+/// What a session lets in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The owner's browser.
+    Owner,
+    /// A program that uses one app's data.
+    App(AppId),
+}
+
+/// Why nobody could be signed in or out.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The ticket does not open this server.
+    #[error(transparent)]
+    Ticket(#[from] Refused),
+    /// The home could not be written.
+    #[error("the sessions could not be written")]
+    Store(#[from] crate::store::Error),
+    /// SQLite failed.
+    #[error("the sessions could not be reached")]
+    Database(#[from] rusqlite::Error),
+}
+
+struct Code {
+    app: AppId,
+    session: String,
+    expires: i64,
+}
+
+struct Known {
+    key: Key,
+    live: HashMap<String, Session>,
+}
+
+/// All sessions of one server. Cheap to clone.
+#[derive(Clone)]
+pub struct Sessions {
+    home: Home,
+    known: Arc<RwLock<Known>>,
+    codes: Arc<Mutex<HashMap<String, Code>>>,
+}
+
+fn random() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 24]>())
+}
+
+fn digest(secret: &str) -> String {
+    Digest::of(secret.as_bytes()).to_string()
+}
+
+fn read(db: &Connection) -> rusqlite::Result<Known> {
+    let key = store::key(db, rand::random())?;
+    let live = store::list(db)?.into_iter().map(|session| (session.id.clone(), session)).collect();
+    Ok(Known { key: Key::new(key), live })
+}
+
+impl Sessions {
+    /// Reads all sessions.
+    pub async fn load(home: Home, now: i64) -> Result<Self, Error> {
+        let known = home
+            .write(move |db| {
+                store::forget_expired(db, now)?;
+                read(db).map_err(Error::from)
+            })
+            .await?;
+        Ok(Self { home, known: Arc::new(RwLock::new(known)), codes: Arc::default() })
+    }
+
+    /// Reads all sessions again, after the home's content was exchanged.
+    pub async fn refresh(&self) -> Result<(), Error> {
+        let known = self.home.write(|db| read(db).map_err(Error::from)).await?;
+        *self.known.write() = known;
+        Ok(())
+    }
+
+    /// Begins a session of the owner by a ticket that was checked, and uses the ticket up.
+    pub async fn enter(&self, ticket: &Ticket, device: String, now: i64) -> Result<Session, Error> {
+        let session = Session::new(Kind::Owner, device, now);
+        let (nonce, expires, row) = (ticket.nonce.clone(), ticket.exp_ms, session.clone());
+        self.home
+            .write(move |db| {
+                store::forget_expired(db, now)?;
+                if !store::burn(db, &nonce, expires)? {
+                    return Err(Error::Ticket(Refused::Used));
+                }
+                store::put(db, &row).map_err(Error::from)
+            })
+            .await?;
+        self.known.write().live.insert(session.id.clone(), session.clone());
+        Ok(session)
+    }
+
+    /// Makes a password a program can use once to be let in to one app's data.
+    pub async fn make_password(&self, app: AppId, now: i64) -> Result<String, Error> {
+        let password = random();
+        let digest = digest(&password);
+        let write = move |db: &Connection| store::put_password(db, &digest, &app, now + PASSWORD_LIFETIME);
+        self.home.write(move |db| write(db).map_err(Error::from)).await?;
+        Ok(password)
+    }
+
+    /// Begins a program's session by a one-time password; `None` when that is not good (any more).
+    pub async fn admit(&self, app: AppId, password: &str, device: String, now: i64) -> Result<Option<Session>, Error> {
+        let session = Session::new(Kind::App(app.clone()), device, now);
+        let (digest, row) = (digest(password), session.clone());
+        let good = self
+            .home
+            .write(move |db| {
+                let good = store::take_password(db, &digest, &app, now)?;
+                if good {
+                    store::put(db, &row)?;
+                }
+                Ok::<_, Error>(good)
+            })
+            .await?;
+        if good {
+            self.known.write().live.insert(session.id.clone(), session.clone());
+        }
+        Ok(good.then_some(session))
+    }
+
+    /// Ends a session.
+    pub async fn end(&self, id: &str) -> Result<(), Error> {
+        let gone = id.to_owned();
+        self.home.write(move |db| store::remove(db, &gone).map_err(Error::from)).await?;
+        self.known.write().live.remove(id);
+        Ok(())
+    }
+
+    /// Ends every session of programs that use one app's data.
+    pub async fn end_of_app(&self, app: &AppId) -> Result<(), Error> {
+        let of_app = |session: &Session| matches!(&session.kind, Kind::App(other) if other == app);
+        let ids: Vec<String> = self.known.read().live.values().filter(|s| of_app(s)).map(|s| s.id.clone()).collect();
+        for id in ids {
+            self.end(&id).await?;
+        }
+        Ok(())
+    }
+
+    /// All sessions that live, the newest first.
+    #[must_use]
+    pub fn list(&self, now: i64) -> Vec<Session> {
+        let mut all: Vec<_> = self.known.read().live.values().filter(|s| s.expires > now).cloned().collect();
+        all.sort_by_key(|session| std::cmp::Reverse(session.created));
+        all
+    }
+
+    /// The session behind a token of one purpose, with what the token says.
+    #[must_use]
+    pub fn behind(&self, text: &str, purpose: Purpose, now: i64) -> Option<(Session, Token)> {
+        let known = self.known.read();
+        let token = Token::open(text, purpose, &known.key, now)?;
+        let session = known.live.get(&token.session).filter(|session| session.expires > now)?;
+        let fits = match (&session.kind, purpose) {
+            (Kind::Owner, _) => true,
+            (Kind::App(app), Purpose::App | Purpose::Files) => token.app.as_ref() == Some(app),
+            (Kind::App(_), Purpose::Owner | Purpose::AppOrigin) => false,
+        };
+        fits.then(|| (session.clone(), token))
+    }
+
+    /// A token for a session.
+    #[must_use]
+    pub fn token(&self, session: &Session, purpose: Purpose, app: Option<&AppId>, now: i64) -> String {
+        let expires = match purpose {
+            Purpose::Files => session.expires.min(now + FILES_LIFETIME),
+            _ => session.expires,
+        };
+        let token = Token { purpose, app: app.cloned(), session: session.id.clone(), expires };
+        token.sealed(&self.known.read().key)
+    }
+
+    /// A code that carries the owner from the server's origin to one app's.
+    #[must_use]
+    pub fn make_code(&self, session: &Session, app: &AppId, now: i64) -> String {
+        let code = random();
+        let mut codes = self.codes.lock();
+        codes.retain(|_, code| code.expires > now);
+        if codes.len() >= CODES_LIMIT {
+            codes.clear();
+        }
+        let expires = now + CODE_LIFETIME;
+        codes.insert(digest(&code), Code { app: app.clone(), session: session.id.clone(), expires });
+        code
+    }
+
+    /// Uses a code up; the session it came from, if it was good for this app.
+    #[must_use]
+    pub fn take_code(&self, code: &str, app: &AppId, now: i64) -> Option<Session> {
+        let code = self.codes.lock().remove(&digest(code))?;
+        let session = self.known.read().live.get(&code.session).cloned()?;
+        (code.app == *app && now < code.expires && now < session.expires).then_some(session)
+    }
+}
+
+impl Session {
+    fn new(kind: Kind, device: String, now: i64) -> Self {
+        let id = random();
+        let device = device.chars().filter(|c| !c.is_control()).take(120).collect();
+        Self { id, kind, device, created: now, seen: now, expires: now + LIFETIME }
+    }
+}

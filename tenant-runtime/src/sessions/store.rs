@@ -1,0 +1,93 @@
+//! Sessions in SQLite. None of this travels in an archive.
+
+use export_format::AppId;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Kind, Session};
+use crate::files::parsed;
+
+/// The key tokens are sealed with, made at the first start.
+pub(super) fn key(db: &Connection, fresh: [u8; 32]) -> rusqlite::Result<[u8; 32]> {
+    db.execute("insert or ignore into secret (name, value) values ('token_key', ?1)", [fresh])?;
+    db.query_row("select value from secret where name = 'token_key'", [], |row| row.get(0))
+}
+
+/// The key, if there is one.
+pub(super) fn known_key(db: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
+    db.query_row("select value from secret where name = 'token_key'", [], |row| row.get(0)).optional()
+}
+
+pub(super) fn list(db: &Connection) -> rusqlite::Result<Vec<Session>> {
+    let mut query = db.prepare_cached("select id, kind, app, device, created, seen, expires from session")?;
+    let rows = query.query_map([], |row| {
+        let kind = match row.get::<_, String>(1)?.as_str() {
+            "owner" => Kind::Owner,
+            _ => Kind::App(parsed(row, 2)?),
+        };
+        Ok(Session {
+            id: row.get(0)?,
+            kind,
+            device: row.get(3)?,
+            created: row.get(4)?,
+            seen: row.get(5)?,
+            expires: row.get(6)?,
+        })
+    })?;
+    rows.collect()
+}
+
+pub(super) fn put(db: &Connection, session: &Session) -> rusqlite::Result<()> {
+    let (kind, app) = match &session.kind {
+        Kind::Owner => ("owner", None),
+        Kind::App(app) => ("app", Some(app.as_str())),
+    };
+    db.execute(
+        "insert or replace into session (id, kind, app, device, created, seen, expires)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![session.id, kind, app, session.device, session.created, session.seen, session.expires],
+    )?;
+    Ok(())
+}
+
+pub(super) fn remove(db: &Connection, id: &str) -> rusqlite::Result<()> {
+    db.execute("delete from session where id = ?1", [id]).map(drop)
+}
+
+pub(super) fn forget_expired(db: &Connection, now: i64) -> rusqlite::Result<()> {
+    db.execute("delete from session where expires <= ?1", [now])?;
+    db.execute("delete from burnt_ticket where expires <= ?1", [now])?;
+    db.execute("delete from app_password where expires <= ?1", [now])?;
+    Ok(())
+}
+
+/// Writes down that a ticket was used; false if it was before.
+pub(super) fn burn(db: &Connection, nonce: &str, expires: i64) -> rusqlite::Result<bool> {
+    Ok(db.execute("insert or ignore into burnt_ticket (nonce, expires) values (?1, ?2)", (nonce, expires))? > 0)
+}
+
+pub(super) fn put_password(db: &Connection, digest: &str, app: &AppId, expires: i64) -> rusqlite::Result<()> {
+    let text = "insert into app_password (digest, app, expires) values (?1, ?2, ?3)";
+    db.execute(text, params![digest, app.as_str(), expires]).map(drop)
+}
+
+/// Takes a one-time password away; whether it was there, for this app, in time.
+pub(super) fn take_password(db: &Connection, digest: &str, app: &AppId, now: i64) -> rusqlite::Result<bool> {
+    let text = "delete from app_password where digest = ?1 and app = ?2 and expires > ?3";
+    Ok(db.execute(text, params![digest, app.as_str(), now])? > 0)
+}
+
+/// Copies who is signed in from one home to another, so that an import does not sign the owner out.
+pub fn carry_over(from: &Connection, to: &Connection) -> rusqlite::Result<()> {
+    if let Some(key) = known_key(from)? {
+        to.execute("insert or replace into secret (name, value) values ('token_key', ?1)", [key])?;
+    }
+    for session in list(from)? {
+        put(to, &session)?;
+    }
+    let mut burnt = from.prepare("select nonce, expires from burnt_ticket")?;
+    let mut rows = burnt.query([])?;
+    while let Some(row) = rows.next()? {
+        burn(to, &row.get::<_, String>(0)?, row.get(1)?)?;
+    }
+    Ok(())
+}
