@@ -22,7 +22,6 @@ pub struct Cover {
 
 #[derive(Default)]
 struct AppTotals {
-    tables: u64,
     files: u64,
     bytes: u64,
     has_files: bool,
@@ -41,7 +40,6 @@ impl Cover {
                     totals.bytes += bytes;
                     totals.files += u64::from(rest[0] == "files");
                     totals.has_files |= rest[0] == "files";
-                    totals.tables += u64::from(rest.len() == 2 && rest[0] == "tables");
                 }
                 ["data", first, ..] => *others.entry(first).or_default() += bytes,
                 _ => {}
@@ -66,10 +64,10 @@ impl Cover {
         for (id, totals) in apps {
             let name = self.apps.get(*id).map_or(*id, String::as_str);
             let folder = format!("data/apps/{}/", href(id));
-            let files = if totals.has_files { format!("<a href=\"{folder}files/\">{} files</a>", grouped(totals.files)) } else { String::new() };
+            let files = if totals.has_files { format!("<a href=\"{folder}files/\">{} {}</a>", grouped(totals.files), if totals.files == 1 { "file" } else { "files" }) } else { String::new() };
             let _ = writeln!(
                 rows,
-                "<li><a class=\"name\" href=\"{folder}\">{}</a><span class=\"id\">{}</span><span>{files}</span><span class=\"n\">{}</span></li>",
+                "<li><a class=\"name\" href=\"{folder}\">{}</a><span class=\"id\">{}</span><span class=\"what\">{files}</span><span class=\"n\">{}</span></li>",
                 escape(name),
                 escape(id),
                 human(totals.bytes)

@@ -124,7 +124,6 @@ codes! {
     Bytes "pcc.bytes" Refusal 5 "pcc.json says the archive holds another amount of content than it does.";
     Counts "pcc.counts" Warning 5 "pcc.json counts otherwise than what is inside.";
     Secrets "pcc.secrets" Refusal 5 "A file pcc.json says is sealed is missing or not sealed.";
-    Old "pcc.old" Note 15 "The archive is of an earlier moment; what was done since is not in it.";
     Json "doc.json" Refusal 7 "A document is no sound JSON.";
     Document "doc.invalid" Refusal 7 "A document does not say what it must.";
     Row "row.invalid" Refusal 7 "A row is not as it must be.";

@@ -265,6 +265,13 @@ fn threat_3_anything_two_readers_could_see_differently() {
     // Two whole archives, one behind the other.
     let one = made::archive(made::small());
     refused(&[one.clone(), one.clone()].concat(), Code::End);
+    let mut central = one.clone();
+    let at = central.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    central[at] = b'Q';
+    refused(&central, Code::Central);
+    refused(b"", Code::NotArchive);
+    refused(&[0; 5000], Code::NotArchive);
+    refused(&one[..one.len() - 1], Code::NotArchive);
     let mut miscounted = one.clone();
     let at = miscounted.len() - 14;
     miscounted[at] ^= 1;
@@ -356,6 +363,9 @@ fn threat_5_a_bag_that_says_something_else() {
     refused(&edit(names::PCC, "2026-11-21T07:00:00Z", "yesterday"), Code::Format);
     refused(&edit(names::PCC, "\"kind\"", "\"kind\": \"delta\", \"kind\""), Code::Pcc);
     refused(&edit(names::PCC, "\"seq\": 42", "\"seq\": 9007199254740993"), Code::Pcc);
+    let mut forge = Forge::new();
+    forge.tag(names::BAG_INFO).extend_from_slice(&[b'x'; 70_000]);
+    refused(&forge.retag().write(), Code::TagTooLong);
     let mut secret = made::small();
     secret.push(made::blob("data/identity/keys.secret.jwks.json.age", b"{\"keys\": []}"));
     refused(&made::archive(secret), Code::Secrets);
@@ -429,6 +439,18 @@ fn threat_14_the_key_in_the_archive_proves_nothing() {
     let other = forge.signer.sign(b"something else").unwrap();
     *forge.tag(names::SIGNATURE) = other.into_bytes();
     refused(&forge.write(), Code::SignatureWrong);
+}
+
+#[test]
+fn what_is_wrong_but_harmless_is_a_warning() {
+    let sealed = made::seal_with(made::small(), |manifest| manifest.counts.documents = 3);
+    let miscounted = made::bytes_of(sealed.plan(), 0..sealed.plan().len());
+    let report = check(&miscounted, &Limits::default(), &Trust::Anyone, &mut |_| {});
+    assert!(report.accepted && report.findings.has(Code::Counts), "{:#?}", report.findings);
+    let mut forge = Forge::new();
+    forge.items.retain(|item| !item.name.ends_with(b"a.jpg") && !item.name.ends_with(b"files.ndjson"));
+    let report = check(&forge.resign().write(), &Limits::default(), &Trust::Anyone, &mut |_| {});
+    assert!(report.accepted && report.findings.has(Code::BlobMissing), "{:#?}", report.findings);
 }
 
 #[test]

@@ -10,4 +10,5 @@ mod made;
 mod peers;
 mod round_trip;
 mod sample;
+mod spec;
 mod tool;
