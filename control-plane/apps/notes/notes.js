@@ -131,7 +131,10 @@ addEventListener('hashchange', route);
 addEventListener('online', () => store.sync());
 addEventListener('focus', () => store.sync());
 document.addEventListener('visibilitychange', () => { store.sync(); });
-setInterval(() => { if (!document.hidden) store.sync(); }, 30000);
+// A window that is only left open must not keep the server awake.
+let active = Date.now();
+for (const sign of ['keydown', 'pointerdown', 'focus']) addEventListener(sign, () => { active = Date.now(); });
+setInterval(() => { if (!document.hidden && Date.now() - active < 120000) store.sync(); }, 30000);
 addEventListener('beforeunload', (event) => { if (store.waiting() && !store.lasting) event.preventDefault(); });
 
 // --- keys -------------------------------------------------------------------------------

@@ -1,0 +1,70 @@
+#!/bin/sh
+# Starts two whole providers with empty data directories, runs the browser journeys against them, stops everything.
+#
+#   FREEHOLD_BIN   the freehold program (default: target/debug/freehold of this workspace)
+#   SHOTS          where pictures of the pages go (default: none)
+#   PHOTOS         a folder of photographs to upload (default: pictures are drawn)
+#   PORT_A PORT_B  two free ports (default: 18080 and 18090)
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+bin=${FREEHOLD_BIN:-$here/../../target/debug/freehold}
+port_a=${PORT_A:-18080}
+port_b=${PORT_B:-18090}
+work=$(mktemp -d)
+pid_a='' pid_b=''
+
+stop() {
+    for pid in $pid_a $pid_b; do
+        kill -INT "$pid" 2>/dev/null || true
+    done
+    for pid in $pid_a $pid_b; do
+        wait "$pid" 2>/dev/null || true
+    done
+    rm -rf "$work"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+if [ ! -d "$here/node_modules/playwright-core" ]; then
+    (cd "$here" && npm ci --no-audit --no-fund --ignore-scripts)
+fi
+
+# start NAME PORT DOMAIN: leaves the program's number in $started
+start() {
+    FREEHOLD_DATA="$work/$1" FREEHOLD_LISTEN="127.0.0.1:$2" FREEHOLD_SITES_DOMAIN="$3" \
+        "$bin" serve >"$work/$1.out" 2>"$work/$1.log" &
+    started=$!
+}
+
+# link NAME PID: the one-time link the provider prints at its first start
+link() {
+    for _ in $(seq 300); do
+        found=$(grep -o 'http[^ ]*/setup?token=[^ ]*' "$work/$1.out" || true)
+        [ -n "$found" ] && { echo "$found"; return; }
+        kill -0 "$2" 2>/dev/null || break
+        sleep 0.1
+    done
+    echo "provider $1 did not start:" >&2
+    cat "$work/$1.out" "$work/$1.log" >&2
+    return 1
+}
+
+start a "$port_a" localhost
+pid_a=$started
+start b "$port_b" other.localhost
+pid_b=$started
+A_SETUP=$(link a "$pid_a")
+B_SETUP=$(link b "$pid_b")
+export A_SETUP B_SETUP
+export A_ORIGIN="http://localhost:$port_a"
+
+good=0
+node "$here/journey.mjs" || good=1
+node "$here/noscript.mjs" || good=1
+if [ $good -ne 0 ]; then
+    for name in a b; do
+        echo "--- the last lines of provider $name"
+        tail -n 60 "$work/$name.log"
+    done
+fi
+exit $good
