@@ -3,3 +3,6 @@
 
 mod store_basics;
 mod store_content;
+mod store_faults;
+mod store_suite;
+mod store_torture;
