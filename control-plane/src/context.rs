@@ -16,7 +16,7 @@ pub enum Actor {
     Visitor,
     /// The owner of an account.
     Account(AccountId),
-    /// Who runs the business. Has an account too, and may have a server.
+    /// Who runs the business, by their account.
     Operator(AccountId),
     /// This program itself.
     System,

@@ -218,6 +218,11 @@ impl ControlPlane {
         self.0.nudge.notify_one();
     }
 
+    /// Runs something that ends by itself, and that [`Self::stop`] waits for.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.loops.spawn(work);
+    }
+
     pub(crate) async fn nudged(&self) {
         self.0.nudge.notified().await;
     }

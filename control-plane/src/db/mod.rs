@@ -91,6 +91,7 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10))
             .foreign_keys(true);
+        make_private(options.get_filename())?;
         let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let writer = pool.connect_with(options.clone()).await.map_err(Error::Open)?;
         let pool = SqlitePoolOptions::new().max_connections(8);
@@ -163,6 +164,13 @@ impl Tx {
             Pick::Postgres(tx) => tx.commit().await,
         }
     }
+}
+
+/// Makes the file, readable by nobody else; SQLite gives its log the same rights.
+fn make_private(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let made = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    made.map(drop).map_err(|error| Error::Open(sqlx::Error::Io(error)))
 }
 
 /// Whether `error` says that a row with this unique key is there already.

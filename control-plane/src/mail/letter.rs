@@ -1,7 +1,7 @@
 //! The letters we write. A template's first line is the subject; the rest is the text, and the HTML is made of it.
 
 use askama::Template;
-use billing::Money;
+use billing::{Money, Schedule};
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{Error, Result};
@@ -30,6 +30,17 @@ pub enum Letter {
         amount: Money,
         /// Until when.
         due: Timestamp,
+    },
+    /// A bill is late, or something will change because it is.
+    Reminder {
+        /// The bill's number.
+        number: String,
+        /// How much.
+        amount: Money,
+        /// Until when it was to be paid.
+        due: Timestamp,
+        /// What changes next, and when.
+        next: Schedule,
     },
     /// An archive can be fetched.
     ExportReady {
@@ -86,6 +97,17 @@ struct Invoice<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "mail/reminder.txt", escape = "none")]
+struct Reminder<'a> {
+    from: &'a From<'a>,
+    number: &'a str,
+    amount: String,
+    due: String,
+    read_only: String,
+    asleep: String,
+}
+
+#[derive(Template)]
 #[template(path = "mail/export_ready.txt", escape = "none")]
 struct ExportReady<'a> {
     from: &'a From<'a>,
@@ -139,6 +161,15 @@ impl Letter {
                 end: day(*until),
                 amount: amount.to_string(),
                 due: day(*due),
+            }
+            .render(),
+            Self::Reminder { number, amount, due, next } => Reminder {
+                from,
+                number,
+                amount: amount.to_string(),
+                due: day(*due),
+                read_only: day(next.read_only),
+                asleep: day(next.asleep),
             }
             .render(),
             Self::ExportReady { server, bytes, link, until } => {
@@ -202,7 +233,7 @@ mod tests {
 
     const FROM: From<'_> = From { business: "Lindenhof", console: "http://localhost:8080", reader: "Anna <Berg>" };
 
-    fn letters() -> [Letter; 4] {
+    fn letters() -> [Letter; 5] {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         [
             Letter::Welcome { address: "http://anna.localhost:8080".into(), plan: "House".into() },
@@ -213,6 +244,12 @@ mod tests {
                 until: at("2026-12-21T10:00:00Z"),
                 amount: Money::new(790, Currency::EUR),
                 due: at("2026-12-05T10:00:00Z"),
+            },
+            Letter::Reminder {
+                number: "2026-0001".into(),
+                amount: Money::new(790, Currency::EUR),
+                due: at("2026-12-05T10:00:00Z"),
+                next: billing::schedule(at("2026-12-05T10:00:00Z"), &billing::Grace::default()),
             },
             Letter::ExportReady {
                 server: "anna".into(),
@@ -244,7 +281,7 @@ mod tests {
 
     #[test]
     fn html_is_the_same_text_with_links_and_nothing_of_the_readers() {
-        let [welcome, invoice, export, _] = letters();
+        let [welcome, invoice, _, export, _] = letters();
         let html = welcome.render(&FROM).unwrap().html;
         assert!(html.contains("Anna &#60;Berg&#62;") && !html.contains("<Berg>"), "{html}");
         assert!(html.contains("<a href=\"http://anna.localhost:8080\">http://anna.localhost:8080</a>"), "{html}");

@@ -5,7 +5,9 @@
 //! anything, so everything is placed again, asleep, under a higher generation. What fails is said on the server and
 //! tried again by the next pass.
 //!
-//! Passes never overlap; servers within a pass are brought forward several at a time.
+//! A pass only looks and hands out: each server that needs something is brought forward by a task of its own, several at a
+//! time, and is passed over while it is in hand. So a server that takes long to fall asleep does not keep a new one from
+//! being placed. One that failed stays in hand for a while, longer each time.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -13,11 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use billing::{PlanDraft, Standing, Use, consequence};
-use futures::StreamExt as _;
 use infra::agent::SandboxLimits;
 use parking_lot::Mutex;
 use tenant_runtime::ids::{Generation, ServerId};
 use tenant_runtime::launch::{Access, Launch, Limits, Owner, Provider, StorageAt};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{Desired, Known, Mark, Step, Want, plan};
@@ -30,16 +32,63 @@ use crate::{ControlPlane, Error, Result, hosts, subscriptions};
 
 /// A pass at least this often.
 const EVERY: Duration = Duration::from_secs(15);
-/// A pass this soon after one in which something failed.
+/// A pass this soon after one that could not even look.
 const AFTER_TROUBLE: Duration = Duration::from_secs(2);
+/// A server that failed is tried again after this, and after twice as long each time.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// But never later than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// So many servers at a time.
 const AT_ONCE: usize = 16;
 
-/// What this process told hosts and gateway, so that it tells again what has changed.
-#[derive(Debug, Default)]
+/// What this process told hosts and gateway, so that it tells again what has changed, and what it has in hand.
+#[derive(Debug)]
 pub(crate) struct Told {
     launches: Mutex<HashMap<ServerId, Mark>>,
     routes: Mutex<HashMap<ServerId, Mark>>,
+    in_hand: Mutex<HashMap<ServerId, PassedOver>>,
+    failures: Mutex<HashMap<ServerId, u32>>,
+    turns: Arc<Semaphore>,
+}
+
+/// Whether a pass came by while a server was in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PassedOver {
+    No,
+    Yes,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            launches: Mutex::default(),
+            routes: Mutex::default(),
+            in_hand: Mutex::default(),
+            failures: Mutex::default(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+}
+
+impl Told {
+    /// Takes a server in hand, unless it is.
+    fn take(&self, id: ServerId) -> bool {
+        let mut in_hand = self.in_hand.lock();
+        if let Some(passed_over) = in_hand.get_mut(&id) {
+            *passed_over = PassedOver::Yes;
+            return false;
+        }
+        in_hand.insert(id, PassedOver::No);
+        true
+    }
+
+    /// How long to wait after one more failure.
+    fn wait(&self, id: ServerId) -> Duration {
+        let mut failures = self.failures.lock();
+        let count = failures.entry(id).or_default();
+        *count = count.saturating_add(1);
+        (FIRST_WAIT * 2u32.saturating_pow(count.saturating_sub(1).min(10))).min(LONGEST_WAIT)
+    }
 }
 
 /// Runs until `stop`.
@@ -51,9 +100,8 @@ pub(crate) async fn run(plane: ControlPlane, stop: CancellationToken) {
             () = plane.nudged() => {}
             () = tokio::time::sleep(pause) => {}
         }
-        pause = match pass(&plane).await {
-            Ok(0) => EVERY,
-            Ok(_) => AFTER_TROUBLE,
+        pause = match pass(&plane, &stop).await {
+            Ok(()) => EVERY,
             Err(error) => {
                 tracing::warn!(error = error.chain(), "servers cannot be looked after just now");
                 AFTER_TROUBLE
@@ -82,8 +130,8 @@ pub(crate) async fn listen(plane: ControlPlane, stop: CancellationToken) {
     }
 }
 
-/// One look at the whole world, and everything it calls for. Returns how many servers are in trouble.
-pub(crate) async fn pass(plane: &ControlPlane) -> Result<usize> {
+/// One look at the whole world; what it calls for is handed out.
+async fn pass(plane: &ControlPlane, stop: &CancellationToken) -> Result<()> {
     let business = business::business(plane).await?;
     if business.set_up.is_some() {
         plane.routes().set_sites_domain(&business.sites_domain);
@@ -93,16 +141,34 @@ pub(crate) async fn pass(plane: &ControlPlane) -> Result<usize> {
     let told = plane.host().seen().await;
     plane.sightings().look(&told, kept.iter().map(|kept| kept.id), plane.now());
     let room = Arc::new(hosts::room(plane, told.len() as u64));
-    let work = kept.into_iter().filter_map(|kept| {
-        let line = ledger.get(&kept.account)?;
-        Some(Case::new(plane, &business, kept, line.standing, &line.terms))
-    });
-    let work = work.map(|case| {
-        let room = room.clone();
-        async move { case.bring_forward(plane, &room).await }
-    });
-    let troubled = futures::stream::iter(work).buffer_unordered(AT_ONCE).filter(|fine| std::future::ready(!fine));
-    Ok(troubled.count().await)
+    for kept in kept {
+        let Some(line) = ledger.get(&kept.account) else { continue };
+        let case = Case::new(plane, &business, kept, line.standing, &line.terms);
+        if case.plan(plane).is_empty() || !plane.told().take(case.kept.id) {
+            continue;
+        }
+        plane.spawn(in_hand(plane.clone(), case, Arc::clone(&room), stop.clone()));
+    }
+    Ok(())
+}
+
+/// Brings one server forward, and lets go of it afterwards: at once, or after a wait when that failed.
+async fn in_hand(plane: ControlPlane, case: Case, rooms: Arc<Vec<Room>>, stop: CancellationToken) {
+    let (id, told) = (case.kept.id, plane.told());
+    let fine = match Arc::clone(&told.turns).acquire_owned().await {
+        Ok(_turn) => case.bring_forward(&plane, &rooms).await,
+        Err(_) => false,
+    };
+    if fine {
+        told.failures.lock().remove(&id);
+    } else {
+        let wait = told.wait(id);
+        stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+    }
+    let passed_over = told.in_hand.lock().remove(&id);
+    if !fine || passed_over == Some(PassedOver::Yes) {
+        plane.nudge();
+    }
 }
 
 /// One server, with everything that is to be told of it.
@@ -147,8 +213,8 @@ impl Case {
         Self { kept, launch, limits, using, want }
     }
 
-    /// Takes the steps that are due. True when nothing is wrong.
-    async fn bring_forward(self, plane: &ControlPlane, rooms: &[Room]) -> bool {
+    /// The steps that are due now.
+    fn plan(&self, plane: &ControlPlane) -> Vec<Step> {
         let id = self.kept.id;
         let known = Known {
             seen: plane.sightings().of(id).seen,
@@ -156,12 +222,14 @@ impl Case {
             told: plane.told().launches.lock().get(&id).copied(),
             routed: plane.told().routes.lock().get(&id).copied(),
         };
-        let steps = plan(&self.want, &known);
-        if steps.is_empty() {
-            return true;
-        }
+        plan(&self.want, &known)
+    }
+
+    /// Takes the steps that are due. True when nothing is wrong.
+    async fn bring_forward(self, plane: &ControlPlane, rooms: &[Room]) -> bool {
+        let id = self.kept.id;
         let mut generation = self.kept.generation;
-        for step in steps {
+        for step in self.plan(plane) {
             if let Err(error) = self.take(plane, rooms, step, &mut generation).await {
                 if plane.sightings().note_trouble(id, Some(error.sentence().to_owned())) {
                     tracing::warn!(server.id = %id, ?step, error = error.chain(), "a server is not as it ought to be");

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use billing::{Grace, Invoice, InvoiceId, InvoiceState, periods_until};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tokio_util::sync::CancellationToken;
 
 use super::store::{self, Agreed};
+use crate::business::{self, Business};
 use crate::db::Tx;
-use crate::{Actor, ControlPlane, Result, accounts, business, mail};
+use crate::{Actor, ControlPlane, Result, accounts, mail};
 
 /// Looks for months that have begun this often.
 const EVERY: Duration = Duration::from_secs(600);
+const A_WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Writes a bill for every month of `agreed` that has begun by `now` and has none. A plan that costs nothing has no bills.
 pub(crate) async fn bill_until(tx: &mut Tx, agreed: &Agreed, grace: &Grace, now: Timestamp) -> Result<Vec<Invoice>> {
@@ -54,11 +56,31 @@ pub(crate) async fn run(plane: ControlPlane, stop: CancellationToken) {
     }
 }
 
+/// Reminds of bills that are late: once when they are, and once a week before each thing that changes because of it. A
+/// letter that was written is not written again, so this may run as often as it likes.
+async fn remind(plane: &ControlPlane, business: &Business, agreed: &Agreed) -> Result<()> {
+    let now = plane.now();
+    for bill in store::invoices_of(plane.db(), agreed).await? {
+        let Some(due) = bill.late_since(now) else { continue };
+        let next = billing::schedule(due, &plane.settings().grace);
+        let before = |at: Timestamp| at.checked_sub(A_WEEK).unwrap_or(at) <= now;
+        let stage = if before(next.asleep) { "asleep" } else if before(next.read_only) { "read-only" } else { "late" };
+        let letter = mail::Letter::Reminder { number: bill.number.clone(), amount: bill.amount, due, next };
+        let account = accounts::account(plane, &Actor::System, agreed.account).await?;
+        let mut tx = plane.db().begin().await?;
+        mail::write(plane, &mut tx, business, &account, &letter, &format!("reminder {} {stage}", bill.id)).await?;
+        tx.commit().await?;
+        plane.nudge_post();
+    }
+    Ok(())
+}
+
 /// Writes every bill that is due now.
 pub(crate) async fn pass(plane: &ControlPlane) -> Result<()> {
     let (now, grace) = (plane.now(), &plane.settings().grace);
     let business = business::business(plane).await?;
     for agreed in store::all(plane.db()).await? {
+        remind(plane, &business, &agreed).await?;
         if periods_until(agreed.anchor, agreed.billed, now).next().is_none() {
             continue;
         }
