@@ -44,7 +44,7 @@ pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders,
     let lock = lock(&options.run_dir)?;
     let program = options.runtime_exe.canonicalize().map_err(at("finding the runtime's program", &options.runtime_exe))?;
     let set_up = SetUp { groups: groups_name(&run_dir), run_dir, program };
-    let swept = sweep::leftovers(&set_up.run_dir, &set_up.groups).map_err(at("sweeping", &set_up.run_dir))?;
+    let swept = sweep::leftovers(&set_up.run_dir).map_err(at("sweeping", &set_up.run_dir))?;
     if swept.servers > 0 {
         tracing::info!(swept.servers, swept.processes, "swept what a former run left behind");
     }

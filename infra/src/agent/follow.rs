@@ -11,6 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tenant_runtime::ids::{Generation, ServerId};
 use tokio::sync::broadcast;
+use tokio::task::spawn_blocking;
 
 use crate::launcher::wire::{News, Order, SetUp, Spec};
 use crate::launcher::{self, PROCESS_FILE, Process};
@@ -45,6 +46,12 @@ pub(super) async fn follow(common: Arc<Common>, mut hearing: Hearing) {
     loop {
         listen(&common, &mut hearing).await;
         common.link.disconnect();
+        // It closes its end of the channel a moment before it is gone.
+        let pidfd = hearing.pidfd;
+        let gone = spawn_blocking(move || sweep::wait_for(&[pidfd])).await;
+        if let Ok(Err(e)) = gone {
+            tracing::warn!(error = %e, "the launcher has let go of its agent and lives");
+        }
         if common.draining.load(Ordering::SeqCst) {
             return;
         }
@@ -52,6 +59,9 @@ pub(super) async fn follow(common: Arc<Common>, mut hearing: Hearing) {
         let mut pause = FIRST_PAUSE;
         hearing = loop {
             tokio::time::sleep(pause).await;
+            if common.draining.load(Ordering::SeqCst) {
+                return;
+            }
             match replace(&common).await {
                 Ok(hearing) => break hearing,
                 Err(e) => tracing::error!(error = %e, "the launcher could not be replaced"),
@@ -77,10 +87,10 @@ async fn listen(common: &Common, hearing: &mut Hearing) {
 
 async fn replace(common: &Common) -> std::io::Result<Hearing> {
     let order = common.set_up.clone();
-    let parts = tokio::task::spawn_blocking({
+    let parts = spawn_blocking({
         let order = order.clone();
         move || {
-            sweep::leftovers(&order.run_dir, &order.groups)?;
+            sweep::leftovers(&order.run_dir)?;
             let handle = launcher::start().map_err(std::io::Error::other)?;
             note(&order, handle.pid())?;
             Ok::<_, std::io::Error>(handle.into_parts())

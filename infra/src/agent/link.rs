@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -49,6 +50,8 @@ struct State {
 
 /// Where news come out.
 pub(super) struct Hearing {
+    /// Readable when the launcher has ended.
+    pub(super) pidfd: OwnedFd,
     lines: Lines<BufReader<OwnedReadHalf>>,
 }
 
@@ -57,7 +60,7 @@ pub(super) async fn set_up(parts: Parts, order: SetUp) -> io::Result<(Ground, He
     parts.channel.set_nonblocking(true)?;
     let (read, mut write) = UnixStream::from_std(parts.channel)?.into_split();
     send(&mut write, &Order::SetUp(order)).await?;
-    let mut hearing = Hearing { lines: BufReader::new(read).lines() };
+    let mut hearing = Hearing { pidfd: parts.pidfd, lines: BufReader::new(read).lines() };
     match hearing.next().await? {
         Some(News::Ready { report, identity, own_files }) => {
             Ok((Ground { report, identity, own_files }, hearing, write))

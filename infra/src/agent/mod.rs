@@ -228,10 +228,13 @@ impl Agent {
         self.inner.common.draining.store(true, Ordering::SeqCst);
         let deadline_ms = millis(PATIENCE_WITH_ALL);
         let answer = self.inner.common.link.ask(|number| Order::Drain { number, deadline_ms }).await;
-        // The task ends when the launcher has closed its end of the channel.
         let following = self.inner.following.lock().take();
         if let Some(following) = following {
-            let _ = following.await;
+            match answer {
+                // The task ends when the launcher has closed its end of the channel.
+                Some(_) => drop(following.await),
+                None => following.abort(),
+            }
         }
         answer.map(drop).ok_or(Error::LauncherGone)
     }

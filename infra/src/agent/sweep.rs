@@ -6,14 +6,14 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tenant_runtime::ids::ServerId;
 
 use crate::isolation::sweep_groups;
-use crate::launcher::{PROCESS_FILE, Process, process_file};
+use crate::launcher::{GROUPS_FILE, PROCESS_FILE, Process, process_file};
 use crate::storage::remove;
 
 /// How long killed processes may take to be gone.
@@ -27,7 +27,7 @@ pub(super) struct Swept {
 }
 
 /// Ends what still runs, then removes what is left.
-pub(super) fn leftovers(run_dir: &Path, groups: &str) -> io::Result<Swept> {
+pub(super) fn leftovers(run_dir: &Path) -> io::Result<Swept> {
     let launcher = run_dir.join(PROCESS_FILE);
     let mut killed: Vec<OwnedFd> = Process::noted(&launcher).and_then(Process::kill).into_iter().collect();
     let mut folders = Vec::new();
@@ -40,23 +40,37 @@ pub(super) fn leftovers(run_dir: &Path, groups: &str) -> io::Result<Swept> {
         }
     }
     wait_for(&killed)?;
-    let processes = killed.len() + sweep_groups(groups);
+    let groups = run_dir.join(GROUPS_FILE);
+    let processes = killed.len() + sweep_groups(&group_folders(&groups));
     folders.iter().try_for_each(|folder| remove(folder))?;
-    match fs::remove_file(&launcher) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        _ => {}
+    for file in [&launcher, &groups] {
+        match fs::remove_file(file) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
     }
     Ok(Swept { processes, servers: folders.len() })
 }
 
-fn wait_for(killed: &[OwnedFd]) -> io::Result<()> {
+/// The folders a former run wrote down; only such as a launcher makes.
+fn group_folders(file: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        path.is_absolute() && name.starts_with("freehold-")
+    };
+    text.lines().map(PathBuf::from).filter(is_ours).collect()
+}
+
+/// Waits until these processes are gone.
+pub(super) fn wait_for(killed: &[OwnedFd]) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     for pidfd in killed {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
         let fd = pidfd.as_fd();
         if poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&left))? == 0 {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "a process of the former run does not end"));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "a process does not end"));
         }
     }
     Ok(())

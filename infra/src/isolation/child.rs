@@ -10,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use super::groups::Doors;
 use super::rules::Rules;
 use super::sys;
 
@@ -121,7 +122,7 @@ pub(super) struct Tree {
 
 /// Everything the child needs, made before it exists.
 pub(super) struct Kit<'a> {
-    pub(super) doors: Vec<OwnedFd>,
+    pub(super) doors: Doors,
     /// Both ends of a pipe: the child waits for a byte once its user namespace has been mapped.
     pub(super) mapped: Option<(OwnedFd, OwnedFd)>,
     pub(super) tree: Option<Tree>,
@@ -160,7 +161,7 @@ fn enter(kit: &Kit<'_>) -> Outcome<Infallible> {
     let (launcher, other_end) = kit.launcher;
     // SAFETY: the copy of the launcher's own end, which this process must not keep open.
     unsafe { libc::close(other_end.as_raw_fd()) };
-    for door in &kit.doors {
+    for door in &kit.doors.entered {
         write_byte(door.as_fd(), b'0').map_err(at(Step::Groups))?;
     }
     if let Some((ready, other_end)) = &kit.mapped {

@@ -67,8 +67,18 @@ pub(super) struct Groups {
 /// The group of one awake server; it must be removed by [`Group::remove`] when the server has ended.
 #[derive(Debug)]
 pub(crate) struct Group {
-    folders: Vec<PathBuf>,
+    folders: Vec<(Version, PathBuf)>,
     memory: Option<(Version, PathBuf)>,
+}
+
+/// How a process gets into a group. Both ways spare the kernel's lock over all processes, which takes it
+/// milliseconds.
+#[derive(Debug, Default)]
+pub(super) struct Doors {
+    /// Version 2: it is made there by `clone3`.
+    pub(super) born_into: Option<OwnedFd>,
+    /// Version 1: it writes `0` into these, which moves its one thread.
+    pub(super) entered: Vec<OwnedFd>,
 }
 
 impl Groups {
@@ -113,7 +123,7 @@ impl Groups {
                     group.remove();
                     return Err(naming(&folder, &e));
                 }
-                _ => group.folders.push(folder.clone()),
+                _ => group.folders.push((tree.version, folder.clone())),
             }
             for (file, value) in tree.controllers.iter().flat_map(|of| settings(tree.version, *of, limits)) {
                 let path = folder.join(file);
@@ -133,6 +143,11 @@ impl Groups {
         Ok(group)
     }
 
+    /// This provider's own folders, for the sweep after a kill -9: the next run may have a place of its own elsewhere.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        self.trees.iter().map(|tree| tree.folder.clone()).collect()
+    }
+
     /// Removes this provider's own folders; for a launcher that ends.
     pub(super) fn remove(&self) {
         for tree in &self.trees {
@@ -142,13 +157,23 @@ impl Groups {
 }
 
 impl Group {
-    /// The files through which a process enters: it writes `0`.
-    pub(super) fn doors(&self) -> io::Result<Vec<OwnedFd>> {
-        let open = |folder: &PathBuf| {
-            let path = folder.join("cgroup.procs");
-            fs::OpenOptions::new().write(true).open(&path).map(OwnedFd::from).map_err(|e| naming(&path, &e))
-        };
-        self.folders.iter().map(open).collect()
+    /// The ways in.
+    pub(super) fn doors(&self) -> io::Result<Doors> {
+        let mut doors = Doors::default();
+        for (version, folder) in &self.folders {
+            match version {
+                Version::Two => {
+                    let opened = fs::File::open(folder).map_err(|e| naming(folder, &e))?;
+                    doors.born_into = Some(opened.into());
+                }
+                Version::One => {
+                    let path = folder.join("tasks");
+                    let opened = fs::OpenOptions::new().write(true).open(&path).map_err(|e| naming(&path, &e))?;
+                    doors.entered.push(opened.into());
+                }
+            }
+        }
+        Ok(doors)
     }
 
     /// Memory charged to the server now, in bytes.
@@ -174,27 +199,22 @@ impl Group {
 
     /// Removes the group. A process that is still on its way out keeps it; the next sweep takes it then.
     pub(crate) fn remove(&self) {
-        for folder in &self.folders {
+        for (_, folder) in &self.folders {
             let _ = fs::remove_dir(folder);
         }
     }
 }
 
-/// Ends and removes what a former run under this name left behind, and says how many processes that were.
-pub(crate) fn sweep(name: &str) -> usize {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+/// Ends and removes what a former run left in its folders, and says how many processes that were.
+pub(crate) fn sweep(folders: &[PathBuf]) -> usize {
     let mut ended = 0;
-    for controller in Controller::ALL {
-        let Ok((_, base)) = place_of(controller, &mounts, &own) else { continue };
-        for folder in [base.join(name), trunk_of(&base).join(name)] {
-            let groups = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
-            for group in groups.filter(|path| path.is_dir()) {
-                ended += empty(&group);
-                let _ = fs::remove_dir(&group);
-            }
-            let _ = fs::remove_dir(&folder);
+    for folder in folders {
+        let groups = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        for group in groups.filter(|path| path.is_dir()) {
+            ended += empty(&group);
+            let _ = fs::remove_dir(&group);
         }
+        let _ = fs::remove_dir(folder);
     }
     ended
 }

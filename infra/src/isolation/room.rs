@@ -132,7 +132,7 @@ impl Walls {
             notice: notice_end,
         };
         // SAFETY: the launcher has one thread, and `become_runtime` neither allocates nor returns.
-        match unsafe { sys::clone3(self.namespaces) }? {
+        match unsafe { sys::clone3(self.namespaces, kit.doors.born_into.as_ref().map(AsFd::as_fd)) }? {
             Side::Child => become_runtime(&kit),
             Side::Parent { pid, pidfd } => {
                 if let Some((_, ready)) = &kit.mapped

@@ -13,6 +13,9 @@ pub(super) const NO_SUID: u64 = libc::MOUNT_ATTR_NOSUID;
 pub(super) const NO_DEVICES: u64 = libc::MOUNT_ATTR_NODEV;
 pub(super) const NO_PROGRAMS: u64 = libc::MOUNT_ATTR_NOEXEC;
 
+/// `CLONE_INTO_CGROUP`, which the `libc` crate cuts down to 32 bits and so to nothing.
+const INTO_GROUP: u64 = 0x2_0000_0000;
+
 /// Any namespace, as a flag of `clone3` or `unshare`.
 pub(super) const NEW_FILES: u64 = libc::CLONE_NEWNS as u64;
 pub(super) const NEW_PROCESSES: u64 = libc::CLONE_NEWPID as u64;
@@ -32,18 +35,22 @@ pub(super) enum Side {
     Child,
 }
 
-/// Copies this process into new namespaces.
+/// Copies this process into new namespaces, and into a control group of version 2.
 ///
 /// # Safety
 /// The process must have a single thread. The child must not return from the function that called this, must not
 /// allocate unless it knows the allocator to be unlocked, and must end by `execve` or `_exit`.
-pub(super) unsafe fn clone3(flags: u64) -> io::Result<Side> {
+pub(super) unsafe fn clone3(flags: u64, group: Option<BorrowedFd<'_>>) -> io::Result<Side> {
     let mut pidfd: c_int = -1;
     // SAFETY: all-zero is a valid `clone_args`; zeroes mean "no stack, no tls, no cgroup".
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = flags | libc::CLONE_PIDFD as u64;
     args.pidfd = &raw mut pidfd as u64;
     args.exit_signal = libc::SIGCHLD as u64;
+    if let Some(group) = group {
+        args.flags |= INTO_GROUP;
+        args.cgroup = group.as_raw_fd() as u64;
+    }
     // SAFETY: without CLONE_VM and without a stack this is fork; `args` and `pidfd` outlive the call.
     let result = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) };
     match checked(result)? {
@@ -226,4 +233,45 @@ pub(super) fn is_hung_up(pipe: BorrowedFd<'_>) -> bool {
     let mut poll = libc::pollfd { fd: pipe.as_raw_fd(), events: 0, revents: 0 };
     // SAFETY: one valid pollfd, no waiting.
     unsafe { libc::poll(&raw mut poll, 1, 0) > 0 && poll.revents & (libc::POLLHUP | libc::POLLERR) != 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+
+    use super::*;
+
+    /// The root of control groups of version 2, and a group below it, where this machine and this user have one.
+    fn group() -> Option<std::path::PathBuf> {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+        let root = mounts.lines().find_map(|line| {
+            let mut fields = line.split(' ').skip(1);
+            let at = fields.next()?;
+            (fields.next()? == "cgroup2").then(|| std::path::PathBuf::from(at))
+        })?;
+        let group = root.join(format!("freehold-test-{}", std::process::id()));
+        std::fs::create_dir(&group).ok()?;
+        Some(group)
+    }
+
+    #[test]
+    fn a_process_can_be_born_into_a_group_of_version_two() {
+        let Some(group) = group() else { return };
+        let folder = std::fs::File::open(&group).expect("a folder");
+        // SAFETY: the child waits to be killed and does nothing else.
+        let (pid, pidfd) = match unsafe { clone3(0, Some(folder.as_fd())) }.expect("a child") {
+            Side::Child => loop {
+                // SAFETY: waits for a signal.
+                unsafe { libc::pause() };
+            },
+            Side::Parent { pid, pidfd } => (pid, pidfd),
+        };
+        let inside = std::fs::read_to_string(group.join("cgroup.procs")).expect("a list");
+        pidfd_send_signal(&pidfd, Signal::KILL).expect("it lives");
+        waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).expect("it ends");
+        assert_eq!(inside.trim(), pid.to_string());
+        std::fs::remove_dir(&group).expect("nobody is in it");
+    }
 }

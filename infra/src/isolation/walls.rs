@@ -87,7 +87,7 @@ impl Walls {
             try_child(namespaces, || try_filter(&filter))?;
             Ok(filter)
         });
-        let mend = "run a kernel with CONFIG_SECCOMP_FILTER on x86_64, aarch64 or riscv64";
+        let mend = "run a kernel with CONFIG_SECCOMP_FILTER on x86_64 or aarch64";
         let filter = note(&mut report, Mechanism::SystemCalls, filter, mend, |filter| {
             format!("seccomp, {} instructions, all else answers ENOSYS", filter.len())
         });
@@ -121,6 +121,11 @@ impl Walls {
     /// Whether runtimes see their folders under the names inside.
     pub(crate) fn has_own_files(&self) -> bool {
         self.skeleton.is_some()
+    }
+
+    /// The folders of this provider's control groups.
+    pub(crate) fn group_folders(&self) -> Vec<PathBuf> {
+        self.groups.as_ref().map(Groups::folders).unwrap_or_default()
     }
 
     /// Takes down what does not end with this process.
@@ -213,7 +218,7 @@ fn try_filter(filter: &BpfProgram) -> io::Result<()> {
 fn try_child(namespaces: u64, act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let (go, go_end) = pipe_with(PipeFlags::CLOEXEC)?;
     // SAFETY: the launcher has one thread; the child only does `act`, which does not allocate, and ends.
-    match unsafe { sys::clone3(namespaces) }? {
+    match unsafe { sys::clone3(namespaces, None) }? {
         Side::Child => {
             let mut byte = [0u8; 1];
             let waited = rustix::io::read(&go, &mut byte).map_err(io::Error::from);

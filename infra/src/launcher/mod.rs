@@ -23,6 +23,7 @@ pub(crate) mod wire;
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit, setsid};
@@ -42,6 +43,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The file in a run folder that names the launcher's process.
 pub(crate) const PROCESS_FILE: &str = "launcher";
+
+/// The file in a run folder that names the folders of its control groups.
+pub(crate) const GROUPS_FILE: &str = "groups";
 
 /// The `freehold launcher` subcommand; does not return.
 pub fn main() -> ! {
@@ -74,6 +78,7 @@ fn run() -> io::Result<()> {
         program: set_up.program.clone(),
         groups: set_up.groups.clone(),
     })?;
+    note_groups(&set_up.run_dir, &walls.group_folders())?;
     let ready = News::Ready { report, identity: walls.identity(), own_files: walls.has_own_files() };
     let mut launcher = Launcher::new(set_up, walls, stream, &termination)?;
     launcher.tell(&ready);
@@ -83,6 +88,11 @@ fn run() -> io::Result<()> {
         launcher.remove_sockets();
     }
     parting.map(drop)
+}
+
+fn note_groups(run_dir: &Path, folders: &[PathBuf]) -> io::Result<()> {
+    let lines: String = folders.iter().map(|folder| format!("{}\n", folder.display())).collect();
+    std::fs::write(run_dir.join(GROUPS_FILE), lines)
 }
 
 /// Two sockets for each sleeping server, four pipes for each awake one.

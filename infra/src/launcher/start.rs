@@ -3,9 +3,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::binaries;
 
@@ -43,6 +47,8 @@ pub struct LauncherHandle {
 pub(crate) struct Parts {
     pub(crate) channel: UnixStream,
     pub(crate) pid: i32,
+    /// Readable when the launcher has ended.
+    pub(crate) pidfd: OwnedFd,
 }
 
 impl LauncherHandle {
@@ -73,17 +79,19 @@ pub fn start() -> Result<LauncherHandle, Error> {
     let parent = std::thread::Builder::new().name("launcher-parent".to_owned());
     parent.spawn(move || wait_upon(command, &tell)).map_err(failed("starting the launcher's thread"))?;
     let started = hear.recv().unwrap_or_else(|_| Err(io::Error::other("the launcher's thread ended")));
-    let pid = started.map_err(failed("starting the launcher"))?;
-    Ok(LauncherHandle { parts: Parts { channel: ours, pid } })
+    let (pid, pidfd) = started.map_err(failed("starting the launcher"))?;
+    Ok(LauncherHandle { parts: Parts { channel: ours, pid, pidfd } })
 }
 
 fn command(channel: UnixStream) -> Result<Command, Error> {
     let own = std::env::current_exe().unwrap_or_default();
-    let is_provider = own.file_name().is_some_and(|name| name == PROVIDER);
+    // The kernel says so when the file was replaced by a newer one.
+    let name = own.file_name().unwrap_or_default().to_string_lossy();
+    let is_provider = name.strip_suffix(" (deleted)").unwrap_or(&name) == PROVIDER;
     let mut command = if is_provider {
         // The running program itself, even when its file was replaced since.
         let mut command = Command::new("/proc/self/exe");
-        command.arg("launcher");
+        command.arg0(PROVIDER).arg("launcher");
         command
     } else {
         Command::new(launcher_alone()?)
@@ -96,7 +104,7 @@ fn launcher_alone() -> Result<PathBuf, binaries::Missing> {
     binaries::find(ALONE)
 }
 
-fn wait_upon(mut command: Command, tell: &mpsc::Sender<io::Result<i32>>) {
+fn wait_upon(mut command: Command, tell: &mpsc::Sender<io::Result<(i32, OwnedFd)>>) {
     match command.spawn() {
         Err(e) => {
             let _ = tell.send(Err(e));
@@ -104,7 +112,10 @@ fn wait_upon(mut command: Command, tell: &mpsc::Sender<io::Result<i32>>) {
         Ok(mut child) => {
             // With the command goes this process's copy of the launcher's end of the channel.
             drop(command);
-            let _ = tell.send(Ok(child.id().cast_signed()));
+            let pid = child.id().cast_signed();
+            // It is this thread's child, so the id is its own until the wait below.
+            let pidfd = Pid::from_raw(pid).ok_or(Errno::SRCH).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
+            let _ = tell.send(pidfd.map(|pidfd| (pid, pidfd)).map_err(io::Error::from));
             let _ = child.wait();
         }
     }

@@ -5,7 +5,7 @@ use infra::isolation::{Holds, Mechanism};
 use tenant_runtime::ids::ServerId;
 use tokio::sync::broadcast::Receiver;
 
-use crate::house::{House, PATIENCE, ask};
+use crate::house::{House, LIMITS, PATIENCE, ask};
 
 async fn crash(events: &mut Receiver<infra::agent::HostEvent>) -> Ended {
     let next = async {
@@ -76,6 +76,21 @@ async fn too_much_memory_ends_that_server_alone() {
     house.ask(greedy, "hello").await.expect("it comes back");
     let State::Awake { usage, .. } = house.seen(greedy).await else { panic!("not awake") };
     assert!(usage.charged_bytes.is_some_and(|bytes| bytes <= 64 << 20), "{usage:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_threads_are_refused_and_the_server_lives() {
+    let house = House::open().await;
+    if !house.agent.isolation().holds(Mechanism::ProcessLimit) {
+        return;
+    }
+    let server = house.place("well").await;
+    let answer = house.ask(server, "crowd 200").await.unwrap();
+    let crowd: u32 = answer.strip_prefix("a crowd of ").unwrap().parse().unwrap();
+    assert!(crowd > 10 && crowd < LIMITS.pids, "{crowd}");
+    let pid = house.pid(server).await;
+    house.ask(server, "hello").await.unwrap();
+    assert_eq!(house.pid(server).await, pid);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! Providers that end, in good order or not, and what they leave: nothing.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::house::{Provider, agent_in, ask, lives, programs, until};
@@ -8,22 +9,16 @@ fn mentions(path: &str, what: &str) -> bool {
     std::fs::read_to_string(path).unwrap().contains(what)
 }
 
-/// Every control group of any provider whose name is in use.
-fn groups() -> Vec<std::path::PathBuf> {
-    let trees = ["memory", "pids", "cpu", ""].map(|tree| std::path::Path::new("/sys/fs/cgroup").join(tree));
-    let entries = trees.iter().filter_map(|tree| std::fs::read_dir(tree).ok()).flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains("/freehold-")).collect()
-}
-
-fn groups_with(pids: &[i32]) -> Vec<std::path::PathBuf> {
-    let holds = |folder: &std::path::PathBuf| {
-        let children = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        children.map(|entry| entry.path().join("cgroup.procs")).any(|procs| {
-            let inside = std::fs::read_to_string(procs).unwrap_or_default();
-            inside.lines().any(|line| pids.iter().any(|pid| line == pid.to_string()))
-        })
-    };
-    groups().into_iter().filter(holds).collect()
+/// The provider's control groups, which its launcher has written down. Each runtime is in one of its own.
+fn groups(folder: &Path, runtimes: usize) -> Vec<PathBuf> {
+    let noted = std::fs::read_to_string(folder.join("run/groups")).unwrap();
+    let groups: Vec<_> = noted.lines().map(PathBuf::from).collect();
+    for group in &groups {
+        let children = std::fs::read_dir(group).unwrap().flatten().map(|entry| entry.path().join("cgroup.procs"));
+        let inside = children.filter_map(|procs| std::fs::read_to_string(procs).ok());
+        assert_eq!(inside.filter(|pids| !pids.trim().is_empty()).count(), runtimes, "{}", group.display());
+    }
+    groups
 }
 
 #[test]
@@ -39,7 +34,7 @@ fn a_killed_provider_leaves_no_process_mount_or_group_and_the_next_one_starts_at
     }
     let processes = provider.processes();
     assert_eq!(processes.len(), 4, "a launcher and three runtimes");
-    let groups = groups_with(&processes);
+    let groups = groups(folder.path(), 3);
 
     provider.child.kill().unwrap();
     provider.child.wait().unwrap();
@@ -69,7 +64,7 @@ fn a_provider_killed_together_with_its_launcher_is_swept_by_the_next() {
         ask(socket, "hello").unwrap();
     }
     let processes = provider.processes();
-    let groups = groups_with(&processes);
+    let groups = groups(folder.path(), 2);
     let launcher = rustix::process::Pid::from_raw(provider.launcher).unwrap();
     rustix::process::kill_process(launcher, rustix::process::Signal::STOP).unwrap();
     provider.child.kill().unwrap();

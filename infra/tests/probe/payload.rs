@@ -75,6 +75,7 @@ fn obey(line: &str, story: &str) -> String {
         }
         ("die", status) => std::process::exit(status.parse().unwrap_or(1)),
         ("eat", mib) => eat(mib.parse().unwrap_or(1)),
+        ("crowd", threads) => crowd(threads.parse().unwrap_or(1)),
         ("spin", ms) => {
             let until = std::time::Instant::now() + Duration::from_millis(ms.parse().unwrap_or(1));
             while std::time::Instant::now() < until {}
@@ -86,6 +87,24 @@ fn obey(line: &str, story: &str) -> String {
         },
         _ => "what?".to_owned(),
     }
+}
+
+fn crowd(wanted: usize) -> String {
+    let (keep, kept) = std::sync::mpsc::channel::<()>();
+    let kept = std::sync::Arc::new(std::sync::Mutex::new(kept));
+    let mut threads = Vec::new();
+    for _ in 0..wanted {
+        let kept = std::sync::Arc::clone(&kept);
+        let builder = std::thread::Builder::new().stack_size(64 * 1024);
+        match builder.spawn(move || drop(kept.lock().map(|kept| kept.recv()))) {
+            Ok(thread) => threads.push(thread),
+            Err(_) => break,
+        }
+    }
+    let crowd = threads.len();
+    drop(keep);
+    threads.into_iter().for_each(|thread| drop(thread.join()));
+    format!("a crowd of {crowd}")
 }
 
 fn eat(mib: usize) -> String {
