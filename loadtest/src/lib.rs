@@ -1,1 +1,12 @@
-//! The whole platform in one process: harness, journeys, benchmarks.
+//! The whole platform in one process: [`platform`] starts one or two providers,
+//! [`person`] uses them through the pages a browser would, [`measure`] and
+//! [`pressure`] put figures to it.
+//!
+//! The journeys are tests in `tests/it`; the figures come from the `loadtest`
+//! program.
+
+mod leaving;
+pub mod measure;
+pub mod person;
+pub mod platform;
+pub mod pressure;

@@ -1,0 +1,103 @@
+//! Whole providers in this process, each with its own data, domain and port.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+use web_console::config::Config;
+use web_console::serve::Provider;
+
+use crate::person::Person;
+
+/// The password of the operator that [`Platform::open`] makes.
+pub const OPERATOR_PASSWORD: &str = "copper lantern walks north";
+
+/// One whole provider, set up and open for business.
+pub struct Platform {
+    /// The domain below which its servers live.
+    pub domain: String,
+    /// Its operator, signed in.
+    pub operator: Person,
+    provider: Provider,
+    data: TempDir,
+}
+
+/// What one run differs in from another.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The sites domain; `localhost` or a name below it.
+    pub domain: String,
+    /// How long a server is unused before it sleeps.
+    pub idle_after: Duration,
+    /// The database, when it is not SQLite in the data directory.
+    pub database: Option<String>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            domain: "localhost".to_owned(),
+            idle_after: Duration::from_secs(60),
+            database: None,
+        }
+    }
+}
+
+impl Platform {
+    /// Starts a provider below a temporary directory and sets its business up
+    /// through the one-time link, as an operator would.
+    pub async fn open(wish: Wish) -> Result<Self> {
+        let data = tempfile::tempdir().context("making a data directory")?;
+        let config = Config {
+            data: data.path().join("data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            sites_domain: wish.domain.clone(),
+            idle_after: wish.idle_after,
+            database: wish.database,
+            allow_weak_isolation: true,
+            ..Config::default()
+        };
+        let provider = Provider::start(config).await.context("starting the provider")?;
+        let operator = Person::at(provider.address, &provider.console)?;
+        let link = provider.setup_link.clone().context("a new provider prints a set-up link")?;
+        set_up(&operator, &link, &wish.domain).await.context("setting up the business")?;
+        Ok(Self { domain: wish.domain, operator, provider, data })
+    }
+
+    /// Somebody with a browser of their own, not signed in.
+    pub fn visitor(&self) -> Result<Person> {
+        Person::at(self.provider.address, &self.provider.console)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.provider.address
+    }
+
+    /// The provider itself: its control plane and its agent.
+    #[must_use]
+    pub fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
+    /// Ends it in good order and removes its data.
+    pub async fn close(self) -> Result<()> {
+        self.provider.shutdown().await.context("stopping the provider")?;
+        self.data.close().context("removing the data directory")
+    }
+}
+
+async fn set_up(operator: &Person, link: &str, domain: &str) -> Result<()> {
+    let form = operator.form(link, "/setup").await?;
+    let answers = [
+        ("business_name", "Lindenhof"),
+        ("sites_domain", domain),
+        ("display_name", "Olga Operator"),
+        ("email", "olga@example.org"),
+        ("password", OPERATOR_PASSWORD),
+    ];
+    operator.submit(form.with(&answers)).await?;
+    Ok(())
+}
