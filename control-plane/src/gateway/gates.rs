@@ -250,6 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_while_it_goes_to_sleep_waits_and_then_enters() {
+        let server = server();
         let may_finish = Arc::new(Semaphore::new(0));
         let permit = Arc::clone(&may_finish);
         let gates = Gates::new(Arc::new(move |_| {
@@ -259,7 +260,7 @@ mod tests {
                 Ok(())
             })
         }));
-        drop(gates.enter(server()).await);
+        drop(gates.enter(server).await);
         let sweeping = tokio::spawn({
             let gates = gates.clone();
             async move { gates.sweep(Duration::ZERO).await }
@@ -275,7 +276,7 @@ mod tests {
         }
         let mut entering = tokio::spawn({
             let gates = gates.clone();
-            async move { gates.enter(server()).await }
+            async move { gates.enter(server).await }
         });
         let early = tokio::time::timeout(Duration::from_millis(20), &mut entering).await;
         assert!(early.is_err(), "the gate is closed");
