@@ -1,5 +1,11 @@
 //! The platform's own tests: the line of crates, and the journeys of its users
-//! through a whole provider in one process.
+//! through whole providers in one process.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod bad_input;
 mod crate_line;
+mod killed;
+mod leaving;
+mod signing_up;
+mod sleeping;
+mod support;
