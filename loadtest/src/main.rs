@@ -1,0 +1,248 @@
+//! `loadtest`: prints what this build does on this machine, each figure beside a
+//! baseline measured in the same run.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
+use infra::agent::State;
+use loadtest::measure::{Samples, megabytes_a_second, milliseconds, timed};
+use loadtest::person::OwnServer;
+use loadtest::platform::{Platform, Wish};
+use loadtest::pressure::{Target, press};
+use rand::RngCore as _;
+use reqwest::{Method, multipart};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+/// Starts two whole providers in this process and measures them.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// People who sign up, one after the other.
+    #[arg(long, default_value_t = 20)]
+    people: usize,
+    /// Times a sleeping server is woken.
+    #[arg(long, default_value_t = 100)]
+    wakes: usize,
+    /// Requests through the gateway, and as many directly.
+    #[arg(long, default_value_t = 20_000)]
+    requests: usize,
+    /// Records on the server that leaves.
+    #[arg(long, default_value_t = 20_000)]
+    records: usize,
+    /// Files on the server that leaves, of one megabyte each.
+    #[arg(long, default_value_t = 100)]
+    files: usize,
+}
+
+const NOTES: &str = "org.freehold.notes";
+const PHOTOS: &str = "org.freehold.photos";
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
+    let a = Platform::open(Wish::default()).await?;
+    let b = Platform::open(Wish { domain: "other.localhost".to_owned(), ..Wish::default() }).await?;
+
+    println!("sign-up to first answer   {}", sign_ups(&a, args.people).await?);
+    let server = a.visitor()?.sign_up("load").await?;
+    server.install(NOTES).await?;
+    server.install(PHOTOS).await?;
+
+    let wakes = wakes(&a, &server, args.wakes).await?;
+    println!("wake, cached data         {wakes}");
+    memory(&a).await?;
+    gateway(&a, &server, args.requests).await?;
+    writes(&server).await?;
+    leave(&b, &server, &args).await?;
+
+    a.close().await?;
+    b.close().await
+}
+
+async fn sign_ups(platform: &Platform, people: usize) -> Result<Samples> {
+    let mut samples = Samples::default();
+    for nth in 0..people {
+        let person = platform.visitor()?;
+        let (server, took) = timed(person.sign_up(&format!("person-{nth}"))).await;
+        server?;
+        samples.add(took);
+    }
+    Ok(samples)
+}
+
+/// Puts everybody to sleep and waits until no runtime is left.
+async fn all_asleep(platform: &Platform) -> Result<()> {
+    let agent = platform.provider().agent();
+    for _ in 0..1000 {
+        platform.provider().plane().gates().sweep(Duration::ZERO).await;
+        if agent.seen().await.iter().all(|server| matches!(server.state, State::Asleep)) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    bail!("a server did not fall asleep")
+}
+
+async fn wakes(platform: &Platform, server: &OwnServer, times: usize) -> Result<Samples> {
+    let mut samples = Samples::default();
+    let target = Target::Port(platform.address());
+    for _ in 0..times {
+        all_asleep(platform).await?;
+        let start = Instant::now();
+        press(&target, &server.host(None)?, "/", 1, 1).await?;
+        samples.add(start.elapsed());
+    }
+    Ok(samples)
+}
+
+async fn memory(platform: &Platform) -> Result<()> {
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let seen = platform.provider().agent().seen().await;
+    let awake: Vec<u64> = seen
+        .iter()
+        .filter_map(|server| match server.state {
+            State::Awake { usage, .. } => usage.pss_bytes,
+            _ => None,
+        })
+        .collect();
+    ensure!(!awake.is_empty(), "no awake server whose memory can be read");
+    let mean = awake.iter().sum::<u64>() as f64 / awake.len() as f64 / f64::from(1 << 20);
+    println!("idle awake server         {mean:.2} MiB PSS (mean of {})", awake.len());
+    all_asleep(platform).await?;
+    println!("asleep                    no runtime for {} servers", seen.len());
+    Ok(())
+}
+
+async fn gateway(platform: &Platform, server: &OwnServer, requests: usize) -> Result<()> {
+    let host = server.host(None)?;
+    let port = Target::Port(platform.address());
+    press(&port, &host, "/", 1, 50).await?;
+    let awake = platform.provider().agent().seen().await;
+    let own = awake.iter().find(|server| matches!(server.state, State::Awake { .. })).context("nobody is awake")?;
+    let socket = Target::Socket(platform.provider().agent().public_socket(own.server));
+    for clients in [1, 8, 64] {
+        let each = requests / clients;
+        let direct = press(&socket, &host, "/", clients, each).await?;
+        let through = press(&port, &host, "/", clients, each).await?;
+        println!(
+            "gateway, {clients:>2} clients       {:.0} requests/s, directly {:.0}, ratio {:.2}; {}",
+            through.rate(),
+            direct.rate(),
+            through.rate() / direct.rate(),
+            through.samples
+        );
+    }
+    Ok(())
+}
+
+async fn writes(server: &OwnServer) -> Result<()> {
+    for clients in [1, 8, 64] {
+        let each = 800 / clients;
+        let start = Instant::now();
+        let runs = (0..clients).map(|client| {
+            let server = server.clone();
+            tokio::spawn(async move {
+                let mut samples = Samples::default();
+                for nth in 0..each {
+                    let record = json!({"client": client, "nth": nth});
+                    let path = format!("/ceps/write/{NOTES}.load");
+                    let (answer, took) = timed(server.json("notes", Method::POST, &path, Some(&record))).await;
+                    answer?;
+                    samples.add(took);
+                }
+                anyhow::Ok(samples)
+            })
+        });
+        let mut samples = Samples::default();
+        for run in futures::future::join_all(runs).await {
+            samples.extend(run??);
+        }
+        let rate = samples.count() as f64 / start.elapsed().as_secs_f64();
+        println!("durable writes, {clients:>2} clients {rate:.0}/s; {samples}");
+    }
+    Ok(())
+}
+
+async fn leave(b: &Platform, server: &OwnServer, args: &Args) -> Result<()> {
+    fill(server, args).await?;
+    let dir = tempfile::tempdir()?;
+    let archive = dir.path().join("archive.pcc.zip");
+
+    let (link, froze) = timed(server.export()).await;
+    let link = link?;
+    let (length, streamed) = timed(server.download(&link, &archive)).await;
+    let length = length?;
+    let baseline = copy_and_hash(&archive, &dir.path().join("copy"))?;
+    println!(
+        "export                    {:.1} MB in {:.0} ms ({:.0} ms until the first byte); {:.0} MB/s streamed, cp + sha256 {:.0} MB/s, ratio {:.2}",
+        length as f64 / 1e6,
+        milliseconds(froze + streamed),
+        milliseconds(froze),
+        megabytes_a_second(length, streamed),
+        megabytes_a_second(length, baseline),
+        baseline.as_secs_f64() / streamed.as_secs_f64(),
+    );
+
+    let newcomer = b.visitor()?.sign_up("newcomer").await?;
+    let (operation, took) = timed(newcomer.import(&archive)).await;
+    operation?;
+    println!(
+        "import                    {:.0} MB/s from upload to undo offered, cp + sha256 {:.0} MB/s, ratio {:.2}",
+        megabytes_a_second(length, took),
+        megabytes_a_second(length, baseline),
+        baseline.as_secs_f64() / took.as_secs_f64(),
+    );
+    Ok(())
+}
+
+async fn fill(server: &OwnServer, args: &Args) -> Result<()> {
+    let start = Instant::now();
+    let table = format!("/ceps/write/{NOTES}.load");
+    let runs = (0..32).map(|client| {
+        let (server, table, records) = (server.clone(), table.clone(), args.records);
+        tokio::spawn(async move {
+            for nth in (client..records).step_by(32) {
+                let text = format!("record {nth} of a person who writes many short notes about all sorts of things");
+                server.json("notes", Method::POST, &table, Some(&json!({"nth": nth, "text": text}))).await?;
+            }
+            anyhow::Ok(())
+        })
+    });
+    for run in futures::future::join_all(runs).await {
+        run??;
+    }
+    println!("records written           {:.0}/s by 32 clients", args.records as f64 / start.elapsed().as_secs_f64());
+
+    let start = Instant::now();
+    for nth in 0..args.files {
+        let mut bytes = vec![0; 1_000_000];
+        rand::rng().fill_bytes(&mut bytes);
+        let options = json!({"targetFolder": "load", "fileName": format!("{nth}.bin"), "overwrite": true});
+        let file = multipart::Part::bytes(bytes).file_name("file.bin");
+        let form = multipart::Form::new().text("options", options.to_string()).part("file", file);
+        let request = server.call("photos", Method::PUT, &format!("/feps/upload/{PHOTOS}"))?;
+        request.multipart(form).send().await?.error_for_status()?;
+    }
+    println!("upload                    {:.0} MB/s, one file at a time", megabytes_a_second(args.files as u64 * 1_000_000, start.elapsed()));
+    Ok(())
+}
+
+/// The least anybody could do with the same bytes: copy them and hash them.
+fn copy_and_hash(file: &Path, copy: &PathBuf) -> Result<Duration> {
+    let start = Instant::now();
+    std::fs::copy(file, copy)?;
+    let mut hasher = Sha256::new();
+    let mut reader = std::fs::File::open(copy)?;
+    let mut block = vec![0; 1 << 20];
+    loop {
+        match std::io::Read::read(&mut reader, &mut block)? {
+            0 => break,
+            read => hasher.update(&block[..read]),
+        }
+    }
+    std::hint::black_box(hasher.finalize());
+    Ok(start.elapsed())
+}
