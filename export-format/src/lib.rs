@@ -35,6 +35,7 @@ mod head;
 mod inflate;
 mod layout;
 mod payload;
+mod scan;
 mod zip;
 
 pub use digest::Digest;

@@ -11,6 +11,7 @@ use crate::layout::Entry;
 use crate::manifest::Manifest;
 use crate::path::EntryPath;
 use crate::row::Value;
+use crate::scan::scan;
 
 /// Takes in the payload entry by entry, in their order, and compares in the end what must fit together.
 #[derive(Debug)]
@@ -107,6 +108,10 @@ impl Payload {
         let mut count = 0;
         for (index, line) in text.split_terminator('\n').enumerate() {
             count += 1;
+            if let (Some(sound), Kind::App(_, AppPart::Segment(_))) = (scan(line), kind) {
+                note_id(path, index + 1, sound.id, &mut ids, findings);
+                continue;
+            }
             let value = match Value::from_row(line) {
                 Ok(value) => value,
                 Err(err) => {
@@ -142,18 +147,7 @@ impl Payload {
     }
 
     fn table_row(&self, app: &str, path: &EntryPath, line: usize, value: &Value, ids: &mut Option<(String, String)>, findings: &mut Findings) {
-        let Some(id) = value.get("_id").and_then(Value::as_text) else {
-            return findings.add(Code::Row.at(path, format_args!("line {line}: it has no _id")));
-        };
-        match ids {
-            None => *ids = Some((id.to_owned(), id.to_owned())),
-            Some((_, last)) => {
-                if last.as_str() >= id {
-                    findings.add(Code::RowOrder.at(path, format_args!("line {line}")));
-                }
-                id.clone_into(last);
-            }
-        }
+        note_id(path, line, value.get("_id").and_then(Value::as_text), ids, findings);
         value.for_each_blob(&mut |blob| {
             let known = self.digests.get(format!("data/apps/{app}/{}", blob.path).as_str());
             if known != Some(&(blob.digest, blob.size)) {
@@ -244,6 +238,22 @@ impl AppSeen {
         }
         for segment in left {
             findings.add(Code::Segment.at(format_args!("{at}/{segment}"), "no table lists it"));
+        }
+    }
+}
+
+/// Takes in the `_id` of a table's next row; `ids` are the first and the last so far.
+fn note_id(path: &EntryPath, line: usize, id: Option<&str>, ids: &mut Option<(String, String)>, findings: &mut Findings) {
+    let Some(id) = id else {
+        return findings.add(Code::Row.at(path, format_args!("line {line}: it has no _id")));
+    };
+    match ids {
+        None => *ids = Some((id.to_owned(), id.to_owned())),
+        Some((_, last)) => {
+            if last.as_str() >= id {
+                findings.add(Code::RowOrder.at(path, format_args!("line {line}")));
+            }
+            id.clone_into(last);
         }
     }
 }

@@ -331,6 +331,17 @@ fn write_float(out: &mut String, number: f64) {
     };
 }
 
+/// Whether a number with a fraction or exponent is in its one spelling, and is not a whole number in disguise.
+pub(crate) fn is_canonical_float(text: &str) -> bool {
+    let Ok(number) = text.parse::<f64>() else { return false };
+    if !number.is_finite() || (number.fract() == 0.0 && number.abs() < MAX_WHOLE as f64) {
+        return false;
+    }
+    let mut spelled = String::with_capacity(32);
+    write_float(&mut spelled, number);
+    spelled == text
+}
+
 fn write_text(out: &mut String, text: &str) {
     out.push('"');
     let mut plain = 0;
