@@ -147,6 +147,7 @@ impl Error {
             Self::Full { .. } | Self::TooLarge { .. } => Kind::Full,
             Self::WrongOffset { .. } | Self::Taken { .. } | Self::BadName { .. } | Self::Newer { .. } => Kind::Fix,
             Self::Cache { source, .. } if is_full(&**source) => Kind::Full,
+            Self::Cache { source, .. } if is_busy(&**source) => Kind::Retry,
             Self::Database { source, .. } => match source.sqlite_error_code() {
                 Some(rusqlite::ErrorCode::DiskFull) => Kind::Full,
                 Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => Kind::Retry,
@@ -186,6 +187,10 @@ fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|e| {
         matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
     })
+}
+
+fn is_busy(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 /// Whether an I/O error says that a disk or a quota is used up.

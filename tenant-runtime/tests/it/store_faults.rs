@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,12 +32,14 @@ pub(crate) struct Faults {
     left: Arc<AtomicI64>,
     /// Whether the change at which it all ends still takes effect.
     last_lands: bool,
+    /// Whether there is no room for any change.
+    full: Arc<AtomicBool>,
 }
 
 impl Faults {
     pub(crate) fn random(seed: u64, one_in: i64) -> Self {
         let rng = Arc::new(Mutex::new(StdRng::seed_from_u64(seed)));
-        Self { rng, one_in: Arc::new(one_in.into()), left: Arc::new((-1).into()), last_lands: false }
+        Self { rng, one_in: Arc::new(one_in.into()), left: Arc::new((-1).into()), last_lands: false, full: Arc::default() }
     }
 
     pub(crate) fn crash_after(changes: i64, last_lands: bool) -> Self {
@@ -57,6 +59,11 @@ impl Faults {
         self.left.store(-1, Ordering::SeqCst);
     }
 
+    /// Whether there is room for changes.
+    pub(crate) fn fill(&self, full: bool) {
+        self.full.store(full, Ordering::SeqCst);
+    }
+
     /// Whether the crash has come.
     pub(crate) fn crashed(&self) -> bool {
         self.left.load(Ordering::SeqCst) == 0
@@ -65,6 +72,9 @@ impl Faults {
     async fn around<T>(&self, key: &str, change: bool, call: BoxFuture<'_, Result<T, Error>>) -> Result<T, Error> {
         if self.crashed() {
             return Err(lost(key));
+        }
+        if change && self.full.load(Ordering::SeqCst) {
+            return Err(Error::Full { doing: "write", what: key.to_owned() });
         }
         let last = change && self.left.load(Ordering::SeqCst) > 0 && self.left.fetch_sub(1, Ordering::SeqCst) == 1;
         if last {

@@ -38,6 +38,8 @@ on_each_driver!(
     of_two_conditional_writes_one_wins,
     faults_lose_and_double_nothing,
     two_owners_lose_and_double_nothing,
+    a_full_bucket_takes_nothing_and_loses_nothing,
+    a_flipped_bit_is_reported_not_served,
     an_exchange_cut_off_anywhere_is_all_or_nothing,
     uploads_go_on_after_a_crash,
 );
@@ -104,7 +106,7 @@ fn place(bucket: &Bucket, cache: std::path::PathBuf, owner: &str) -> Place {
 }
 
 /// What clients were told: rows acknowledged, and rows that a read has shown.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Told {
     acknowledged: BTreeSet<i64>,
     shown: i64,
@@ -145,7 +147,7 @@ async fn faults_lose_and_double_nothing(driver: impl Driver, root: &Path) {
     let home = Home::open(place(&bucket, root.join("cache"), "one"), eager()).await.expect("it opens");
     sql(&home, "create table row (id integer, pad text)").await.expect("it writes");
     let told = Arc::new(Mutex::new(Told::default()));
-    faults.misbehave(12);
+    faults.misbehave(5);
     let tasks = (0..6).map(|task| {
         let (home, told) = (home.clone(), Arc::clone(&told));
         tokio::spawn(async move {
@@ -176,12 +178,13 @@ async fn faults_lose_and_double_nothing(driver: impl Driver, root: &Path) {
     println!("{acknowledged} acknowledged, {refused} not");
     assert!(acknowledged > 0, "some got through (seed {seed})");
     faults.heal();
-    check(&home, &told.lock(), seed).await;
+    let end = told.lock().clone();
+    check(&home, &end, seed).await;
     insert(&home, 99_999).await.expect("it works again by itself");
     drop(home);
     tokio::time::sleep(Duration::from_millis(50)).await;
     let cold = Home::open(place(&bucket, root.join("elsewhere"), "two"), eager()).await.expect("it opens");
-    check(&cold, &told.lock(), seed).await;
+    check(&cold, &end, seed).await;
 }
 
 async fn two_owners_lose_and_double_nothing(driver: impl Driver, root: &Path) {
@@ -226,8 +229,62 @@ async fn two_owners_lose_and_double_nothing(driver: impl Driver, root: &Path) {
     println!("{} acknowledged, {fenced} times fenced", told.lock().acknowledged.len());
     faults.heal();
     let home = Home::open(place(&bucket, root.join("third"), "judge"), eager()).await.expect("it opens");
-    check(&home, &told.lock(), seed).await;
+    let end = told.lock().clone();
+    check(&home, &end, seed).await;
     assert!(number(&home, "select count(*) from row where id < 0").await.expect("it reads") == 0);
+}
+
+async fn a_full_bucket_takes_nothing_and_loses_nothing(driver: impl Driver, root: &Path) {
+    let faults = Faults::random(0, 0);
+    let bucket = Bucket::new(Faulty(Arc::new(driver), faults.clone()));
+    let home = Home::open(place(&bucket, root.join("cache"), "one"), eager()).await.expect("it opens");
+    sql(&home, "create table row (id integer, pad text)").await.expect("it writes");
+    insert(&home, 1).await.expect("it writes");
+    faults.fill(true);
+    for id in 2..5 {
+        match insert(&home, id).await {
+            Err(Failure::Store(error)) => assert_eq!(error.kind(), Kind::Full, "{error}"),
+            end => panic!("it is full: {end:?}"),
+        }
+        assert_eq!(number(&home, "select count(*) from row").await.expect("reading goes on"), 1);
+    }
+    assert_eq!(home.snapshot("full").await.expect_err("it is full").kind(), Kind::Full);
+    faults.fill(false);
+    insert(&home, 9).await.expect("there is room again");
+    let told = Told { acknowledged: BTreeSet::from([1, 9]), shown: 2 };
+    check(&home, &told, 0).await;
+    assert_eq!(number(&home, "select count(*) from row").await.expect("it reads"), 2, "refused is refused");
+    home.sleep().await.expect("it sleeps");
+    let cold = Home::open(place(&bucket, root.join("cold"), "two"), eager()).await.expect("it opens");
+    assert_eq!(number(&cold, "select count(*) from row").await.expect("it reads"), 2);
+}
+
+async fn a_flipped_bit_is_reported_not_served(driver: impl Driver, root: &Path) {
+    let bucket = Bucket::new(driver);
+    let home = Home::open(place(&bucket, root.join("cache"), "one"), eager()).await.expect("it opens");
+    sql(&home, "create table row (id integer, pad text)").await.expect("it writes");
+    for id in 0..200 {
+        insert(&home, id).await.expect("it writes");
+    }
+    home.checkpoint().await.expect("it folds");
+    home.sleep().await.expect("it sleeps");
+    let mut objects = bucket.list("pack/").await.expect("it answers");
+    objects.extend(bucket.list("seg/").await.expect("it answers"));
+    assert!(!objects.is_empty());
+    objects.extend(bucket.stat("head").await.expect("it answers"));
+    for (n, object) in objects.into_iter().enumerate() {
+        let good = bucket.expect(&object.key).await.expect("it is there");
+        let mut bad = good.to_vec();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 1;
+        bucket.put(&object.key, bad.into()).await.expect("it is written");
+        let end = Home::open(place(&bucket, root.join(format!("cold-{n}")), "two"), eager()).await;
+        let error = end.err().unwrap_or_else(|| panic!("{} is damaged, and nobody noticed", object.key));
+        assert!(matches!(&error, Error::Damaged { key, .. } if *key == object.key), "{error:?}");
+        bucket.put(&object.key, good).await.expect("it is mended");
+    }
+    let cold = Home::open(place(&bucket, root.join("cold"), "two"), eager()).await.expect("it opens");
+    assert_eq!(number(&cold, "select count(*) from row").await.expect("it reads"), 200);
 }
 
 async fn an_exchange_cut_off_anywhere_is_all_or_nothing(driver: impl Driver, root: &Path) {

@@ -11,7 +11,7 @@ use export_format::digest::Tally;
 use futures::{Stream, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use super::{Blob, Blobs, blocking, stream, took};
+use super::{BATCH, Blob, Blobs, blocking, stream, took};
 use crate::store::bucket::Listed;
 use crate::store::error::Error;
 use crate::store::name::check;
@@ -63,12 +63,17 @@ impl Blobs {
         let mut at = offset;
         loop {
             let mut writer = self.inner.bucket.writer().await?;
-            let mut held = 0;
+            let (mut held, mut batch, mut unwritten) = (0, Vec::new(), 0);
             let broken = loop {
                 match bytes.next().await {
                     Some(Ok(piece)) => {
                         held += piece.len() as u64;
-                        writer.write(vec![piece]).await?;
+                        unwritten += piece.len();
+                        batch.push(piece);
+                        if unwritten >= BATCH {
+                            writer.write(std::mem::take(&mut batch)).await?;
+                            unwritten = 0;
+                        }
                         if held >= PART {
                             break None;
                         }
@@ -78,6 +83,7 @@ impl Blobs {
                 }
             };
             if held > 0 {
+                writer.write(batch).await?;
                 writer.commit(part(id, at)).await?;
                 at += held;
             } else {

@@ -10,7 +10,8 @@ use std::io::{self, ErrorKind, Write as _};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use bytes::Bytes;
 use export_format::Digest;
@@ -23,17 +24,21 @@ use crate::store::error::{Error, is_storage_full};
 const PENDING: &str = ".pending";
 const LOCK: &str = ".lock";
 
+/// A half-written file nobody touched for so long is nobody's.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
 /// A bucket in a local folder.
 #[derive(Clone, Debug)]
 pub struct Directory {
     root: Arc<Path>,
+    swept: Arc<Once>,
 }
 
 impl Directory {
     /// The bucket in `root`.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), swept: Arc::new(Once::new()) }
     }
 
     fn path(&self, key: &str) -> PathBuf {
@@ -59,6 +64,7 @@ impl Directory {
     fn pending(&self) -> io::Result<(File, PathBuf)> {
         let folder = self.root.join(PENDING);
         make_folder(&folder)?;
+        self.swept.call_once(|| sweep(&folder));
         let path = folder.join(format!("{:032x}", rand::random::<u128>()));
         Ok((File::create_new(&path)?, path))
     }
@@ -206,6 +212,17 @@ impl Drop for Draft {
         if !self.placed {
             fs::remove_file(&self.path).ok();
         }
+    }
+}
+
+/// Removes what a process that was killed left half written; one still at work has touched its files lately.
+fn sweep(folder: &Path) {
+    let old = |file: &fs::DirEntry| {
+        let touched = file.metadata().and_then(|meta| meta.modified()).ok();
+        touched.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > ABANDONED)
+    };
+    for file in fs::read_dir(folder).into_iter().flatten().flatten().filter(old) {
+        fs::remove_file(file.path()).ok();
     }
 }
 
