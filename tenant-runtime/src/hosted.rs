@@ -9,7 +9,7 @@ use tenant_runtime::server::inherited::Inherited;
 use tenant_runtime::server::listen::Listener;
 use tenant_runtime::server::serve::{reap, serve, stop_signal};
 use tenant_runtime::server::{Server, now, router, unavailable};
-use tenant_runtime::housekeeping;
+use tenant_runtime::{admin, housekeeping};
 use tokio::net::UnixListener;
 
 /// Serves until the host says stop.
@@ -25,10 +25,17 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let private = Listener::Unix(UnixListener::from_std(inherited.admin.try_clone()?)?);
         match opened {
             Ok(server) => {
-                let health = Router::new().route("/health", axum::routing::get(|| async { r#"{"state":"ready"}"# }));
+                let work_dir = launch.cache.join("archive");
+                let swapped = server.clone();
+                let on_swap = std::sync::Arc::new(move || {
+                    let server = swapped.clone();
+                    tokio::spawn(async move { server.refresh().await });
+                });
+                let state = admin::State::new(server.home.clone(), launch, work_dir, on_swap);
+                state.resume().await.context("what was under way could not be taken up again")?;
                 inherited.ready();
                 tracing::info!(server.id = %server.launch.server, "awake");
-                run_both(&server, public, private, health, stop).await;
+                run_both(&server, public, private, admin::router(state), stop).await;
                 server.home.sleep().await.context("the home could not be put to sleep")?;
                 tracing::info!(server.id = %server.launch.server, "asleep");
             }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::files::uploads;
+use crate::files::{self, uploads};
 use crate::problem::Problem;
 use crate::server::{Server, now};
 
@@ -13,6 +13,9 @@ use crate::server::{Server, now};
 const FIRST: Duration = Duration::from_secs(5 * 60);
 /// How long between rounds.
 const ROUND: Duration = Duration::from_secs(24 * 60 * 60);
+/// For how long an unreferenced blob is kept all the same.
+const GRACE: Duration = Duration::from_secs(48 * 60 * 60);
+
 /// Tidies up until the server stops.
 pub async fn run(server: Server) {
     let mut wait = FIRST;
@@ -35,6 +38,15 @@ pub async fn round(server: &Server, now: i64) -> Result<(), Problem> {
     for id in &given_up {
         home.blobs().upload_abort(id).await?;
         server.quota.release(id);
+    }
+    let mut in_use = home.read(|db| Ok::<_, Problem>(files::blobs_in_use(db)?)).await?;
+    for info in home.snapshots().await? {
+        let snapshot = home.open_snapshot(&info.name).await?;
+        in_use.extend(snapshot.read(|db| Ok::<_, Problem>(files::blobs_in_use(db)?)).await?);
+    }
+    let swept = home.blobs().sweep(&in_use, GRACE).await?;
+    if swept.files > 0 {
+        tracing::info!(files = swept.files, bytes = swept.bytes, "removed files nobody refers to");
     }
     server.quota.forget();
     Ok(())

@@ -39,8 +39,8 @@ pub enum Refused {
     #[error("The package has {0:?}, which is a link or a special file.")]
     Special(String),
     /// Two entries of one name.
-    #[error("The package has two files named {0:?}.")]
-    Twice(String),
+    #[error("The package lists a file twice.")]
+    Twice,
     /// An encrypted entry.
     #[error("The package is encrypted.")]
     Encrypted,
@@ -85,7 +85,12 @@ impl Package {
             return Err(Refused::TooLarge("it has more than 32 MB"));
         }
         let digest = Digest::of(&bytes).to_string();
+        let listed = listed(&bytes);
         let mut archive = ZipArchive::new(Cursor::new(Bytes(bytes))).map_err(unreadable)?;
+        // The reader keeps the last of several entries of one name; another reader would show another one.
+        if listed.is_some_and(|listed| listed != archive.len()) {
+            return Err(Refused::Twice);
+        }
         let mut files = names(&mut archive)?;
         let root = root(&files);
         files.retain_mut(|(_, name)| match name.strip_prefix(&root) {
@@ -161,6 +166,14 @@ fn unreadable(error: zip::result::ZipError) -> Refused {
     Refused::Unreadable(error.to_string())
 }
 
+/// How many entries a zip says it lists, as long as that stands in its last record.
+fn listed(bytes: &[u8]) -> Option<usize> {
+    let end = bytes.windows(4).rposition(|mark| mark == b"PK\x05\x06")?;
+    let count = bytes.get(end + 10..end + 12)?;
+    let count = u16::from_le_bytes([count[0], count[1]]);
+    (count != u16::MAX).then_some(count.into())
+}
+
 /// An id for a package that does not say whose it is: the same package gets the same one again.
 fn nobody(digest: &str) -> AppId {
     format!("local.site.s{}", &digest[..12]).parse().expect("letters and digits")
@@ -187,8 +200,8 @@ fn names(archive: &mut ZipArchive<Cursor<Bytes>>) -> Result<Vec<(usize, String)>
         if name.ends_with('/') || is_litter(&name) {
             continue;
         }
-        if !seen.insert(name.clone()) {
-            return Err(Refused::Twice(name));
+        if !seen.insert(name.to_lowercase()) {
+            return Err(Refused::Twice);
         }
         files.push((index, name));
     }

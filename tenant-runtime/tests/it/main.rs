@@ -1,6 +1,7 @@
 //! The runtime's integration tests, as one binary.
 #![allow(clippy::unwrap_used)]
 
+mod api;
 mod store_basics;
 mod store_content;
 mod store_faults;

@@ -1,0 +1,289 @@
+//! Queries, held against a reference that shares nothing with the product but the rules.
+
+use proptest::prelude::*;
+use reqwest::Method;
+use rusqlite::Connection;
+use serde_json::{Map, Value, json};
+use tenant_runtime::documents::{self, Filter, Row, Search, TableName};
+
+use super::Anna;
+
+#[tokio::test]
+async fn order_skip_and_count() {
+    let anna = Anna::start().await;
+    let notes = anna.app("com.example.notes").await;
+    for (n, name) in [(1, "b"), (2, "a"), (3, "b"), (4, "a")] {
+        anna.post(&notes, "/ceps/write/com.example.notes", json!({"n": n, "name": name})).await;
+    }
+    let ask = async |body: Value| {
+        let (status, found) = anna.post(&notes, "/ceps/query/com.example.notes", body).await;
+        assert_eq!(status, 200, "{found}");
+        found.as_array().unwrap().iter().map(|row| row["n"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(ask(json!({})).await, [4, 3, 2, 1], "newest first");
+    assert_eq!(ask(json!({"count": 2, "skip": 1})).await, [3, 2]);
+    assert_eq!(ask(json!({"sort": {"n": 1}})).await, [1, 2, 3, 4]);
+    // The order of the fields in the text counts, not that of the alphabet.
+    let raw = |text: &'static str| {
+        let request = anna.ask(Method::POST, "notes", "/ceps/query/com.example.notes").bearer_auth(&notes.token);
+        request.header("content-type", "application/json").body(text).send()
+    };
+    let found: Value = raw(r#"{"sort":{"name":1,"n":-1}}"#).await.unwrap().json().await.unwrap();
+    assert_eq!(found.as_array().unwrap().iter().map(|row| row["n"].as_i64().unwrap()).collect::<Vec<_>>(), [4, 2, 3, 1]);
+    assert_eq!(ask(json!({"sort": {"n": 1}, "skip": 1, "count": 2, "q": {"name": "a"}})).await, [4]);
+    for wrong in [json!({"count": -1}), json!({"sort": {"n": 0}}), json!({"sort": "n"}), json!({"q": {"$where": "1"}}), json!({"q": 3})] {
+        assert_eq!(anna.post(&notes, "/ceps/query/com.example.notes", wrong.clone()).await.0, 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn fields_in_the_address() {
+    let anna = Anna::start().await;
+    let notes = anna.app("com.example.notes").await;
+    let (_, first) = anna.post(&notes, "/ceps/write/com.example.notes", json!({"stars": 5, "kind": "x y"})).await;
+    anna.post(&notes, "/ceps/write/com.example.notes", json!({"stars": "5", "kind": "z"})).await;
+    let ask = async |query: &str| {
+        let path = format!("/ceps/query/com.example.notes?{query}");
+        let (status, found) = anna.call(&notes, Method::GET, &path, Value::Null).await;
+        assert_eq!(status, 200, "{found}");
+        found.as_array().unwrap().len()
+    };
+    assert_eq!(ask("stars=5").await, 2);
+    assert_eq!(ask("stars=5&kind=x%20y").await, 1);
+    let at = first["_date_modified"].as_i64().unwrap();
+    assert_eq!(ask(&format!("_modified_after={}&_modified_before={}", at - 1, at + 100_000)).await, 2);
+    assert_eq!(ask(&format!("_modified_before={at}")).await, 0);
+}
+
+/// What a query means, written down a second time and as plainly as possible.
+mod reference {
+    use serde_json::{Map, Value};
+
+    /// All values a path leads to; `None` for each way that ends early.
+    fn values(value: &Value, path: &[&str]) -> Vec<Option<Value>> {
+        let Some((first, rest)) = path.split_first() else { return vec![Some(value.clone())] };
+        match value {
+            Value::Object(map) => map.get(*first).map_or_else(|| vec![None], |next| values(next, rest)),
+            Value::Array(items) => {
+                let mut all = Vec::new();
+                if let Some(item) = first.parse::<usize>().ok().and_then(|n| items.get(n)) {
+                    all.extend(values(item, rest));
+                }
+                for item in items.iter().filter(|item| item.is_object()) {
+                    all.extend(values(item, path));
+                }
+                if all.is_empty() { vec![None] } else { all }
+            }
+            _ => vec![None],
+        }
+    }
+
+    fn number(value: &Value) -> Option<f64> {
+        value.as_f64()
+    }
+
+    fn same(a: &Value, b: &Value) -> bool {
+        match (number(a), number(b)) {
+            (Some(a), Some(b)) => a == b,
+            _ => match (a, b) {
+                (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+                (Value::Object(a), Value::Object(b)) => {
+                    a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| same(v, w)))
+                }
+                _ => a == b,
+            },
+        }
+    }
+
+    fn less(a: &Value, b: &Value) -> Option<bool> {
+        match (a, b) {
+            (Value::String(a), Value::String(b)) => Some(a < b),
+            (Value::Bool(a), Value::Bool(b)) => Some(!a & b),
+            _ => Some(number(a)? < number(b)?),
+        }
+    }
+
+    fn same_kind(a: &Value, b: &Value) -> bool {
+        (a.is_number() && b.is_number())
+            || (a.is_string() && b.is_string())
+            || (a.is_boolean() && b.is_boolean())
+            || (a.is_null() && b.is_null())
+    }
+
+    fn one(value: &Value, operator: &str, operand: &Value) -> bool {
+        match operator {
+            "$eq" => same(value, operand),
+            "$in" => operand.as_array().unwrap().iter().any(|choice| same(value, choice)),
+            "$gt" => same_kind(value, operand) && less(operand, value).unwrap_or(false),
+            "$lt" => same_kind(value, operand) && less(value, operand).unwrap_or(false),
+            "$gte" => same_kind(value, operand) && (same(value, operand) || less(operand, value).unwrap_or(false)),
+            "$lte" => same_kind(value, operand) && (same(value, operand) || less(value, operand).unwrap_or(false)),
+            other => panic!("{other}"),
+        }
+    }
+
+    fn test(record: &Value, path: &str, operator: &str, operand: &Value) -> bool {
+        let path: Vec<&str> = path.split('.').collect();
+        let found = values(record, &path);
+        match operator {
+            "$ne" => !test(record, &path.join("."), "$eq", operand),
+            "$nin" => !test(record, &path.join("."), "$in", operand),
+            "$not" => {
+                let (operator, operand) = operand.as_object().unwrap().iter().next().unwrap();
+                !test(record, &path.join("."), operator, operand)
+            }
+            "$exists" => found.iter().any(Option::is_some) == operand.as_bool().unwrap(),
+            "$elemMatch" => found.iter().flatten().filter_map(Value::as_array).flatten().any(|item| {
+                let query = operand.as_object().unwrap();
+                match query.keys().all(|key| key.starts_with('$')) {
+                    true => query.iter().all(|(operator, operand)| {
+                        one(item, operator, operand)
+                            || item.as_array().is_some_and(|all| all.iter().any(|each| one(each, operator, operand)))
+                    }),
+                    false => item.is_object() && matches(item, query),
+                }
+            }),
+            _ => found.iter().any(|value| {
+                let value = value.clone().unwrap_or(Value::Null);
+                one(&value, operator, operand)
+                    || value.as_array().is_some_and(|items| items.iter().any(|item| one(item, operator, operand)))
+            }),
+        }
+    }
+
+    pub(super) fn matches(record: &Value, query: &Map<String, Value>) -> bool {
+        query.iter().all(|(key, value)| match key.as_str() {
+            "$and" => value.as_array().unwrap().iter().all(|part| matches(record, part.as_object().unwrap())),
+            "$or" => value.as_array().unwrap().iter().any(|part| matches(record, part.as_object().unwrap())),
+            path => match value.as_object().filter(|map| map.keys().any(|key| key.starts_with('$'))) {
+                Some(tests) => tests.iter().all(|(operator, operand)| test(record, path, operator, operand)),
+                None => test(record, path, "$eq", value),
+            },
+        })
+    }
+}
+
+fn scalar() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (-3_i64..4).prop_map(Value::from),
+        prop_oneof![Just(0.5), Just(2.0), Just(-1.5)].prop_map(Value::from),
+        "[\\[ab\\]]{0,2}".prop_map(Value::from),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    scalar().prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::hash_map("[abc]", inner, 0..3)
+                .prop_map(|map| Value::Object(map.into_iter().collect::<Map<_, _>>())),
+        ]
+    })
+}
+
+fn record() -> impl Strategy<Value = Map<String, Value>> {
+    prop::collection::hash_map("[abc]", value(), 0..4).prop_map(|map| map.into_iter().collect())
+}
+
+fn path() -> impl Strategy<Value = String> {
+    prop_oneof!["[abc]", "[abc]\\.[abc01]", "[abc]\\.[abc01]\\.[abc]"]
+}
+
+fn tests() -> impl Strategy<Value = Value> {
+    let list = || prop::collection::vec(scalar(), 0..3);
+    let compared = || prop_oneof![Just("$gt"), Just("$gte"), Just("$lt"), Just("$lte"), Just("$eq")];
+    prop_oneof![
+        3 => value().prop_filter("an operator's name is no value", |v| !v.is_object()),
+        3 => (compared(), scalar()).prop_map(|(op, v)| json!({op: v})),
+        1 => (compared(), scalar(), compared(), scalar()).prop_map(|(a, v, b, w)| json!({a: v, b: w})),
+        1 => scalar().prop_map(|v| json!({"$ne": v})),
+        2 => list().prop_map(|v| json!({"$in": v})),
+        1 => list().prop_map(|v| json!({"$nin": v})),
+        1 => any::<bool>().prop_map(|v| json!({"$exists": v})),
+        1 => (compared(), scalar()).prop_map(|(op, v)| json!({"$not": {op: v}})),
+        1 => (compared(), scalar()).prop_map(|(op, v)| json!({"$elemMatch": {op: v}})),
+        1 => ("[abc]", compared(), scalar()).prop_map(|(f, op, v)| json!({"$elemMatch": {f: {op: v}}})),
+    ]
+}
+
+fn query() -> impl Strategy<Value = Value> {
+    let leaf = prop::collection::hash_map(path(), tests(), 0..3)
+        .prop_map(|map| Value::Object(map.into_iter().collect::<Map<_, _>>()));
+    leaf.prop_recursive(2, 8, 2, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..3).prop_map(|parts| json!({"$and": parts})),
+            prop::collection::vec(inner, 1..3).prop_map(|parts| json!({"$or": parts})),
+        ]
+    })
+}
+
+fn found(db: &Connection, table: &TableName, query: &Value) -> Vec<String> {
+    let filter = Filter::parse(query).unwrap();
+    let search = Search { filter: filter.clone(), count: 1000, ..Search::default() };
+    let mut ids: Vec<String> = documents::search(db, table, &search).unwrap().into_iter().map(|row| row.id).collect();
+    ids.sort();
+    let mut direct = documents::ids(db, table, &filter).unwrap();
+    direct.sort();
+    assert_eq!(ids, direct, "search and ids disagree on {query}");
+    ids
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_query_finds_what_the_reference_finds(
+        records in prop::collection::vec(record(), 1..12),
+        queries in prop::collection::vec(query(), 1..6),
+    ) {
+        let db = Connection::open_in_memory().unwrap();
+        tenant_runtime::schema::migrate(&db).unwrap();
+        let app = "com.example.notes".parse().unwrap();
+        let plain = TableName::new(&app, "plain").unwrap();
+        let indexed = TableName::new(&app, "indexed").unwrap();
+        documents::declare(&db, &indexed, &["a".into(), "b".into()]).unwrap();
+        let rows: Vec<Row> = records.iter().enumerate().map(|(n, record)| Row {
+            id: format!("{n:03}"), created: 1, modified: n as i64, doc: Value::Object(record.clone()).to_string(),
+        }).collect();
+        documents::put_kept(&db, &plain, &rows).unwrap();
+        documents::put_kept(&db, &indexed, &rows).unwrap();
+        for query in &queries {
+            let expected: Vec<String> = records.iter().enumerate()
+                .filter(|(_, record)| reference::matches(&Value::Object((*record).clone()), query.as_object().unwrap()))
+                .map(|(n, _)| format!("{n:03}")).collect();
+            prop_assert_eq!(found(&db, &plain, query), expected.clone(), "{} without indexes", query);
+            prop_assert_eq!(found(&db, &indexed, query), expected, "{} with indexes", query);
+        }
+    }
+
+    #[test]
+    fn any_order_is_that_of_sorting_everything(
+        numbers in prop::collection::vec(prop_oneof![(-3_i64..3).prop_map(Value::from), "[ab]{0,2}".prop_map(Value::from), Just(Value::Null)], 1..30),
+        skip in 0_usize..6, count in 1_usize..8, descending in any::<bool>(),
+    ) {
+        let db = Connection::open_in_memory().unwrap();
+        tenant_runtime::schema::migrate(&db).unwrap();
+        let table = TableName::new(&"com.example.notes".parse().unwrap(), "").unwrap();
+        let rows: Vec<Row> = numbers.iter().enumerate().map(|(n, value)| Row {
+            id: format!("{n:03}"), created: 1, modified: n as i64, doc: json!({"v": value}).to_string(),
+        }).collect();
+        documents::put_kept(&db, &table, &rows).unwrap();
+        let key = documents::Key { path: "v".into(), descending };
+        let search = Search { sort: vec![key], skip, count, ..Search::default() };
+        let got: Vec<String> = documents::search(&db, &table, &search).unwrap().into_iter().map(|row| row.id).collect();
+        let rank = |value: &Value| match value {
+            Value::Null => (0, 0, String::new()),
+            Value::Number(n) => (1, n.as_i64().unwrap(), String::new()),
+            other => (2, 0, other.as_str().unwrap().to_owned()),
+        };
+        let mut all: Vec<usize> = (0..numbers.len()).collect();
+        all.sort_by(|a, b| {
+            let order = rank(&numbers[*a]).cmp(&rank(&numbers[*b]));
+            (if descending { order.reverse() } else { order }).then(b.cmp(a))
+        });
+        let expected: Vec<String> = all.into_iter().skip(skip).take(count).map(|n| format!("{n:03}")).collect();
+        prop_assert_eq!(got, expected);
+    }
+}

@@ -1,0 +1,89 @@
+//! The whole program: started as a host does, woken, stopped, woken again.
+
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::SigningKey;
+use tenant_runtime::launch::{Launch, VARIABLE};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+/// Starts the program with listeners at descriptors 3 and 4, by way of a shell that puts them there.
+fn start(launch: &Launch, public: &UnixListener, admin: &UnixListener) -> Child {
+    let duplicate = |listener: &UnixListener| {
+        let copy = rustix::io::fcntl_dupfd_cloexec(listener, 20).unwrap();
+        rustix::io::fcntl_setfd(&copy, rustix::io::FdFlags::empty()).unwrap();
+        copy
+    };
+    let (public, admin) = (duplicate(public), duplicate(admin));
+    let script = format!("exec 3<&{} 4<&{} \"$0\"", public.as_raw_fd(), admin.as_raw_fd());
+    Command::new("bash")
+        .args(["-c", &script, env!("CARGO_BIN_EXE_freehold-runtime")])
+        .env(VARIABLE, serde_json::to_string(launch).unwrap())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap()
+}
+
+async fn ask(socket: &std::path::Path, path: &str) -> String {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: anna.localhost\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+async fn end(mut child: Child) -> Option<i32> {
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
+    tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap().code()
+}
+
+#[tokio::test]
+async fn a_runtime_wakes_on_its_listeners_and_sleeps_on_a_signal() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let launch = super::launch(folder.path(), 8080, &key, 1 << 30);
+    assert_eq!(launch.provider.handover_key, STANDARD.encode(key.verifying_key().to_bytes()));
+    let (public_at, admin_at) = (folder.path().join("public"), folder.path().join("admin"));
+    let public = UnixListener::bind(&public_at).unwrap();
+    let admin = UnixListener::bind(&admin_at).unwrap();
+    for _ in 0..2 {
+        // The first request is there before the program is; the listener's backlog keeps it.
+        let waiting = tokio::spawn({
+            let public_at = public_at.clone();
+            async move { ask(&public_at, "/ceps/ping").await }
+        });
+        let child = start(&launch, &public, &admin);
+        let answer = tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"server_type\":\"freehold\""), "{answer}");
+        assert!(ask(&admin_at, "/health").await.starts_with("HTTP/1.1 200"));
+        assert_eq!(end(child).await, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn a_home_of_a_newer_release_is_refused_in_words_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let launch = super::launch(folder.path(), 8080, &key, 1 << 30);
+    {
+        let server = tenant_runtime::server::Server::open(launch.clone(), 1).await.unwrap();
+        let newer = |db: &rusqlite::Connection| db.pragma_update(None, "user_version", 999);
+        server.home.write(move |db| newer(db).map_err(Box::<dyn std::error::Error + Send + Sync>::from)).await.unwrap();
+        server.home.sleep().await.unwrap();
+    }
+    let (public_at, admin_at) = (folder.path().join("public"), folder.path().join("admin"));
+    let public = UnixListener::bind(&public_at).unwrap();
+    let admin = UnixListener::bind(&admin_at).unwrap();
+    let child = start(&launch, &public, &admin);
+    let answer = ask(&public_at, "/").await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("newer release"), "{answer}");
+    assert_eq!(end(child).await, Some(0));
+}
