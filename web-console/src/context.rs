@@ -40,8 +40,8 @@ impl Console {
         &self.0.plane
     }
 
-    pub(crate) fn operations(&self) -> &crate::bridge::Operations {
-        &crate::bridge::Operations
+    pub(crate) fn operations(&self) -> control_plane::operations::Operations {
+        self.0.plane.operations()
     }
 
     pub(crate) fn catalogue(&self) -> &Catalogue {

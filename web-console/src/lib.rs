@@ -11,7 +11,6 @@
 //! Architecture Invariant: no page reads the database or talks to a host; both are the control plane's.
 
 mod assets;
-mod bridge;
 pub mod config;
 mod consumer;
 mod context;

@@ -20,11 +20,11 @@ impl fmt::Display for Amount {
             unit += 1;
         }
         let unit = UNITS[unit];
-        if self.0 < 1000 || value.fract() < 0.05 || value >= 99.95 {
-            write!(to, "{value:.0} {unit}")
-        } else {
-            write!(to, "{value:.1} {unit}")
+        if self.0 < 1000 || value >= 99.95 {
+            return write!(to, "{value:.0} {unit}");
         }
+        let figure = format!("{value:.1}");
+        write!(to, "{} {unit}", figure.strip_suffix(".0").unwrap_or(&figure))
     }
 }
 

@@ -233,6 +233,29 @@ pub(super) async fn icon(visit: Visit, Path(app): Path<String>) -> Answer {
     Ok((headers, icon).into_response())
 }
 
+/// `GET /catalogue/{file}`: the catalogue as static files, so that others can follow it. Only what the index names.
+pub(super) async fn file(visit: Visit, Path(file): Path<String>) -> Answer {
+    let unknown = || Refusal::of(Error::gone("The catalogue has no such file."));
+    let catalogue = visit.console.catalogue();
+    let fixed = ["index.json", "index.json.sig", "key.pub"].contains(&file.as_str());
+    let listed = catalogue.list().iter().any(|listing| listing.package == file || listing.icon == file);
+    let folder = catalogue.folder().filter(|_| fixed || listed).ok_or_else(unknown)?;
+    let bytes = tokio::fs::read(folder.join(&file)).await.map_err(|_| unknown())?;
+    let kind = match file.rsplit('.').next() {
+        Some("json") => "application/json",
+        Some("svg") => "image/svg+xml",
+        Some("zip") => "application/zip",
+        _ => "text/plain; charset=utf-8",
+    };
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
 fn app_id(text: &str) -> Result<AppId, Refusal> {
     text.parse().map_err(|_| Refusal::of(Error::gone("There is no such app.")))
 }

@@ -83,10 +83,11 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
     }
     let sighted = sighted(&server);
     let asked = tokio::time::timeout(PATIENCE, control_plane::servers::usage(plane, &visit.actor, server.id));
+    let desk = visit.console.operations();
     let (usage, bill, operations) = tokio::join!(
         asked,
         control_plane::subscriptions::bill(plane, &visit.actor, server.account),
-        visit.console.operations().of_server(&visit.actor, server.id)
+        desk.of_server(&visit.actor, server.id)
     );
     let usage: Option<Usage> = usage.ok().and_then(Result::ok);
     let (bill, operations) = (bill?, operations?);

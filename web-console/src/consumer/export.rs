@@ -105,7 +105,7 @@ pub(super) async fn start(visit: Visit, Path(name): Path<String>, Posted(form): 
         return form_page(&visit, &server, Some(error)).await;
     }
     let passphrase = (!form.passphrase.is_empty()).then_some(form.passphrase);
-    match visit.console.operations().start_export(&visit.actor, server.id, passphrase).await.map_err(Error::from) {
+    match visit.console.operations().start_export(&visit.actor, server.id, passphrase).await {
         Ok(operation) => page::on_to(&format!("{}/exports/{}", base(&server), operation.id)),
         Err(error) if error.kind() != ErrorKind::Bug => form_page(&visit, &server, Some(error)).await,
         Err(error) => Err(error.into()),
@@ -117,7 +117,7 @@ pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) 
     let server = own_server(&visit, &name).await?;
     let operation = operation_of(&visit, &server, &id).await?;
     let running = matches!(operation.state, State::Running | State::Waiting);
-    let ready = matches!(operation.state, State::Ready | State::Done).then(|| ready(&operation));
+    let ready = (operation.state == State::Ready).then(|| ready(&operation));
     let (title, lead, next) = words(&operation);
     let meter = operation.progress().filter(|_| running).map(|(done, total)| Bar::new(done, total, Some("records written")));
     page::show(&OneExport {
@@ -144,7 +144,7 @@ fn words(operation: &Operation) -> (&'static str, String, String) {
             "You can go on using your server. What you change from now on is not in this archive.".to_owned(),
             "When everything is written down, the link to download stands here. You can close this page; nothing is lost.".to_owned(),
         ),
-        State::Ready | State::Done => (
+        State::Ready => (
             "Your archive is ready",
             format!("Everything on your server as it was on {made}."),
             match kept {
@@ -157,7 +157,7 @@ fn words(operation: &Operation) -> (&'static str, String, String) {
             "Your server and everything on it is as it was.".to_owned(),
             "Start another export. If it fails again, tell us the number above.".to_owned(),
         ),
-        State::Ended | State::Undone => (
+        State::Ended | State::Undone | State::Done => (
             "This archive is no longer kept",
             format!("It was made on {made}."),
             "Make a new one at any time; it takes about as long as the last.".to_owned(),

@@ -11,6 +11,7 @@ mod landing;
 mod leave;
 mod live;
 mod open;
+mod plain_form;
 mod plans;
 mod sign_in;
 mod sign_up;
@@ -41,6 +42,7 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .post("/sign-in", Visitor, sign_in::send)
         .post("/sign-out", Visitor, sign_in::sign_out)
         .get("/catalogue/icons/{app}", Visitor, apps::icon)
+        .get("/catalogue/{*file}", Visitor, apps::file)
         .get("/leave", Account, leave::find)
         .get("/bill", Account, bill::show)
         .get("/account", Account, account::show)

@@ -137,6 +137,11 @@ async fn form_page(visit: &Visit, mut form: Form, error: Option<Error>) -> Resul
     for name in ["address", "name"] {
         address.error = address.error.or_else(|| Field::judged("", name, error).error);
     }
+    if address.error.is_some()
+        && let (false, says) = judge(visit, &form.address).await?
+    {
+        address.error = Some(says);
+    }
     let sign_up = SignUpPage {
         shell: Shell::bare(visit),
         domain: visit.business.sites_domain.clone(),

@@ -2,14 +2,13 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::multipart::Multipart;
 use axum::extract::{Path, Query};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::IntoResponse;
 use control_plane::{Error, Kind};
 use serde::{Deserialize, Serialize};
-use tokio_stream::wrappers::ReceiverStream;
 
+use super::plain_form::{Malformed, PlainForm};
 use super::{base, import, operation_of, own_server};
 use crate::page::{self, Answer};
 use crate::refusal::Refusal;
@@ -73,38 +72,21 @@ pub(super) async fn offset(visit: Visit, Path((name, id)): Path<(String, String)
 /// `POST /servers/{name}/imports`: the whole archive in one form, for browsers without script.
 ///
 /// The form's first field is its token; only then is the file read, and passed on as it comes.
-pub(super) async fn whole(visit: Visit, Path(name): Path<String>, headers: HeaderMap, mut form: Multipart) -> Answer {
+pub(super) async fn whole(visit: Visit, Path(name): Path<String>, headers: HeaderMap, body: Body) -> Answer {
     let server = own_server(&visit, &name).await?;
-    let cut = || Refusal::of(Error::new(Kind::Fix, "The upload was cut in the middle. Nothing on your server has changed; please send the file again."));
-    let token = form.next_field().await.map_err(|_| cut())?.filter(|field| field.name() == Some("token"));
-    let token = match token {
-        Some(field) => field.text().await.map_err(|_| cut())?,
-        None => String::new(),
-    };
-    visit.check_token(&token)?;
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
-    let mut field = match form.next_field().await.map_err(|_| cut())? {
-        Some(field) if field.name() == Some("archive") && field.file_name().is_some_and(|file| !file.is_empty()) => field,
-        _ => return import::form_page(&visit, &server, Some(Error::fix("archive", "Choose the archive first."))).await,
-    };
-    let (send, receive) = tokio::sync::mpsc::channel::<std::io::Result<bytes::Bytes>>(4);
-    let feed = async move {
-        loop {
-            let chunk = match field.chunk().await {
-                Ok(Some(chunk)) => Ok(chunk),
-                Ok(None) => return,
-                Err(error) => Err(std::io::Error::other(error)),
-            };
-            let end = chunk.is_err();
-            if send.send(chunk).await.is_err() || end {
-                return;
-            }
-        }
-    };
-    let body = Body::from_stream(ReceiverStream::new(receive));
-    let operations = visit.console.operations();
-    let (begun, ()) = tokio::join!(operations.import_whole(&visit.actor, server.id, length, body), feed);
-    match begun.map_err(Error::from) {
+    let form = PlainForm::read(&headers, body).await.map_err(|malformed| {
+        Refusal::of(Error::new(Kind::Fix, match malformed {
+            Malformed::NoLength => "This browser does not say how long the upload is, so we cannot tell whether it fits. Nothing was changed; please try another browser.",
+            Malformed::Other => "The upload was cut, or did not come from our form. Nothing on your server has changed; please send the file again.",
+        }))
+    })?;
+    visit.check_token(&form.token)?;
+    if form.file_name.is_empty() {
+        return import::form_page(&visit, &server, Some(Error::fix("archive", "Choose the archive first."))).await;
+    }
+    let length = form.length;
+    let archive = Body::from_stream(form.into_file());
+    match visit.console.operations().import_whole(&visit.actor, server.id, length, archive).await {
         Ok(operation) => page::on_to(&format!("{}/imports/{}", base(&server), operation.id)),
         Err(error) if error.kind() != Kind::Bug => import::form_page(&visit, &server, Some(error)).await,
         Err(error) => Err(error.into()),

@@ -49,7 +49,8 @@ pub(super) fn table(operations: &[Operation], servers: &[Server]) -> Table {
 /// `GET /operator/operations`.
 pub(super) async fn list(visit: Visit) -> Answer {
     let plane = visit.console.plane();
-    let (operations, servers) = tokio::join!(visit.console.operations().all(&visit.actor), servers::all(plane, &visit.actor));
+    let desk = visit.console.operations();
+    let (operations, servers) = tokio::join!(desk.all(&visit.actor), servers::all(plane, &visit.actor));
     let (operations, servers) = (operations?, servers?);
     let lead = format!("{} in all, newest first.", operations.len());
     Listing::new(&visit, "operations", "Operations", lead, table(&operations, &servers))

@@ -35,12 +35,13 @@ struct Card {
 /// `GET /operator`.
 pub(super) async fn show(visit: Visit) -> Answer {
     let (plane, actor) = (visit.console.plane(), &visit.actor);
+    let desk = visit.console.operations();
     let (customers, all, invoices, letters, jobs) = tokio::join!(
         accounts::customers(plane, actor),
         servers::all(plane, actor),
         subscriptions::invoices(plane, actor),
         control_plane::mail::outbox(plane, actor),
-        visit.console.operations().all(actor)
+        desk.all(actor)
     );
     let (customers, all, invoices, letters, jobs) = (customers?, all?, invoices?, letters?, jobs?);
     let kept: Vec<&Server> = all.iter().filter(|server| server.desired == Desired::Kept).collect();

@@ -126,9 +126,9 @@ impl Provider {
             tracing::info!("connections that did not finish in time are cut");
             self.serving.abort();
         }
-        let drained = self.agent.drain().await;
         self.plane.stop().await;
-        drained.map_err(ServeError::from)
+        self.agent.drain().await?;
+        Ok(())
     }
 }
 

@@ -1,0 +1,126 @@
+//! The authorisation table: every route of the console, and who may pass. A route that is not written down here fails
+//! the test, and so does one that lets in somebody it should not.
+
+use axum::http::StatusCode;
+use reqwest::Method;
+use web_console::Who;
+
+use crate::house::House;
+
+#[rustfmt::skip]
+const TABLE: &[(&str, &str, Who)] = &[
+    ("GET", "/static/{file}", Who::Anybody),
+    ("GET", "/health", Who::Anybody),
+    ("GET", "/favicon.ico", Who::Anybody),
+    ("GET", "/setup", Who::Anybody),
+    ("POST", "/setup", Who::Anybody),
+    ("GET", "/", Who::Visitor),
+    ("GET", "/addresses", Who::Visitor),
+    ("GET", "/sign-up", Who::Visitor),
+    ("POST", "/sign-up", Who::Visitor),
+    ("GET", "/sign-in", Who::Visitor),
+    ("POST", "/sign-in", Who::Visitor),
+    ("POST", "/sign-out", Who::Visitor),
+    ("GET", "/catalogue/icons/{app}", Who::Visitor),
+    ("GET", "/catalogue/{*file}", Who::Visitor),
+    ("GET", "/leave", Who::Account),
+    ("GET", "/bill", Who::Account),
+    ("GET", "/account", Who::Account),
+    ("POST", "/account/name", Who::Account),
+    ("POST", "/account/password", Who::Account),
+    ("POST", "/account/sessions/{session}/end", Who::Account),
+    ("GET", "/servers/{name}", Who::Account),
+    ("GET", "/servers/{name}/creating", Who::Account),
+    ("GET", "/servers/{name}/events", Who::Account),
+    ("GET", "/servers/{name}/open", Who::Account),
+    ("GET", "/servers/{name}/apps", Who::Account),
+    ("POST", "/servers/{name}/apps/{app}/install", Who::Account),
+    ("GET", "/servers/{name}/apps/{app}/remove", Who::Account),
+    ("POST", "/servers/{name}/apps/{app}/remove", Who::Account),
+    ("POST", "/servers/{name}/apps/{app}/restore", Who::Account),
+    ("GET", "/servers/{name}/leave", Who::Account),
+    ("GET", "/servers/{name}/operations/{operation}/events", Who::Account),
+    ("GET", "/servers/{name}/export", Who::Account),
+    ("POST", "/servers/{name}/exports", Who::Account),
+    ("GET", "/servers/{name}/exports/{operation}", Who::Account),
+    ("GET", "/servers/{name}/exports/{operation}/archive", Who::Account),
+    ("GET", "/servers/{name}/import", Who::Account),
+    ("POST", "/servers/{name}/imports/begin", Who::Account),
+    ("POST", "/servers/{name}/imports", Who::Account),
+    ("PATCH", "/servers/{name}/imports/{operation}/archive", Who::Account),
+    ("GET", "/servers/{name}/imports/{operation}/archive", Who::Account),
+    ("GET", "/servers/{name}/imports/{operation}", Who::Account),
+    ("POST", "/servers/{name}/imports/{operation}/confirm", Who::Account),
+    ("POST", "/servers/{name}/imports/{operation}/cancel", Who::Account),
+    ("POST", "/servers/{name}/imports/{operation}/undo", Who::Account),
+    ("GET", "/operator", Who::Operator),
+    ("GET", "/operator/customers", Who::Operator),
+    ("GET", "/operator/customers/{account}", Who::Operator),
+    ("GET", "/operator/servers", Who::Operator),
+    ("GET", "/operator/hosts", Who::Operator),
+    ("GET", "/operator/operations", Who::Operator),
+    ("GET", "/operator/operations/{operation}", Who::Operator),
+    ("GET", "/operator/invoices", Who::Operator),
+    ("GET", "/operator/invoices/{invoice}/paid", Who::Operator),
+    ("POST", "/operator/invoices/{invoice}/paid", Who::Operator),
+    ("GET", "/operator/invoices/{invoice}/void", Who::Operator),
+    ("POST", "/operator/invoices/{invoice}/void", Who::Operator),
+    ("GET", "/operator/plans", Who::Operator),
+    ("POST", "/operator/plans", Who::Operator),
+    ("POST", "/operator/plans/{plan}", Who::Operator),
+    ("POST", "/operator/plans/{plan}/offer", Who::Operator),
+    ("POST", "/operator/plans/{plan}/withdraw", Who::Operator),
+    ("GET", "/operator/outbox", Who::Operator),
+    ("GET", "/operator/outbox/{letter}", Who::Operator),
+];
+
+/// A path of this route that names things of Anna's, or nothing.
+fn example(path: &str) -> String {
+    path.replace("{name}", "anna").replace("{*file}", "index.json").split('/').map(|part| if part.starts_with('{') { "none" } else { part }).collect::<Vec<_>>().join("/")
+}
+
+#[test]
+fn every_route_stands_in_the_table() {
+    let mut written: Vec<_> = TABLE.iter().map(|(method, path, who)| format!("{method} {path} {who:?}")).collect();
+    let mut found: Vec<_> = web_console::doors().iter().map(|door| format!("{} {} {:?}", door.method, door.path, door.who)).collect();
+    written.sort();
+    found.sort();
+    assert_eq!(found, written);
+}
+
+#[tokio::test]
+async fn nobody_passes_a_door_that_is_not_theirs() {
+    let (house, operator) = House::open().await;
+    let _anna = house.person("anna").await;
+    let tom = house.person("tom").await;
+    let visitor = house.browser();
+    for (method, path, who) in TABLE {
+        let method: Method = method.parse().unwrap();
+        let path = example(path);
+        let ask = async |browser: &crate::house::Browser| {
+            let token = browser.token().await;
+            let request = browser.ask(method.clone(), &path);
+            let request = if method == Method::GET { request } else { request.form(&[("token", token)]) };
+            request.send().await.unwrap()
+        };
+        let shut_out = |answer: &reqwest::Response| {
+            let to = answer.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or_default();
+            answer.status() == StatusCode::SEE_OTHER && to.starts_with("/sign-in")
+        };
+        let stranger = ask(&visitor).await;
+        // The setup link sends on to the sign-in page once it has done its work.
+        let shut = *who >= Who::Account || path == "/setup" && method == Method::GET;
+        assert_eq!(shut_out(&stranger), shut, "a visitor at {method} {path}: {}", stranger.status());
+        if *who == Who::Operator {
+            assert_eq!(ask(&tom).await.status(), StatusCode::NOT_FOUND, "a customer at {method} {path}");
+        }
+        // What is Anna's is not there for Tom, nor for the operator.
+        if path.starts_with("/servers/anna") {
+            for other in [&tom, &operator] {
+                let status = ask(other).await.status();
+                let refused = [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST, StatusCode::UNSUPPORTED_MEDIA_TYPE];
+                assert!(refused.contains(&status), "somebody else at {method} {path}: {status}");
+            }
+        }
+    }
+}
