@@ -43,7 +43,7 @@ export async function signUp(page, origin, who) {
   await fillSignUp(page, origin, who);
   const start = Date.now();
   await page.click('button:has-text("Create my server")');
-  await page.waitForURL(/\/servers\/srv_[0-9a-f]+$/, { timeout: 30000 });
+  await page.waitForURL(/\/servers\/[a-z0-9-]+$/, { timeout: 30000 });
   return { path: new URL(page.url()).pathname, ms: Date.now() - start };
 }
 

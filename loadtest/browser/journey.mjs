@@ -46,7 +46,7 @@ await journey('journey', async (world) => {
   await accessible(anna, 'sign-up');
   await shoot(anna, 'sign-up');
   const server = await signUp(anna, a.origin, { address: 'anna', email: 'anna@berg.example', password: PASSWORD });
-  await check(`the server is ready (after ${server.ms} ms)`, /^\/servers\/srv_/.test(server.path));
+  await check(`the server is ready (after ${server.ms} ms)`, /^\/servers\//.test(server.path));
   await accessible(anna, 'dashboard');
   await shoot(anna, 'dashboard-empty');
   await quiet(anna, 'the console so far');
@@ -64,7 +64,7 @@ await journey('journey', async (world) => {
   await refused('a weak password is refused with words', { password: 'password1' }, /guess|weak|10 characters|password/i);
   await fillSignUp(late, a.origin, { address: 'berta', email: 'berta@example.org', password: PASSWORD });
   await late.locator('button:has-text("Create my server")').dblclick();
-  await late.waitForURL(/\/servers\/srv_[0-9a-f]+$/);
+  await late.waitForURL(/\/servers\/[a-z0-9-]+$/);
   await check('a double click makes one server', true);
   await late.context().close();
   await a.page.goto(`${a.origin}/operator/servers`);

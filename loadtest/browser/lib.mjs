@@ -38,7 +38,7 @@ export async function journey(name, run) {
     for (const [index, page] of world.pages.entries()) {
       if (page.isClosed()) continue;
       console.log(`        page ${index} was at ${page.url()}`);
-      const words = await page.evaluate(() => document.body.innerText.slice(0, 600)).catch(() => '');
+      const words = await page.evaluate(() => document.body.innerText.slice(0, 400).replace(/\n+/g, "\n")).catch(() => '');
       console.log(words.replace(/^/gm, '        | '));
       if (SHOTS) await page.screenshot({ path: path.join(SHOTS, `stopped-${name}-${index}.png`) }).catch(() => {});
     }

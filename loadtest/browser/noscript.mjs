@@ -17,7 +17,7 @@ await journey('noscript', async (world) => {
   await check('a taken address is refused on the page, and what was typed stays', async () => (await page.locator('.field.bad').count()) > 0 && (await page.inputValue('[name=email]')) === WHO.email);
   await fillSignUp(page, origin, WHO);
   await page.click('button:has-text("Create my server")');
-  await check('the server is ready, by a page that reloads itself', () => page.waitForURL(/\/servers\/srv_[0-9a-f]+$/, { timeout: 30000 }).then(() => true));
+  await check('the server is ready, by a page that reloads itself', () => page.waitForURL(/\/servers\/[a-z0-9-]+$/, { timeout: 30000 }).then(() => true));
   const server = new URL(page.url()).pathname;
   await shoot(page, 'noscript-dashboard');
   await page.goto(`${origin}${server}/apps`);

@@ -4,12 +4,13 @@
 #   FREEHOLD_BIN   the freehold program (default: target/debug/freehold of this workspace)
 #   SHOTS          where pictures of the pages go (default: none)
 #   PHOTOS         a folder of photographs to upload (default: pictures are drawn)
-#   PORT_A PORT_B  two free ports (default: 18080 and 18090)
+#   PORT_A PORT_B  two free ports (default: any two)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 bin=${FREEHOLD_BIN:-$here/../../target/debug/freehold}
-port_a=${PORT_A:-18080}
-port_b=${PORT_B:-18090}
+free() { node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'; }
+port_a=${PORT_A:-$(free)}
+port_b=${PORT_B:-$(free)}
 work=$(mktemp -d)
 pid_a='' pid_b=''
 
@@ -36,12 +37,12 @@ start() {
     started=$!
 }
 
-# link NAME PID: the one-time link the provider prints at its first start
+# link NAME: the one-time link the provider prints at its first start
 link() {
     for _ in $(seq 300); do
         found=$(grep -o 'http[^ ]*/setup?token=[^ ]*' "$work/$1.out" || true)
         [ -n "$found" ] && { echo "$found"; return; }
-        kill -0 "$2" 2>/dev/null || break
+        grep -q '^freehold: ' "$work/$1.log" && break
         sleep 0.1
     done
     echo "provider $1 did not start:" >&2
@@ -53,8 +54,8 @@ start a "$port_a" localhost
 pid_a=$started
 start b "$port_b" other.localhost
 pid_b=$started
-A_SETUP=$(link a "$pid_a")
-B_SETUP=$(link b "$pid_b")
+A_SETUP=$(link a)
+B_SETUP=$(link b)
 export A_SETUP B_SETUP
 export A_ORIGIN="http://localhost:$port_a"
 
@@ -64,7 +65,7 @@ node "$here/noscript.mjs" || good=1
 if [ $good -ne 0 ]; then
     for name in a b; do
         echo "--- the last lines of provider $name"
-        tail -n 60 "$work/$name.log"
+        tail -n 40 "$work/$name.out" "$work/$name.log"
     done
 fi
 exit $good
