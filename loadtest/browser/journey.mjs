@@ -8,20 +8,16 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-import { accessible, check, journey, person, pictures, quiet, sha256, shoot } from './lib.mjs';
+import { accessible, check, journey, person, quiet, shoot } from './lib.mjs';
 import { exportAll, fillSignUp, install, openApp, openServer, setUp, signUp, uploadArchive } from './console.mjs';
 import { differences, holdings } from './data.mjs';
-import { hostile } from './markdown.mjs';
+import { useHomePage } from './homepage.mjs';
+import { NOTE, useNotes } from './notes.mjs';
+import { usePhotos } from './photos.mjs';
 
 const PASSWORD = 'plaster door brass knob';
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'freehold-journey-'));
 process.on('exit', () => fs.rmSync(work, { recursive: true, force: true }));
-
-const NOTE = {
-  title: 'Sourdough',
-  tags: 'recipes, kitchen',
-  text: '## What goes in\n\n- 500 g flour\n- 350 g water\n\n- [x] Buy yeast\n- [ ] Weigh the salt\n\nSee https://example.org. <img src=x onerror=alert(1)> Grüße, 你好, 🥖',
-};
 
 await journey('journey', async (world) => {
   // --- two providers open for business ---------------------------------------------------
@@ -84,131 +80,9 @@ await journey('journey', async (world) => {
   await accessible(anna, 'launcher');
   await shoot(anna, 'launcher');
 
-  // --- notes -----------------------------------------------------------------------------
-  await openApp(anna, home, 'Notes');
-  const notesAddress = anna.url();
-  await check('an app has an origin of its own', new URL(notesAddress).origin !== home, notesAddress);
-  await anna.waitForSelector('#new');
-  await shoot(anna, 'notes-empty');
-  const write = async ({ title, tags, text }) => {
-    await anna.click('#new');
-    await anna.fill('.headline', title);
-    await anna.fill('.tagline', tags);
-    await anna.fill('.text', text);
-  };
-  const saved = () => anna.waitForFunction(() => document.querySelector('#state').textContent === 'Saved on your server' && !document.querySelector('.unsaved'));
-  await write({ title: 'Night train to Rome', tags: 'travel', text: 'Leaves 20:04 from platform 9.' });
-  await write({ title: 'Things for the garden', tags: '', text: '- tulip bulbs\n- a rake' });
-  await write(NOTE);
-  await anna.click('[aria-label="Pin to the top"]');
-  await check('three notes are saved', () => saved().then(async () => (await anna.locator('#list a').count()) === 3));
-  await check('a note shows as written, and nothing in it runs', async () => (await anna.locator('.preview li').count()) === 4 && (await anna.locator('.preview img, .preview script').count()) === 0);
-  await hostile(anna);
-  await accessible(anna, 'notes');
-  await shoot(anna, 'notes');
-  await anna.fill('#search', 'tulip');
-  await check('search finds the one note with a word', async () => (await anna.locator('#list a').count()) === 1 && (await anna.locator('#list mark').innerText()) === 'tulip');
-  await anna.fill('#search', '');
-  await anna.context().setOffline(true);
-  await anna.click('#list a:has-text("Night train")');
-  await anna.fill('.text', 'Leaves 20:04 from platform 9.\n\nWritten without a line.');
-  await check('without a line the change is kept and said to be', () => anna.waitForFunction(() => /Offline, 1 change kept here/.test(document.querySelector('#state').textContent)).then(() => true));
-  await anna.context().setOffline(false);
-  await check('with the line it is saved', () => saved().then(() => true));
-  await anna.click('[aria-label="Delete this note"]');
-  await check('a deleted note is gone from the list', async () => (await anna.locator('#list a').count()) === 2);
-  await anna.click('.toast button:has-text("Undo")');
-  await check('and comes back', async () => (await anna.locator('#list a').count()) === 3);
-  await saved();
-  await anna.reload();
-  await anna.waitForSelector('#list a');
-  await check('all is there after a reload', async () => (await anna.locator('#list a').count()) === 3);
-  await quiet(anna, 'notes');
-
-  // --- photos ----------------------------------------------------------------------------
-  const files = await pictures(world, work, 14);
-  const drawn = !process.env.PHOTOS;
-  await openApp(anna, home, 'Photos');
-  await anna.waitForSelector('.empty');
-  await shoot(anna, 'photos-empty');
-  const offsets = [];
-  let cut = drawn;
-  await anna.route('**/feps/uploads/**', async (route) => {
-    const at = new URL(route.request().url()).searchParams.get('offset');
-    if (route.request().method() === 'PATCH') {
-      offsets.push(Number(at));
-      if (cut && Number(at) > 0) { cut = false; await route.abort('connectionreset'); return; }
-    }
-    await route.continue();
-  });
-  await anna.setInputFiles('#chosen', files);
-  await check('every file shows its own progress', () => anna.locator('.uploads progress').first().waitFor().then(() => true));
-  await shoot(anna, 'photos-uploading');
-  await check(`${files.length} pictures are on the server`, async () => {
-    await anna.waitForFunction((many) => document.querySelectorAll('.tile').length === many && document.querySelector('#queue').hidden, files.length, { timeout: 300000 });
-    return true;
-  });
-  if (drawn) await check('an upload cut in the middle went on where it was', !cut && offsets.filter((offset) => offset > 0).length >= 2, offsets);
-  await anna.unroute('**/feps/uploads/**');
-  await check('small versions show', () => anna.waitForFunction(() => { const seen = [...document.querySelectorAll('.tile img')].slice(0, 4); return seen.length && seen.every((img) => img.complete && img.naturalWidth > 0); }).then(() => true));
-  await accessible(anna, 'photos');
-  await shoot(anna, 'photos');
-  await anna.click('text=Choose');
-  for (const index of [0, 1, 2]) await anna.locator('.tile').nth(index).click();
-  await anna.click('#picked button:has-text("Album")');
-  await anna.click('button:text-is("Put in")');
-  await anna.fill('#album-name', 'Summer at the lake');
-  await anna.click('button:text-is("Make it")');
-  await anna.waitForSelector('#picked', { state: 'hidden' });
-  await anna.click('#views button:has-text("Albums")');
-  await check('an album holds the three chosen', () => anna.locator('.albums a:has-text("3 pictures")').waitFor().then(() => true));
-  await shoot(anna, 'photos-albums');
-  await anna.click('#views button:has-text("Photos")');
-  await anna.locator('.tile').first().click();
-  await anna.waitForFunction(() => { const img = document.querySelector('.stage img'); return img && img.complete && img.naturalWidth > 0; });
-  await accessible(anna, 'full screen');
-  await shoot(anna, 'photos-viewer');
-  await anna.keyboard.press('ArrowRight');
-  await check('an arrow key shows the next picture', async () => (await anna.locator('.caption').innerText()).startsWith('2 of'));
-  const [original] = await Promise.all([anna.waitForEvent('download'), anna.click('[aria-label="Download the original"]')]);
-  const originals = new Set(files.map((file) => sha256(fs.readFileSync(file))));
-  await check('the original comes back byte for byte', async () => originals.has(sha256(fs.readFileSync(await original.path()))));
-  await anna.keyboard.press('Escape');
-  await quiet(anna, 'photos');
-
-  // --- home page -------------------------------------------------------------------------
-  await openApp(anna, home, 'Home page');
-  await anna.fill('#title', 'Anna Berg');
-  await anna.fill('#tagline', 'Carpenter in Graz.');
-  await anna.fill('#text', 'Kitchens, stairs, and **the odd boat**. <script>alert(1)</script>');
-  await anna.click('#add-link');
-  await anna.fill('#link-0', 'The workshop');
-  await anna.fill('[aria-label="Link 1, address"]', 'workshop.example');
-  await anna.setInputFiles('#form input[type=file]', files[0]);
-  await anna.waitForSelector('text=Take it out');
-  await anna.check('input[value=paper]');
-  await accessible(anna, 'home page editor');
-  await shoot(anna, 'home-editor');
-  await anna.click('#publish');
-  await anna.waitForFunction(() => /^Published/.test(document.querySelector('#state').textContent));
-  await quiet(anna, 'home page editor');
-  const editor = anna.url();
-  const visitor = await person(world);
-  await visitor.goto(home);
-  await check('before the owner allows it, visitors see nothing of it', async () => !(await visitor.locator('body').innerText()).includes('Carpenter'));
-  await anna.goto(`${home}/.freehold/permissions`);
-  await accessible(anna, 'permissions');
-  await shoot(anna, 'permissions');
-  await anna.click('button:text-is("Allow")');
-  await anna.waitForLoadState();
-  await visitor.goto(home);
-  await check('then they see the page', async () => (await visitor.locator('h1').innerText()) === 'Anna Berg');
-  await check('with its picture and style', () => visitor.waitForFunction(() => { const img = document.querySelector('img'); return img && img.complete && img.naturalWidth > 0 && getComputedStyle(document.querySelector('.home')).backgroundColor === 'rgb(233, 228, 216)'; }).then(() => true));
-  await check('and it carries no script', async () => (await visitor.locator('script').count()) === 0);
-  await shoot(visitor, 'home-page-public');
-  await visitor.goto(`${notesAddress.split('/apps/')[0]}/apps/org.freehold.notes/index`);
-  await check('a visitor does not get into an app', async () => (await visitor.locator('#new').count()) === 0);
-  await visitor.context().close();
+  const notesAddress = await useNotes(anna, home);
+  const { files, originals } = await usePhotos(world, anna, home, work);
+  const editor = await useHomePage(world, anna, home, files, notesAddress);
 
   // --- what the server holds -------------------------------------------------------------
   const look = async (page, launcher) => {

@@ -108,8 +108,8 @@ export async function pictures(world, folder, many) {
   const files = [];
   for (let index = 0; index < many; index += 1) {
     // Grain keeps a drawn picture as large as a photograph; the last is large enough to be sent in several pieces.
-    const edge = index === many - 1 ? 3000 : 700;
-    const base64 = await page.evaluate(async ([seed, width]) => {
+    const [edge, quality] = index === many - 1 ? [3200, 1] : [700, 0.95];
+    const base64 = await page.evaluate(async ([seed, width, quality]) => {
       const canvas = new OffscreenCanvas(width, Math.round(width * 0.75));
       const context = canvas.getContext('2d');
       const sky = context.createLinearGradient(0, 0, 0, canvas.height);
@@ -128,11 +128,11 @@ export async function pictures(world, folder, many) {
         if (at % 4 !== 3) image.data[at] += (state >> 16) % 40 - 20;
       }
       context.putImageData(image, 0, 0);
-      const bytes = new Uint8Array(await (await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.95 })).arrayBuffer());
+      const bytes = new Uint8Array(await (await canvas.convertToBlob({ type: 'image/jpeg', quality })).arrayBuffer());
       let text = '';
       for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
       return btoa(text);
-    }, [index, edge]);
+    }, [index, edge, quality]);
     const file = path.join(folder, `picture-${String(index + 1).padStart(3, '0')}.jpg`);
     fs.writeFileSync(file, Buffer.from(base64, 'base64'));
     const day = Date.UTC(2026, 9, 1 + 3 * Math.floor(index / 4), 10, index) / 1000;
