@@ -103,9 +103,8 @@ async fn run(server: &Server, caller: &Caller, table: &str, search: Search) -> R
 /// What a value in an address can mean: the text, or the number or truth it spells.
 fn meanings(text: &str) -> Vec<Value> {
     let mut meanings = vec![Value::from(text)];
-    match serde_json::from_str::<Value>(text) {
-        Ok(value @ (Value::Number(_) | Value::Bool(_))) => meanings.push(value),
-        _ => {}
+    if let Ok(value @ (Value::Number(_) | Value::Bool(_))) = serde_json::from_str(text) {
+        meanings.push(value);
     }
     meanings
 }

@@ -87,7 +87,7 @@ async fn client(parts: Parts) -> Response {
 }
 
 /// Whoever asks as the owner, or the answer for somebody else.
-fn visit(server: &Server, app: &Installed, parts: &Parts) -> Result<Session, Response> {
+fn visit(server: &Server, app: &Installed, parts: &Parts) -> Result<Session, Box<Response>> {
     if let Some(session) = owner_at(server, &parts.headers, &app.record.id) {
         return Ok(session);
     }
@@ -95,9 +95,9 @@ fn visit(server: &Server, app: &Installed, parts: &Parts) -> Result<Session, Res
     match is_page && matches!(parts.method, Method::GET | Method::HEAD) {
         true => {
             let next = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-            Err(to_server(server, app, next))
+            Err(Box::new(to_server(server, app, next)))
         }
-        false => Err(Problem::unauthorized().into_response()),
+        false => Err(Box::new(Problem::unauthorized().into_response())),
     }
 }
 
@@ -112,7 +112,7 @@ async fn app_page(State(server): State<Server>, path: Path<Vec<(String, String)>
     }
     let session = match visit(&server, &app, &parts) {
         Ok(session) => session,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let name = if page.is_empty() { "index" } else { page };
     let known = app.manifest.page(name).or_else(|| app.manifest.first_page().filter(|_| name == "index"));
@@ -135,7 +135,7 @@ async fn app_code(State(server): State<Server>, path: Path<Vec<(String, String)>
     if !path.starts_with("public/")
         && let Err(response) = visit(&server, &app, &parts)
     {
-        return response;
+        return *response;
     }
     let answer = async {
         let file = code::find(&server, &app, path).await?.ok_or_else(|| missing(path))?;
@@ -163,7 +163,7 @@ async fn site(State(server): State<Server>, parts: Parts) -> Response {
     }
     let session = match visit(&server, &app, &parts) {
         Ok(session) => session,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let path = percent_encoding::percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
     let path = path.trim_start_matches('/');

@@ -21,7 +21,7 @@ pub(super) fn script_hashes(text: &str) -> String {
         let Some(open) = lower[start..].find('>').map(|found| start + found + 1) else { break };
         let end = lower[open..].find("</script").map_or(lower.len(), |found| open + found);
         if end > open && !lower[start..open].contains(" src") {
-            let digest = STANDARD.encode(Digest::of(text[open..end].as_bytes()).as_bytes());
+            let digest = STANDARD.encode(Digest::of(&text.as_bytes()[open..end]).as_bytes());
             sources.push_str(" 'sha256-");
             sources.push_str(&digest);
             sources.push('\'');
