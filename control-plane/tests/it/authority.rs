@@ -5,12 +5,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use billing::{Currency, InvoiceId, PlanDraft, PlanId};
+use control_plane::operations::OperationId;
 use control_plane::{AccountId, Actor, ControlPlane, Kind, LetterId, Result};
 use control_plane::{accounts, business, hosts, mail, servers, subscriptions};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use http::HeaderMap;
 use tenant_runtime::ids::ServerId;
 
 use crate::support::{Database, PASSWORD, World};
@@ -23,12 +25,14 @@ struct Things {
     plan: PlanId,
     invoice: InvoiceId,
     letter: LetterId,
+    operation: OperationId,
 }
 
 type Call = for<'a> fn(&'a ControlPlane, &'a Actor, Things) -> BoxFuture<'a, Result<()>>;
 
 /// The answers to a visitor, another customer, Anna herself, who runs the business, and this program:
-/// `y`es, `s`ign in first, `d`enied, or `g`one, as for what is not there.
+/// `y`es, `s`ign in first, `d`enied, or `g`one, as for what is not there. A star is for what may be and does not matter:
+/// the runtime in memory knows no archives.
 struct Line(&'static str, &'static str, Call);
 
 macro_rules! line {
@@ -79,6 +83,20 @@ fn table() -> Vec<Line> {
         line!(subscriptions::invoices, "sddyy", |p, a, t| subscriptions::invoices(p, a)),
         line!(subscriptions::void, "sddyy", |p, a, t| subscriptions::void(p, a, t.invoice)),
         line!(subscriptions::mark_paid, "sddyy", |p, a, t| subscriptions::mark_paid(p, a, t.invoice)),
+        line!(operations::start_export, "sg*d*", |p, a, t| p.operations().start_export(a, t.server, None)),
+        line!(operations::start_import, "sg*d*", |p, a, t| p.operations().start_import(a, t.server, 1)),
+        line!(operations::import_whole, "sg*d*", |p, a, t| p.operations().import_whole(a, t.server, 1, Body::from("x"))),
+        line!(operations::of_server, "sgyyy", |p, a, t| p.operations().of_server(a, t.server)),
+        line!(operations::all, "sddyy", |p, a, t| p.operations().all(a)),
+        line!(operations::operation, "sgyyy", |p, a, t| p.operations().operation(a, t.operation)),
+        line!(operations::export_download, "sg*d*", |p, a, t| {
+            let none = HeaderMap::new();
+            async move { p.operations().export_download(a, t.operation, &none).await }
+        }),
+        line!(operations::import_upload, "sg*d*", |p, a, t| p.operations().import_upload(a, t.operation, 0, Body::from("x"))),
+        line!(operations::confirm_import, "sg*d*", |p, a, t| p.operations().confirm_import(a, t.operation)),
+        line!(operations::undo_import, "sg*d*", |p, a, t| p.operations().undo_import(a, t.operation)),
+        line!(operations::end, "sg*d*", |p, a, t| p.operations().end(a, t.operation)),
         line!(servers::erase, "sdddy", |p, a, t| servers::erase(p, a, t.server)),
     ]
 }
@@ -100,12 +118,14 @@ async fn everybody_may_do_what_the_table_says_and_nothing_else() {
         let (berta, _) = world.sign_up("berta").await;
         let bill = subscriptions::bill(&world.plane, &anna, made.account).await.unwrap();
         let letters = mail::outbox(&world.plane, &operator).await.unwrap();
+        let export = world.plane.operations().start_export(&anna, made.server, None).await.unwrap();
         let things = Things {
             account: made.account,
             server: made.server,
             plan: world.plan().await,
             invoice: bill.invoices[0].id,
             letter: letters[0].id,
+            operation: export.id,
         };
         for Line(name, answers, call) in table() {
             let actors = [Actor::Visitor, berta, anna, operator, Actor::System];
@@ -117,7 +137,8 @@ async fn everybody_may_do_what_the_table_says_and_nothing_else() {
                     Err(Kind::Gone) => 'g',
                     _ => 'y',
                 };
-                assert_eq!(got, expected, "{name} by {actor:?} on {}: {answer:?}", world.database.name());
+                let fine = if expected == '*' { matches!(got, 'y' | 'g') } else { got == expected };
+                assert!(fine, "{name} by {actor:?} on {}: {got}, not {expected}: {answer:?}", world.database.name());
                 assert!(!matches!(answer.map_err(|e| e.kind()), Err(Kind::Bug)), "{name} by {actor:?}");
             }
         }
@@ -129,7 +150,7 @@ async fn everybody_may_do_what_the_table_says_and_nothing_else() {
 fn the_table_names_every_public_function_that_takes_an_actor() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = BTreeSet::new();
-    for noun in ["accounts", "business", "hosts.rs", "mail", "servers", "subscriptions"] {
+    for noun in ["accounts", "business", "hosts.rs", "mail", "operations", "servers", "subscriptions"] {
         let path = source.join(noun);
         let files = if path.is_dir() {
             std::fs::read_dir(&path).unwrap().map(|file| file.unwrap().path()).collect()

@@ -1,14 +1,20 @@
 //! What every host does, held against the one in memory and, where its programs are built, against the real agent.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use control_plane::servers::Host;
-use infra::agent::{Error, SandboxLimits, State};
+use control_plane::accounts;
+use control_plane::business;
+use control_plane::servers::{self, Host};
+use control_plane::{Actor, ControlPlane};
+use infra::agent::{Agent, AgentOptions, Error, Insist, SandboxLimits, State};
+use infra::{binaries, launcher};
 use tenant_runtime::ids::{Generation, ServerId};
 use tenant_runtime::launch::{Access, Launch, Limits, Owner, Provider, Site, StorageAt};
+use tempfile::TempDir;
 use tokio::net::UnixStream;
 
-use crate::support::MemoryHost;
+use crate::support::{Database, HERE, HandClock, MemoryHost, eventually, set_up_form, sign_up_form, start};
 
 const LIMITS: SandboxLimits = SandboxLimits { memory_bytes: 256 << 20, pids: 64, cpu_percent: 100 };
 
@@ -67,4 +73,59 @@ async fn behaves(host: Arc<dyn Host>) {
 #[tokio::test]
 async fn the_host_in_memory_behaves_like_a_host() {
     behaves(Arc::new(MemoryHost::new())).await;
+}
+
+/// The agent of this machine, where the programs it starts have been built.
+async fn agent(dir: &TempDir) -> Option<Agent> {
+    let runtime = binaries::find("freehold-runtime").and_then(|exe| binaries::find("freehold-launcher").map(|_| exe));
+    match runtime {
+        Ok(runtime) => {
+            let here = control_plane::hosts::local_id(dir.path()).unwrap();
+            let options = AgentOptions { insist: Insist::OnNothing, ..AgentOptions::below(dir.path(), here, runtime) };
+            Some(Agent::start(launcher::start().unwrap(), options).await.unwrap())
+        }
+        Err(missing) if std::env::var("FREEHOLD_REQUIRE_PEERS").is_ok_and(|set| set == "1") => panic!("{missing}"),
+        Err(missing) => {
+            eprintln!("skipped with the real agent: {missing}");
+            None
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_of_this_machine_behaves_like_a_host() {
+    let dir = TempDir::with_prefix("fh").unwrap();
+    let Some(agent) = agent(&dir).await else { return };
+    behaves(Arc::new(agent.clone())).await;
+    agent.drain().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_signs_up_to_a_server_that_runs() {
+    let dir = TempDir::with_prefix("fh").unwrap();
+    let Some(agent) = agent(&dir).await else { return };
+    let database = Database::sqlite();
+    let plane = start(Arc::new(agent.clone()), &HandClock::new(), &database, &dir, None).await;
+    let token = business::setup_token(&plane).await.unwrap().unwrap();
+    business::set_up(&plane, set_up_form(&token), HERE).await.unwrap();
+    let plan = business::plans(&plane, &Actor::Visitor).await.unwrap()[0].id;
+
+    let began = Instant::now();
+    let made = accounts::sign_up(&plane, sign_up_form("anna", plan), HERE).await.unwrap();
+    let anna = Actor::Account(made.account);
+    ready(&plane, &anna, &made).await;
+    println!("signed up and placed after {:?}", began.elapsed());
+    let usage = servers::usage(&plane, &anna, made.server).await.unwrap();
+    println!("first answer of the runtime after {:?}", began.elapsed());
+    assert_eq!((usage.documents, usage.limit_bytes), (0, 10_000_000_000));
+    assert!(servers::apps(&plane, &anna, made.server).await.unwrap().is_empty());
+    plane.stop().await;
+    agent.drain().await.unwrap();
+}
+
+async fn ready(plane: &ControlPlane, actor: &Actor, made: &accounts::SignedUp) {
+    eventually("the server is ready", async || {
+        servers::progress(plane, actor, made.server).await.unwrap().ready
+    })
+    .await;
 }

@@ -53,7 +53,7 @@ impl World {
     /// A control plane that was never set up.
     pub(crate) async fn new(database: Database, smtp: Option<Smtp>) -> Self {
         let (host, clock, data) = (Arc::new(MemoryHost::new()), HandClock::new(), TempDir::new().unwrap());
-        let plane = start(&host, &clock, &database, &data, smtp.clone()).await;
+        let plane = start(host.clone(), &clock, &database, &data, smtp.clone()).await;
         Self { plane, host, clock, database, smtp, data }
     }
 
@@ -61,7 +61,7 @@ impl World {
     pub(crate) async fn crash_and_start(&mut self) {
         self.plane.stop().await;
         self.host = Arc::new(MemoryHost::new());
-        self.plane = start(&self.host, &self.clock, &self.database, &self.data, self.smtp.clone()).await;
+        self.plane = start(self.host.clone(), &self.clock, &self.database, &self.data, self.smtp.clone()).await;
     }
 
     pub(crate) async fn end(self) {
@@ -103,14 +103,14 @@ impl World {
     }
 }
 
-async fn start(
-    host: &Arc<MemoryHost>,
+/// A control plane over any host.
+pub(crate) async fn start(
+    host: Arc<dyn Host>,
     clock: &HandClock,
     database: &Database,
     data: &TempDir,
     smtp: Option<Smtp>,
 ) -> ControlPlane {
-    let host: Arc<dyn Host> = host.clone();
     let settings = Settings {
         database: database.url.clone(),
         data_dir: data.path().to_owned(),
