@@ -134,7 +134,8 @@ mod tests {
     #[test]
     fn each_field_is_looked_at() {
         let good = PlanDraft::suggested(Currency::EUR).remove(0);
-        let cases: [(fn(&mut PlanDraft), PlanError); 6] = [
+        type Spoil = fn(&mut PlanDraft);
+        let cases: [(Spoil, PlanError); 6] = [
             (|p| p.name = " ".into(), PlanError::Name),
             (|p| p.blurb = "x".repeat(201), PlanError::Blurb),
             (|p| p.price_cents = -1, PlanError::Price),

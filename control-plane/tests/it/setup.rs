@@ -54,7 +54,8 @@ async fn a_setup_form_is_told_which_field_to_mend() {
     on_each_database(async |world: &mut World| {
         let plane = &world.plane;
         let token = business::setup_token(plane).await.unwrap().unwrap();
-        let cases: [(fn(&mut SetUp), &str); 8] = [
+        type Spoil = fn(&mut SetUp);
+        let cases: [(Spoil, &str); 8] = [
             (|form| form.business_name = " ".into(), "business_name"),
             (|form| form.sites_domain = "http://x".into(), "sites_domain"),
             (|form| form.email = "otto".into(), "email"),

@@ -87,7 +87,8 @@ async fn what_cannot_be_is_said_at_its_field_and_nothing_is_half_made() {
         world.set_up().await;
         world.sign_up("anna").await;
         let (plane, plan) = (&world.plane, world.plan().await);
-        let cases: [(fn(&mut SignUp), &str); 8] = [
+        type Spoil = fn(&mut SignUp);
+        let cases: [(Spoil, &str); 8] = [
             (|form| form.server_name = "anna".into(), "server_name"),
             (|form| form.server_name = "console".into(), "server_name"),
             (|form| form.server_name = "bö".into(), "server_name"),

@@ -7,7 +7,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -112,9 +113,10 @@ async fn private_cluster(bin: &Path) -> String {
         rm -rf "$2"
     "#;
     let shell = shell.arg("-c").arg(script).arg("sh").arg(bin).arg(&dir).current_dir(&dir);
-    let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    // Held for the life of this process; the end of the process closes it.
-    std::mem::forget(child.stdin.take().unwrap());
+    let shell = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // Held, with its input, for the life of this process; the end of the process closes it.
+    static HELD: OnceLock<Child> = OnceLock::new();
+    HELD.set(shell).expect("there is one cluster a process");
 
     let url = format!("postgres://postgres@localhost/postgres?host={}", dir.display());
     for _ in 0..600 {
