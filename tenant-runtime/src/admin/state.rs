@@ -20,6 +20,7 @@ struct Inner {
     launch: Launch,
     exports: Exports,
     imports: Imports,
+    on_swap: OnSwap,
 }
 
 impl State {
@@ -27,8 +28,8 @@ impl State {
     #[must_use]
     pub fn new(home: Home, launch: Launch, work_dir: PathBuf, on_swap: OnSwap) -> Self {
         let exports = Exports::new(home.clone(), launch.clone(), work_dir.join("exports"));
-        let imports = Imports::new(home.clone(), launch.clone(), work_dir.join("imports"), on_swap);
-        Self { inner: Arc::new(Inner { home, launch, exports, imports }) }
+        let imports = Imports::new(home.clone(), launch.clone(), work_dir.join("imports"), on_swap.clone());
+        Self { inner: Arc::new(Inner { home, launch, exports, imports, on_swap }) }
     }
 
     /// Goes on with what a sleep or a crash has cut off. To be called once, before serving.
@@ -41,6 +42,11 @@ impl State {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.inner.exports.is_busy() || self.inner.imports.is_busy()
+    }
+
+    /// Says that the content was changed beside those who remember it.
+    pub(super) fn changed(&self) {
+        (self.inner.on_swap)();
     }
 
     pub(super) fn home(&self) -> &Home {

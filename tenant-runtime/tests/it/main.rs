@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod archive;
 mod store_basics;
 mod store_content;
 mod store_faults;

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use export_format::entry::files_segment;
 use export_format::{AppId, Digest, EntryPath};
 use serde_json::{Map, Value};
 
@@ -251,9 +252,24 @@ fn take_tables(
 }
 
 fn take_files(archive: &Checked, root: &str, rest: &mut BTreeSet<EntryPath>) -> Result<Vec<FileIntake>, Error> {
-    let Some(list) = path(&format!("{root}/files.ndjson")).filter(|path| rest.remove(path)) else { return Ok(Vec::new()) };
     let mut all = Vec::new();
-    for line in lines(&archive.document(&list)?) {
+    let lists = (0..).map_while(|index| path(&format!("{root}/{}", files_segment(index))));
+    let lists: Vec<EntryPath> = lists.take_while(|list| archive.entries().contains_key(list)).collect();
+    for list in lists {
+        rest.remove(&list);
+        take_file_rows(archive, root, &list, rest, &mut all)?;
+    }
+    Ok(all)
+}
+
+fn take_file_rows(
+    archive: &Checked,
+    root: &str,
+    list: &EntryPath,
+    rest: &mut BTreeSet<EntryPath>,
+    all: &mut Vec<FileIntake>,
+) -> Result<(), Error> {
+    for line in lines(&archive.document(list)?) {
         let refuse = |why: &str| Error::Refused(format!("{list} has a line that {why}"));
         let line: Value = serde_json::from_str(line).map_err(|_| refuse("is no JSON"))?;
         let text = |name: &str| line.get(name).and_then(Value::as_str);
@@ -275,7 +291,7 @@ fn take_files(archive: &Checked, root: &str, rest: &mut BTreeSet<EntryPath>) -> 
             modified_ms: text("modified").and_then(instant),
         });
     }
-    Ok(all)
+    Ok(())
 }
 
 fn path(text: &str) -> Option<EntryPath> {

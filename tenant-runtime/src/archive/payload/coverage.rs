@@ -53,6 +53,7 @@ pub const TABLES: &[(&str, Fate)] = &[
 
 /// What becomes of each kind of object in a home's bucket, by the first folder of its name.
 pub const OBJECTS: &[(&str, Fate)] = &[
+    (".pending", Fate::Derived), // the bucket's own: objects that are not there yet
     ("head", Fate::Exported),
     ("seg", Fate::Exported),
     ("pack", Fate::Exported),

@@ -2,11 +2,12 @@
 
 use export_format::AppId;
 use export_format::digest::Summary;
+use export_format::entry::files_segment;
 use export_format::path::Namer;
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::{Entry, Payload, Sink, Source, render};
+use super::{Entry, Payload, SEGMENT_BYTES, Sink, Source, render};
 use crate::archive::error::Error;
 use crate::archive::row::written;
 use crate::files;
@@ -41,10 +42,24 @@ pub(super) fn render(
         payload.counts.files += 1;
         payload.add(path, Entry { summary, source: Source::Blob })
     })?;
-    if !lines.is_empty() {
-        let path = render::path(&format!("{root}/files.ndjson"))?;
-        let content = render::lines(db, &path, lines)?;
-        payload.add(path, sink.keep(&content)?)?;
+    let path = render::path(&format!("{root}/files.ndjson"))?;
+    for (index, segment) in segments(render::lines(db, &path, lines)?).into_iter().enumerate() {
+        let path = render::path(&format!("{root}/{}", files_segment(index)))?;
+        payload.add(path, sink.keep(&segment)?)?;
     }
     Ok(())
+}
+
+/// Cuts lines into pieces of a segment's length; none for no lines.
+fn segments(mut lines: Vec<u8>) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    while lines.len() > SEGMENT_BYTES {
+        let end = lines[..SEGMENT_BYTES].iter().rposition(|byte| *byte == b'\n').map_or(lines.len(), |at| at + 1);
+        let rest = lines.split_off(end);
+        all.push(std::mem::replace(&mut lines, rest));
+    }
+    if !lines.is_empty() {
+        all.push(lines);
+    }
+    all
 }
