@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use axum::Router;
 use futures::FutureExt as _;
+use tenant_runtime::archive::import::OnSwap;
 use tenant_runtime::launch::{Launch, VARIABLE};
 use tenant_runtime::problem::chain;
 use tenant_runtime::server::inherited::Inherited;
@@ -27,12 +28,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
             Ok(server) => {
                 let work_dir = launch.cache.join("archive");
                 let swapped = server.clone();
-                let on_swap = std::sync::Arc::new(move || {
+                let on_swap: OnSwap = std::sync::Arc::new(move || {
                     let server = swapped.clone();
-                    tokio::spawn(async move { server.refresh().await });
+                    Box::pin(async move { server.refresh().await })
                 });
                 let state = admin::State::new(server.home.clone(), launch, work_dir, on_swap);
-                state.resume().await.context("what was under way could not be taken up again")?;
+                if let Err(error) = state.resume().await {
+                    // Serving matters more than an old export.
+                    tracing::error!(cause = error.chain(), "what was under way could not be taken up again");
+                }
                 inherited.ready();
                 tracing::info!(server.id = %server.launch.server, "awake");
                 run_both(&server, public, private, admin::router(state), stop).await;

@@ -49,19 +49,19 @@ pub(super) async fn list(Shared(state): Shared<State>) -> Result<Json<Vec<AppVie
 
 pub(super) async fn install(Shared(state): Shared<State>, package: Bytes) -> Result<Json<AppView>, Problem> {
     let app = apps::install(state.home(), Arc::from(package.as_ref()), now_ms()).await?;
-    state.changed();
+    state.changed().await;
     Ok(Json(app.into()))
 }
 
 pub(super) async fn remove(Shared(state): Shared<State>, Path(id): Path<String>) -> Result<Json<AppView>, Problem> {
     let app = apps::remove(state.home(), &parse(&id)?, now_ms()).await?;
-    state.changed();
+    state.changed().await;
     Ok(Json(app.into()))
 }
 
 pub(super) async fn restore(Shared(state): Shared<State>, Path(id): Path<String>) -> Result<Json<AppView>, Problem> {
     let app = apps::undo(state.home(), &parse(&id)?).await?;
-    state.changed();
+    state.changed().await;
     Ok(Json(app.into()))
 }
 

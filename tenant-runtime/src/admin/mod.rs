@@ -19,12 +19,14 @@ use axum::routing::{get, post};
 
 pub use state::State;
 
+use crate::apps::package::PACKED_LIMIT;
+
 /// Every route of the admin listener.
 pub fn router(state: State) -> Router {
     Router::new()
         .route("/health", get(usage::health))
         .route("/usage", get(usage::usage))
-        .route("/apps", get(apps::list).merge(post(apps::install).layer(DefaultBodyLimit::max(PACKED_LIMIT))))
+        .route("/apps", get(apps::list).merge(post(apps::install).layer(DefaultBodyLimit::max(PACKED_LIMIT as usize))))
         .route("/apps/{id}", axum::routing::delete(apps::remove))
         .route("/apps/{id}/restore", post(apps::restore))
         .route("/exports", get(exports::list).post(exports::begin))

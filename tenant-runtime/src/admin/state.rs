@@ -45,8 +45,8 @@ impl State {
     }
 
     /// Says that the content was changed beside those who remember it.
-    pub(super) fn changed(&self) {
-        (self.inner.on_swap)();
+    pub(super) async fn changed(&self) {
+        (self.inner.on_swap)().await;
     }
 
     pub(super) fn home(&self) -> &Home {

@@ -61,6 +61,12 @@ impl Error {
         move |source| Self::File { what, source }
     }
 
+    /// True when the work was not refused but cut off, by a sleep or by another runtime that took the home over.
+    #[must_use]
+    pub(crate) fn is_a_pause(&self) -> bool {
+        matches!(self, Self::Store(store::Error::Asleep | store::Error::Fenced | store::Error::Unsettled))
+    }
+
     /// The sentence and everything behind it, for one line of a log.
     #[must_use]
     pub fn chain(&self) -> String {

@@ -166,7 +166,11 @@ impl Exports {
         tokio::spawn(async move {
             let folder = this.folder(&id);
             let outcome = freeze::freeze(&this.inner.home, &folder, &id, progress).await;
-            if let Err(error) = outcome {
+            if let Err(error) = &outcome
+                && error.is_a_pause()
+            {
+                tracing::info!(export.id = id, "an export pauses; the next start goes on with it");
+            } else if let Err(error) = outcome {
                 tracing::error!(export.id = id, error = error.chain(), "an export could not be made");
                 if let Err(error) = request::fail(&folder, &error.to_string()) {
                     tracing::error!(export.id = id, error = error.chain(), "the failure of an export could not be noted");

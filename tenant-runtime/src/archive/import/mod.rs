@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::Stream;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
 use self::archive::Archive;
@@ -41,7 +42,7 @@ use crate::store::Home;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Called after the content of the home was exchanged, so that nobody goes on with what they remember of the former.
-pub type OnSwap = Arc<dyn Fn() + Send + Sync>;
+pub type OnSwap = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// All imports of one server.
 #[derive(Clone)]
@@ -316,7 +317,11 @@ impl Imports {
                 Work::Take => this.take_now(&id, progress).await,
                 Work::Undo => this.take_back(&id).await,
             };
-            if let Err(error) = outcome {
+            if let Err(error) = &outcome
+                && error.is_a_pause()
+            {
+                tracing::info!(import.id = id, "an import pauses; the next start goes on with it");
+            } else if let Err(error) = outcome {
                 tracing::warn!(import.id = id, error = error.chain(), "an import did not go on");
                 let folder = this.folder(&id);
                 let noted = job::read(&folder).and_then(|job| job.map_or(Ok(()), |mut job| job.fail(&folder, &error.to_string())));
@@ -405,7 +410,7 @@ impl Imports {
         staged.write(move |tx| kept::set_origin(tx, &origin)).await?;
         job.set(&folder, ImportState::Swapping)?;
         self.inner.home.adopt(staged, &undo_name(id)).await?;
-        (self.inner.on_swap)();
+        (self.inner.on_swap)().await;
         tracing::info!(import.id = id, "an import took the server's place");
         job.finish(&folder, arrived_ms, self.undo_days())
     }
@@ -415,7 +420,7 @@ impl Imports {
         let folder = self.folder(id);
         if self.origin().await?.is_some_and(|origin| origin.import == id) {
             self.inner.home.restore(&undo_name(id), &format!("import-redo-{id}")).await?;
-            (self.inner.on_swap)();
+            (self.inner.on_swap)().await;
             tracing::info!(import.id = id, "an import was taken back");
         }
         match job::read(&folder)? {

@@ -16,7 +16,7 @@ use futures::{TryStreamExt as _, stream};
 use tenant_runtime::admin::api::{ExportState, ExportView, ImportState, ImportView};
 use tenant_runtime::archive::Error;
 use tenant_runtime::archive::export::{self, Exports};
-use tenant_runtime::archive::import::Imports;
+use tenant_runtime::archive::import::{Imports, OnSwap};
 use tenant_runtime::ids::{Generation, ServerId};
 use tenant_runtime::launch::{Access, Launch, Limits, Owner, Provider, Site, StorageAt};
 use tenant_runtime::store::{Bucket, Home, Options, Place};
@@ -67,8 +67,9 @@ impl Server {
         home.write(|db| Ok::<_, Error>(schema::migrate(db)?)).await.unwrap();
         let swaps = Arc::new(AtomicUsize::new(0));
         let count = swaps.clone();
-        let on_swap = Arc::new(move || {
+        let on_swap: OnSwap = Arc::new(move || {
             count.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async {})
         });
         let exports = Exports::new(home.clone(), launch.clone(), root.join("work/exports"));
         let imports = Imports::new(home.clone(), launch.clone(), root.join("work/imports"), on_swap);
