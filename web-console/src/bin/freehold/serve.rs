@@ -78,4 +78,5 @@ fn announce(provider: &Provider) {
     if let Some(link) = &provider.setup_link {
         println!("  Set up your business, once: {link}");
     }
+    println!("  Stop      Ctrl-C; servers go to sleep, everything stays.");
 }
