@@ -64,7 +64,13 @@ impl Error {
     /// True when the work was not refused but cut off, by a sleep or by another runtime that took the home over.
     #[must_use]
     pub(crate) fn is_a_pause(&self) -> bool {
-        matches!(self, Self::Store(store::Error::Asleep | store::Error::Fenced | store::Error::Unsettled))
+        matches!(self, Self::Store(store::Error::Asleep | store::Error::Fenced))
+    }
+
+    /// True when trying again may help: the storage did not answer, or not clearly.
+    #[must_use]
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Store(error) if error.kind() == store::Kind::Retry)
     }
 
     /// The sentence and everything behind it, for one line of a log.

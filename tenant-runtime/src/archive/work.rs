@@ -76,6 +76,25 @@ pub(crate) fn remove(folder: &Path) -> Result<(), Error> {
     }
 }
 
+/// How often work is begun anew when the storage does not answer, and how long the pauses are.
+const ATTEMPTS: u32 = 5;
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Does `work`, which can be done twice, again while the storage does not answer.
+pub(crate) async fn patiently<F: Future<Output = Result<(), Error>>>(mut work: impl FnMut() -> F) -> Result<(), Error> {
+    let mut attempt = 1;
+    loop {
+        match work().await {
+            Err(error) if error.may_pass() && attempt < ATTEMPTS => {
+                tracing::info!(error = error.chain(), attempt, "the storage did not answer; trying again");
+                attempt += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Runs something that takes its time off the threads that serve.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|why| Error::Bug(format!("a task ended early: {why}")))?

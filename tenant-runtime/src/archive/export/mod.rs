@@ -165,7 +165,8 @@ impl Exports {
         let (this, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
             let folder = this.folder(&id);
-            let outcome = freeze::freeze(&this.inner.home, &folder, &id, progress).await;
+            let freeze = || freeze::freeze(&this.inner.home, &folder, &id, progress.clone());
+            let outcome = work::patiently(freeze).await;
             if let Err(error) = &outcome
                 && error.is_a_pause()
             {

@@ -312,11 +312,7 @@ impl Imports {
         }
         let (this, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
-            let outcome = match what {
-                Work::Check => this.check_now(&id, progress).await,
-                Work::Take => this.take_now(&id, progress).await,
-                Work::Undo => this.take_back(&id).await,
-            };
+            let outcome = work::patiently(|| this.work_now(&id, what, progress.clone())).await;
             if let Err(error) = &outcome
                 && error.is_a_pause()
             {
@@ -334,6 +330,21 @@ impl Imports {
             }
             this.inner.running.lock().remove(&id);
         });
+    }
+
+    async fn work_now(&self, id: &str, what: Work, progress: Arc<Progress>) -> Result<(), Error> {
+        match what {
+            Work::Check => self.check_now(id, progress).await,
+            Work::Undo => self.take_back(id).await,
+            Work::Take => match self.origin().await?.filter(|origin| origin.import == id) {
+                // A swap whose outcome was not learned has happened all the same.
+                Some(origin) => {
+                    (self.inner.on_swap)().await;
+                    self.job(id)?.finish(&self.folder(id), origin.arrived_ms, self.undo_days())
+                }
+                None => self.take_now(id, progress).await,
+            },
+        }
     }
 
     async fn check_now(&self, id: &str, progress: Arc<Progress>) -> Result<(), Error> {

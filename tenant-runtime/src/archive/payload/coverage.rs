@@ -51,9 +51,9 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("burnt_ticket", TICKETS),
 ];
 
-/// What becomes of each kind of object in a home's bucket, by the first folder of its name.
+/// What becomes of each kind of object in a home's bucket, by the first folder of its name. Names that begin with a dot
+/// are the bucket's own and no objects.
 pub const OBJECTS: &[(&str, Fate)] = &[
-    (".pending", Fate::Derived), // the bucket's own: objects that are not there yet
     ("head", Fate::Exported),
     ("seg", Fate::Exported),
     ("pack", Fate::Exported),

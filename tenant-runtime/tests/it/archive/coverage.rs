@@ -33,6 +33,9 @@ async fn every_table_and_every_kind_of_object_has_its_fate() {
     let mut prefixes = 0;
     for entry in std::fs::read_dir(root.path().join("bucket")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.starts_with('.') {
+            continue; // The bucket's own lock and unfinished writes, no objects.
+        }
         let fate = coverage::OBJECTS.iter().find(|(prefix, _)| *prefix == name);
         assert!(fate.is_some(), "the objects {name} are neither exported nor listed as omitted; say so in coverage.rs");
         prefixes += 1;
