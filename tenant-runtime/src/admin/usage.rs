@@ -16,7 +16,7 @@ pub(super) async fn health() -> Json<Health> {
 
 pub(super) async fn usage(Shared(state): Shared<State>) -> Result<Json<Usage>, Problem> {
     let held = state.home().usage().await?;
-    let mut usage: Usage = state.home().read(|db| tally(db)).await?;
+    let mut usage: Usage = state.home().read(tally).await?;
     usage.database_bytes = held.database_bytes;
     usage.limit_bytes = state.launch().limits.storage_bytes;
     Ok(Json(usage))

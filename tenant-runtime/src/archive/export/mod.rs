@@ -74,7 +74,7 @@ impl Exports {
         work::check_id(id)?;
         let folder = self.folder(id);
         if request::read(&folder)?.is_none() {
-            let identity = self.inner.home.write(|tx| identity::read_or_make(tx)).await?;
+            let identity = self.inner.home.write(identity::read_or_make).await?;
             let sealed = match passphrase {
                 Some(phrase) => Some(work::blocking(move || identity.seal(&phrase)).await?),
                 None => None,

@@ -278,7 +278,7 @@ impl Imports {
     }
 
     async fn origin(&self) -> Result<Option<Origin>, Error> {
-        self.inner.home.read(|db| kept::origin(db)).await
+        self.inner.home.read(kept::origin).await
     }
 
     /// An import whose work files are lost, as far as the home itself remembers it.
@@ -350,7 +350,7 @@ impl Imports {
     async fn check_now(&self, id: &str, progress: Arc<Progress>) -> Result<(), Error> {
         let folder = self.folder(id);
         let present = self.present().await?;
-        let own = self.inner.home.read(|db| super::identity::read(db)).await?;
+        let own = self.inner.home.read(super::identity::read).await?;
         let file = upload::path(&folder);
         let outcome = work::blocking(move || {
             let checked = match Archive::open(&file).and_then(|archive| archive.verify(own.as_ref(), &progress)) {
@@ -380,7 +380,7 @@ impl Imports {
     }
 
     async fn present(&self) -> Result<Present, Error> {
-        let counts = self.inner.home.read(|db| present_counts(db)).await?;
+        let counts = self.inner.home.read(present_counts).await?;
         let usage = self.inner.home.usage().await?;
         Ok(Present {
             counts: Counts { bytes: usage.database_bytes + usage.blob_bytes, ..counts },
@@ -394,7 +394,7 @@ impl Imports {
         let folder = self.folder(id);
         let mut job = self.job(id)?;
         let file = upload::path(&folder);
-        let own = Some(self.inner.home.write(|tx| super::identity::read_or_make(tx)).await?);
+        let own = Some(self.inner.home.write(super::identity::read_or_make).await?);
         let checking = progress.clone();
         let (archive, intake) = work::blocking(move || {
             let opened = Archive::open(&file).and_then(|archive| archive.verify(own.as_ref(), &checking));

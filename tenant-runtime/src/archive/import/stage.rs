@@ -46,7 +46,7 @@ pub(super) struct Plan {
 pub(super) async fn stage(home: &Home, name: &str, plan: &Plan) -> Result<Home, Error> {
     home.discard_stage(name).await?;
     let staged = home.stage(name).await?;
-    let keepsakes = home.read(|db| Keepsakes::take(db)).await?;
+    let keepsakes = home.read(Keepsakes::take).await?;
     let intake = plan.intake.clone();
     staged.write(move |tx| found(tx, &intake, &keepsakes)).await?;
     for at in 0..plan.intake.apps.len() {
@@ -84,16 +84,16 @@ async fn stage_app(staged: &Home, plan: &Plan, at: usize) -> Result<(), Error> {
         let named = installed.code.iter().zip(blobs);
         let code: Vec<CodeFile> = named.map(|((truly, _), blob)| code_file(truly, blob)).collect();
         let record = record(app, plan.taken_ms);
-        staged.write(move |tx| Ok::<_, Error>(drop(apps::put(tx, &record, &code)?))).await?;
+        staged.write(move |tx| apps::put(tx, &record, &code).map(|_| ()).map_err(Error::from)).await?;
     }
     for table in &app.tables {
         let (name, indexes) = (table.table.clone(), table.indexes.clone());
-        staged.write(move |tx| Ok::<_, Error>(documents::declare(tx, &name, &indexes)?)).await?;
+        staged.write(move |tx| documents::declare(tx, &name, &indexes).map_err(Error::from)).await?;
         for segment in &table.segments {
             let (archive, entry, taken) = (plan.archive.clone(), segment.clone(), plan.taken_ms);
             let rows = work::blocking(move || rows(&archive, &entry, taken)).await?;
             let name = table.table.clone();
-            staged.write(move |tx| Ok::<_, Error>(documents::put_kept(tx, &name, &rows)?)).await?;
+            staged.write(move |tx| documents::put_kept(tx, &name, &rows).map_err(Error::from)).await?;
             plan.progress.add(plan.archive.size(segment));
         }
     }

@@ -41,7 +41,7 @@ async fn stock_tools_accept_a_real_export() {
     peer(&bagit, &["--validate", "--quiet", "."], &folder);
 
     // The key stands in the archive's own did.json for show; here it is taken from the server, as a provider would.
-    let key = server.home.read(|db| tenant_runtime::archive::identity::read(db)).await.unwrap().unwrap();
+    let key = server.home.read(tenant_runtime::archive::identity::read).await.unwrap().unwrap();
     let public = export_format::signature::Signer::from_seed(&key.key().to_bytes()).public().to_string();
     std::fs::write(folder.join("signers"), format!("anna {public}\n")).unwrap();
     let verify = "ssh-keygen -Y verify -f signers -I anna -n pcc-export@v1 -s tagmanifest-sha256.txt.sig < tagmanifest-sha256.txt";
