@@ -18,6 +18,9 @@ use crate::shell::Shell;
 use crate::show::{self, Amount};
 use crate::visit::{Nothing, Posted, Visit};
 
+/// How long the page waits for a server to tell its apps before it says that it does not.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(8);
+
 #[derive(askama::Template)]
 #[template(path = "consumer/apps.html")]
 struct AppsPage {
@@ -81,10 +84,11 @@ async fn shelf(visit: &Visit, server: &Server, done: Done, error: Option<Error>)
     let plane = visit.console.plane();
     let (bill, apps) = tokio::join!(
         control_plane::subscriptions::bill(plane, &visit.actor, server.account),
-        servers::apps(plane, &visit.actor, server.id)
+        tokio::time::timeout(PATIENCE, servers::apps(plane, &visit.actor, server.id))
     );
     let undo_days = bill?.terms.undo_days;
-    let (apps, mut problem) = match apps {
+    let late = || Error::retry("Your server does not answer just now, so its apps are not shown. What is saved is safe; reload the page in a moment.");
+    let (apps, mut problem) = match apps.unwrap_or_else(|_| Err(late())) {
         Ok(apps) => (apps, None),
         Err(error) if matches!(error.kind(), Kind::Retry | Kind::Full | Kind::Conflict) => (Vec::new(), Some(error.sentence().to_owned())),
         Err(error) => return Err(error.into()),
