@@ -186,12 +186,7 @@ impl Keeper {
             self.gate.settle(ticket); // Nothing was committed, so nothing can have been seen.
             return Err(error);
         }
-        let end = self.ship().await;
-        match &end {
-            Ok(()) => self.gate.settle(ticket),
-            Err(_) => self.gate.fail(ticket),
-        }
-        end
+        self.ship(ticket).await
     }
 
     /// Closes the database so that the next wake finds everything in place.

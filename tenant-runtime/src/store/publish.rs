@@ -66,12 +66,16 @@ enum Fate {
 }
 
 impl Keeper {
-    /// Publishes what the last commit added to the local log, if anything.
-    pub(super) async fn ship(&mut self) -> Result<(), Error> {
+    /// Publishes what the last commit added to the local log, if anything, and settles its ticket.
+    pub(super) async fn ship(&mut self, ticket: u64) -> Result<(), Error> {
         let (head, commit) = match self.compose().await {
             Ok(Some(composed)) => composed,
-            Ok(None) => return Ok(()),
+            Ok(None) => {
+                self.gate.settle(ticket);
+                return Ok(());
+            }
             Err(error) => {
+                self.gate.fail(ticket);
                 self.rewind().await;
                 return Err(error);
             }
@@ -79,9 +83,12 @@ impl Keeper {
         match self.publish(head).await {
             Ok(()) => {
                 self.cover(commit);
+                self.gate.settle(ticket);
                 Ok(())
             }
             Err(error) => {
+                // First of all, for taking the commit back lets later readers pass, and these must not.
+                self.gate.fail(ticket);
                 match &mut self.pending {
                     Some(pending) => pending.then = Then::Cover(commit),
                     None => self.rewind().await,

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use export_format::Digest;
 use futures::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 
 use super::{Driver, Expect, Listed, Put, Version, Writer};
 use crate::store::error::{Error, is_storage_full};
@@ -32,13 +33,16 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 pub struct Directory {
     root: Arc<Path>,
     swept: Arc<Once>,
+    /// Held by a conditional write until it has ended, even if its caller has given up waiting: work on a blocking
+    /// thread cannot be called back, and whoever then reads to learn the outcome must not read before it.
+    replacing: Arc<Mutex<()>>,
 }
 
 impl Directory {
     /// The bucket in `root`.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
-        Self { root: root.into(), swept: Arc::new(Once::new()) }
+        Self { root: root.into(), swept: Arc::new(Once::new()), replacing: Arc::default() }
     }
 
     fn path(&self, key: &str) -> PathBuf {
@@ -109,14 +113,19 @@ impl Directory {
 
 impl Driver for Directory {
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<(Bytes, Version)>, Error>> {
-        self.run("read", key, |this, key| match fs::read(this.path(key)) {
-            Ok(body) => {
-                let version = version(&body);
-                Ok(Some((body.into(), version)))
-            }
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        })
+        async move {
+            drop(self.replacing.lock().await);
+            let read = self.run("read", key, |this, key| match fs::read(this.path(key)) {
+                Ok(body) => {
+                    let version = version(&body);
+                    Ok(Some((body.into(), version)))
+                }
+                Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+                Err(e) => Err(e),
+            });
+            read.await
+        }
+        .boxed()
     }
 
     fn get_range<'a>(&'a self, key: &'a str, range: Range<u64>) -> BoxFuture<'a, Result<Bytes, Error>> {
@@ -142,7 +151,16 @@ impl Driver for Directory {
 
     fn put_if<'a>(&'a self, key: &'a str, body: Bytes, expect: &'a Expect) -> BoxFuture<'a, Result<Put, Error>> {
         let expect = expect.clone();
-        self.run("replace", key, move |this, key| this.write_if(key, &body, &expect))
+        async move {
+            let replacing = Arc::clone(&self.replacing).lock_owned().await;
+            let write = self.run("replace", key, move |this, key| {
+                let end = this.write_if(key, &body, &expect);
+                drop(replacing);
+                end
+            });
+            write.await
+        }
+        .boxed()
     }
 
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Error>> {
