@@ -42,14 +42,30 @@ export async function useNotes(anna, home) {
   await check('without a line the change is kept and said to be', () => anna.waitForFunction(() => /Offline, 1 change kept here/.test(document.querySelector('#state').textContent)).then(() => true));
   await anna.context().setOffline(false);
   await check('with the line it is saved', () => saved().then(() => true));
+  await anna.click('#list a:has-text("garden")');
+  await check('what was changed elsewhere meanwhile is kept beside what is written here', async () => {
+    await anna.evaluate(async () => {
+      const { appName: app, userId: user } = globalThis.freezrMeta;
+      const token = decodeURIComponent(document.cookie.split(`app_token_${user}=`)[1].split(';')[0]);
+      const headers = { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' };
+      const at = `${app}.notes/${location.hash.slice(1)}`;
+      const note = await fetch(`/ceps/read/${at}`, { headers }).then((answer) => answer.json());
+      await fetch(`/ceps/update/${at}`, { method: 'PUT', headers, body: JSON.stringify({ ...note, text: 'Changed elsewhere' }) });
+    });
+    await anna.fill('.text', 'Written here');
+    await anna.waitForFunction(() => [...document.querySelectorAll('#list b')].some((title) => /other version/.test(title.textContent)));
+    await saved();
+    const texts = await anna.locator('#list .bottom').allInnerTexts();
+    return texts.some((text) => text.includes('Changed elsewhere')) && texts.some((text) => text.includes('Written here'));
+  });
   await anna.click('[aria-label="Delete this note"]');
-  await check('a deleted note is gone from the list', async () => (await anna.locator('#list a').count()) === 2);
+  await check('a deleted note is gone from the list', async () => (await anna.locator('#list a').count()) === 3);
   await anna.click('.toast button:has-text("Undo")');
-  await check('and comes back', async () => (await anna.locator('#list a').count()) === 3);
+  await check('and comes back', async () => (await anna.locator('#list a').count()) === 4);
   await saved();
   await anna.reload();
   await anna.waitForSelector('#list a');
-  await check('all is there after a reload', async () => (await anna.locator('#list a').count()) === 3);
+  await check('all is there after a reload', async () => (await anna.locator('#list a').count()) === 4);
   await quiet(anna, 'notes');
   return notesAddress;
 }

@@ -1,6 +1,7 @@
 // Photos as a person uses it: many at once, a cut line, albums, full screen, the original back.
 
 import fs from 'node:fs';
+import path from 'node:path';
 
 import { accessible, check, pictures, quiet, sha256, shoot } from './lib.mjs';
 import { openApp } from './console.mjs';
@@ -31,9 +32,39 @@ export async function usePhotos(world, anna, home, work) {
   });
   if (drawn) await check('an upload cut in the middle went on where it was', !cut && offsets.filter((offset) => offset > 0).length >= 2, offsets);
   await anna.unroute('**/feps/uploads/**');
+  if (drawn) {
+    const late = path.join(work, 'closed-window.jpg');
+    fs.copyFileSync(files.at(-1), late);
+    fs.appendFileSync(late, 'another picture than the one before');
+    files.push(late);
+    const sent = [];
+    let open = false;
+    await anna.route('**/feps/uploads/**', async (route) => {
+      const at = Number(new URL(route.request().url()).searchParams.get('offset'));
+      if (route.request().method() === 'PATCH') {
+        if (!open && at > 0) { await route.abort('connectionreset'); return; }
+        sent.push(at);
+      }
+      await route.continue();
+    });
+    await anna.setInputFiles('#chosen', late);
+    await anna.waitForSelector('.uploads .cut');
+    open = true;
+    await anna.reload();
+    await check('an upload goes on in a window that was closed meanwhile', async () => {
+      await anna.waitForFunction((many) => document.querySelectorAll('.tile').length === many, files.length);
+      return sent.length >= 2 && sent.filter((at) => at === 0).length === 1;
+    }, sent);
+    await anna.unroute('**/feps/uploads/**');
+  }
   await check('small versions show', () => anna.waitForFunction(() => { const seen = [...document.querySelectorAll('.tile img')].slice(0, 4); return seen.length && seen.every((img) => img.complete && img.naturalWidth > 0); }).then(() => true));
   await accessible(anna, 'photos');
   await shoot(anna, 'photos');
+  await check('a picture that is there already is not sent again', async () => {
+    await anna.setInputFiles('#chosen', files.slice(0, 2));
+    await anna.waitForSelector('text=2 pictures were here already.');
+    return (await anna.locator('.tile').count()) === files.length;
+  });
   await anna.click('text=Choose');
   for (const index of [0, 1, 2]) await anna.locator('.tile').nth(index).click();
   await anna.click('#picked button:has-text("Album")');

@@ -12,6 +12,17 @@ import { small } from './small.js';
 const photos = table('photos');
 const AT_ONCE = 2;
 
+/** Whether this window is the one that holds `name`, from now until it is closed. */
+function holds(name) {
+  if (!navigator.locks) return true;
+  return new Promise((resolve) => {
+    navigator.locks.request(name, { ifAvailable: true }, (lock) => {
+      resolve(Boolean(lock));
+      return lock && new Promise(() => {});
+    });
+  });
+}
+
 export class Queue extends EventTarget {
   /** Uploads that are not finished: { id, file, name, size, sent, state, problem }. */
   items = [];
@@ -20,7 +31,9 @@ export class Queue extends EventTarget {
   static async open() {
     const queue = new Queue();
     queue.local = await Local.open(`uploads-${user}`);
-    for (const kept of await queue.local.all().catch(() => [])) queue.items.push({ ...kept, sent: 0, state: 'waiting', problem: '', pause: 1000 });
+    // Two windows must not send the same file: the first one open takes up what is left over.
+    const leftOver = (await holds(`uploads-${user}`)) ? await queue.local.all().catch(() => []) : [];
+    for (const kept of leftOver) queue.items.push({ ...kept, sent: 0, state: 'waiting', problem: '', pause: 1000 });
     queue.#go();
     return queue;
   }
@@ -88,12 +101,12 @@ export class Queue extends EventTarget {
 
   #failed(item, error) {
     item.problem = error.message;
-    if (error.kind === 'offline' || error.kind === 'busy' || error.kind === 'signed-out') {
+    if (error.kind === 'gone') item.upload = null; // the server has forgotten the half-done upload: begin it anew
+    if (['offline', 'busy', 'signed-out', 'gone'].includes(error.kind)) {
       item.state = 'cut';
       item.pause = Math.min(item.pause * 2, 30000);
       setTimeout(() => { if (item.state === 'cut') { item.state = 'waiting'; this.#go(); } }, item.pause);
     } else {
-      if (error.kind === 'gone') item.upload = null; // the server has forgotten the half-done upload
       item.state = 'failed';
     }
   }
