@@ -105,7 +105,7 @@ struct Inner {
 }
 
 impl ControlPlane {
-    /// Opens the database, reads the secrets and starts the loops. Servers are being placed when this returns.
+    /// Opens the database, reads the secrets and starts the loops. Servers have their routes and are being placed when this returns.
     pub async fn start(settings: Settings) -> Result<Self> {
         let keys = Keys::in_dir(&settings.data_dir)?;
         let here = hosts::local_id(&settings.data_dir)?;
@@ -131,6 +131,7 @@ impl ControlPlane {
             loops: TaskTracker::new(),
         }));
         hosts::join(&plane).await?;
+        reconcile::route_all(&plane).await?;
         plane.run_loops(post);
         Ok(plane)
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -122,7 +122,7 @@ impl Gateway {
         socket: &Path,
         request: Request<Body>,
     ) -> Result<http::Response<hyper::body::Incoming>, Failure> {
-        let upstream = pass.upstream(|| connect(socket));
+        let upstream = pass.upstream(|| connect(socket, self.shared.patience));
         // Only a request without a body is held to a deadline: an upload takes
         // as long as the person's line takes.
         let bounded = request.body().is_end_stream();
@@ -258,10 +258,10 @@ fn tunnel(
     response.map(|_| Body::empty())
 }
 
-fn connect(socket: &Path) -> Upstream {
+fn connect(socket: &Path, patience: Duration) -> Upstream {
     Client::builder(TokioExecutor::new())
         .pool_max_idle_per_host(32)
-        .build(Socket(socket.to_owned()))
+        .build(Socket { path: socket.to_owned(), patience })
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -303,7 +303,11 @@ impl http_body::Body for Held {
 
 /// Connects to one server's Unix socket, whatever the URI says.
 #[derive(Clone)]
-pub struct Socket(PathBuf);
+pub struct Socket {
+    path: PathBuf,
+    /// How long it may be absent, as it is while its host starts.
+    patience: Duration,
+}
 
 impl Service<http::Uri> for Socket {
     type Response = Connection;
@@ -315,12 +319,12 @@ impl Service<http::Uri> for Socket {
     }
 
     fn call(&mut self, _: http::Uri) -> Self::Future {
-        let path = self.0.clone();
+        let (path, patience) = (self.path.clone(), self.patience);
         Box::pin(async move {
+            let start = Instant::now();
             loop {
                 match UnixStream::connect(&path).await {
-                    // The backlog of a waking server is full; it is being emptied.
-                    Err(full) if full.kind() == std::io::ErrorKind::WouldBlock => {
+                    Err(error) if passes(&error) && start.elapsed() < patience => {
                         tokio::time::sleep(Duration::from_millis(5)).await;
                     }
                     connected => return Ok(Connection(TokioIo::new(connected?))),
@@ -328,6 +332,13 @@ impl Service<http::Uri> for Socket {
             }
         })
     }
+}
+
+/// Whether it passes by waiting: the backlog of a waking server is full, or its
+/// host has not opened its socket again after a restart.
+fn passes(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound, WouldBlock};
+    matches!(error.kind(), WouldBlock | NotFound | ConnectionRefused)
 }
 
 /// One connection to a server's socket.

@@ -130,6 +130,29 @@ pub(crate) async fn listen(plane: ControlPlane, stop: CancellationToken) {
     }
 }
 
+/// Routes every server that was placed before, so that after a restart none of their visitors is told that
+/// nobody lives there. Whoever comes before a server is placed again waits at the gateway.
+pub(crate) async fn route_all(plane: &ControlPlane) -> Result<()> {
+    let business = business::business(plane).await?;
+    if business.set_up.is_some() {
+        plane.routes().set_sites_domain(&business.sites_domain);
+    }
+    let ledger = subscriptions::ledger(plane).await?;
+    for kept in store::all(plane.db()).await? {
+        let placed_before = kept.erased.is_none() && kept.desired != Desired::Erased && kept.generation > Generation(0);
+        if let Some(line) = ledger.get(&kept.account).filter(|_| placed_before) {
+            let using = consequence(&line.standing).using;
+            plane.routes().put(kept.name.as_str(), route(plane, kept.id, using));
+        }
+    }
+    Ok(())
+}
+
+fn route(plane: &ControlPlane, server: ServerId, using: Use) -> Route {
+    let admission = if using == Use::Asleep { Admission::Suspended } else { Admission::Open };
+    Route { server, socket: plane.host().public_socket(server), admission }
+}
+
 /// One look at the whole world; what it calls for is handed out.
 async fn pass(plane: &ControlPlane, stop: &CancellationToken) -> Result<()> {
     let business = business::business(plane).await?;
@@ -260,9 +283,7 @@ impl Case {
                 plane.sightings().note(id, seen, plane.now());
             }
             Step::Route => {
-                let admission = if self.using == Use::Asleep { Admission::Suspended } else { Admission::Open };
-                let route = Route { server: id, socket: plane.host().public_socket(id), admission };
-                plane.routes().put(self.kept.name.as_str(), route);
+                plane.routes().put(self.kept.name.as_str(), route(plane, id, self.using));
                 told.routes.lock().insert(id, self.want.route);
             }
             Step::Unroute => {

@@ -147,7 +147,7 @@ async fn the_host_name_decides_who_answers() {
 
 #[tokio::test]
 async fn a_page_is_told_in_words_and_a_program_in_a_problem_document() {
-    let stage = Stage::with(None, PATIENCE).await;
+    let stage = Stage::with(None, Duration::from_millis(50)).await;
     let asks_for_page = http::Request::get("/").header("accept", "text/html");
     let page = stage
         .send("bob<script>.localhost", asks_for_page, Body::empty())
