@@ -2,6 +2,7 @@
 //! baseline measured in the same run.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,9 +12,10 @@ use loadtest::measure::{Samples, megabytes_a_second, milliseconds, timed};
 use loadtest::person::OwnServer;
 use loadtest::platform::{Platform, Wish};
 use loadtest::pressure::{Target, press};
+use parking_lot::Mutex;
 use rand::RngCore as _;
 use reqwest::{Method, multipart};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// Starts two whole providers in this process and measures them.
@@ -35,6 +37,15 @@ struct Args {
     /// Files on the server that leaves, of one megabyte each.
     #[arg(long, default_value_t = 100)]
     files: usize,
+    /// Real records instead: a file with a JSON array of objects.
+    #[arg(long)]
+    records_from: Option<PathBuf>,
+    /// Real files instead: a folder, read with everything below it.
+    #[arg(long)]
+    files_from: Option<PathBuf>,
+    /// Keeps the archives in this folder, for other tools to look at.
+    #[arg(long)]
+    keep: Option<PathBuf>,
 }
 
 const NOTES: &str = "org.freehold.notes";
@@ -168,14 +179,15 @@ async fn writes(server: &OwnServer) -> Result<()> {
 
 async fn leave(b: &Platform, server: &OwnServer, args: &Args) -> Result<()> {
     fill(server, args).await?;
-    let dir = tempfile::tempdir()?;
-    let archive = dir.path().join("archive.pcc.zip");
+    let temporary = tempfile::tempdir()?;
+    let dir = args.keep.as_deref().unwrap_or(temporary.path());
+    let archive = dir.join("first.pcc.zip");
 
     let (link, froze) = timed(server.export()).await;
     let link = link?;
     let (length, streamed) = timed(server.download(&link, &archive)).await;
     let length = length?;
-    let baseline = copy_and_hash(&archive, &dir.path().join("copy"))?;
+    let baseline = copy_and_hash(&archive, &temporary.path().join("copy"))?;
     println!(
         "export                    {:.1} MB in {:.0} ms ({:.0} ms until the first byte); {:.0} MB/s streamed, cp + sha256 {:.0} MB/s, ratio {:.2}",
         length as f64 / 1e6,
@@ -195,39 +207,96 @@ async fn leave(b: &Platform, server: &OwnServer, args: &Args) -> Result<()> {
         megabytes_a_second(length, baseline),
         baseline.as_secs_f64() / took.as_secs_f64(),
     );
+
+    let again = dir.join("again.pcc.zip");
+    let link = newcomer.export().await?;
+    newcomer.download(&link, &again).await?;
+    ensure!(manifest(&archive)? == manifest(&again)?, "the re-export differs from the archive");
+    println!("re-export                 payload manifest identical, {} entries", manifest(&again)?.lines().count());
     Ok(())
 }
 
+fn manifest(archive: &Path) -> Result<String> {
+    let mut zip = zip::ZipArchive::new(std::fs::File::open(archive)?)?;
+    Ok(std::io::read_to_string(zip.by_name("manifest-sha256.txt")?)?)
+}
+
 async fn fill(server: &OwnServer, args: &Args) -> Result<()> {
+    let records = match &args.records_from {
+        Some(file) => serde_json::from_slice(&std::fs::read(file)?).context("a JSON array of objects")?,
+        None => synthetic_records(args.records),
+    };
+    let count = records.len();
+    let records = Arc::new(Mutex::new(records));
     let start = Instant::now();
-    let table = format!("/ceps/write/{NOTES}.load");
-    let runs = (0..32).map(|client| {
-        let (server, table, records) = (server.clone(), table.clone(), args.records);
+    let runs = (0..32).map(|_| {
+        let (server, records) = (server.clone(), Arc::clone(&records));
         tokio::spawn(async move {
-            for nth in (client..records).step_by(32) {
-                let text = format!("record {nth} of a person who writes many short notes about all sorts of things");
-                server.json("notes", Method::POST, &table, Some(&json!({"nth": nth, "text": text}))).await?;
+            let path = format!("/ceps/write/{NOTES}.load");
+            loop {
+                let Some(record) = records.lock().pop() else { return anyhow::Ok(()) };
+                server.json("notes", Method::POST, &path, Some(&record)).await?;
             }
-            anyhow::Ok(())
         })
     });
     for run in futures::future::join_all(runs).await {
         run??;
     }
-    println!("records written           {:.0}/s by 32 clients", args.records as f64 / start.elapsed().as_secs_f64());
+    println!("records written           {count}, {:.0}/s by 32 clients", count as f64 / start.elapsed().as_secs_f64());
 
+    let files = match &args.files_from {
+        Some(folder) => files_below(folder)?,
+        None => (0..args.files).map(|nth| (format!("{nth}.bin"), None)).collect(),
+    };
     let start = Instant::now();
-    for nth in 0..args.files {
-        let mut bytes = vec![0; 1_000_000];
-        rand::rng().fill_bytes(&mut bytes);
-        let options = json!({"targetFolder": "load", "fileName": format!("{nth}.bin"), "overwrite": true});
-        let file = multipart::Part::bytes(bytes).file_name("file.bin");
+    let mut sent = 0;
+    for (name, path) in &files {
+        let bytes = match path {
+            Some(path) => std::fs::read(path)?,
+            None => random_megabyte(),
+        };
+        sent += bytes.len() as u64;
+        let options = json!({"targetFolder": "load", "fileName": name, "overwrite": true});
+        let file = multipart::Part::bytes(bytes).file_name(name.clone());
         let form = multipart::Form::new().text("options", options.to_string()).part("file", file);
         let request = server.call("photos", Method::PUT, &format!("/feps/upload/{PHOTOS}"))?;
         request.multipart(form).send().await?.error_for_status()?;
     }
-    println!("upload                    {:.0} MB/s, one file at a time", megabytes_a_second(args.files as u64 * 1_000_000, start.elapsed()));
+    println!(
+        "upload                    {} files, {:.0} MB/s, one at a time",
+        files.len(),
+        megabytes_a_second(sent, start.elapsed())
+    );
     Ok(())
+}
+
+fn synthetic_records(count: usize) -> Vec<Value> {
+    let text = "one of the many short notes of a person who writes about all sorts of things";
+    (0..count).map(|nth| json!({"nth": nth, "text": format!("{text}, number {nth}")})).collect()
+}
+
+fn random_megabyte() -> Vec<u8> {
+    let mut bytes = vec![0; 1_000_000];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes
+}
+
+/// Every file below a folder, with a name that is unique among them.
+fn files_below(folder: &Path) -> Result<Vec<(String, Option<PathBuf>)>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                files.push((format!("{}-{name}", files.len()), Some(path.clone())));
+            }
+        }
+    }
+    Ok(files)
 }
 
 /// The least anybody could do with the same bytes: copy them and hash them.

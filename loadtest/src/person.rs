@@ -120,12 +120,8 @@ impl Person {
         let form = self.form("/sign-up", "/sign-up").await?;
         let plan = self.first_plan().await?;
         let email = format!("{name}@example.org");
-        let answers = [
-            ("address", name),
-            ("email", &email),
-            ("password", "violet harbour counts seven"),
-            ("plan", &plan),
-        ];
+        let answers =
+            [("address", name), ("email", &email), ("password", "violet harbour counts seven"), ("plan", &plan)];
         self.submit(form.with(&answers)).await?;
         self.enter(name).await
     }
@@ -145,7 +141,8 @@ impl Person {
         for _ in 0..600 {
             let response = self.ask(&format!("/servers/{name}/open")).await?;
             let at = response.url().clone();
-            if response.status().is_success() && at.host_str().is_some_and(|host| host.starts_with(&format!("{name}."))) {
+            if response.status().is_success() && at.host_str().is_some_and(|host| host.starts_with(&format!("{name}.")))
+            {
                 let origin = at.join("/")?;
                 return Ok(OwnServer { person: self.clone(), name: name.to_owned(), origin });
             }
@@ -228,8 +225,12 @@ fn find_form(page: &str, at: &Url, action: &str) -> Result<Option<Form>> {
         }
         let fields = form
             .select(&inputs)
-            .filter(|input| !matches!(input.attr("type"), Some("radio" | "checkbox" | "file")) || input.attr("checked").is_some())
-            .filter_map(|input| Some((input.attr("name")?.to_owned(), input.attr("value").unwrap_or_default().to_owned())))
+            .filter(|input| {
+                !matches!(input.attr("type"), Some("radio" | "checkbox" | "file")) || input.attr("checked").is_some()
+            })
+            .filter_map(|input| {
+                Some((input.attr("name")?.to_owned(), input.attr("value").unwrap_or_default().to_owned()))
+            })
             .collect();
         return Ok(Some(Form { action: url, fields }));
     }

@@ -36,11 +36,7 @@ pub struct Wish {
 
 impl Default for Wish {
     fn default() -> Self {
-        Self {
-            domain: "localhost".to_owned(),
-            idle_after: Duration::from_secs(60),
-            database: None,
-        }
+        Self { domain: "localhost".to_owned(), idle_after: Duration::from_secs(60), database: None }
     }
 }
 

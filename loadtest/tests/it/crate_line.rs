@@ -3,14 +3,7 @@
 
 use std::collections::BTreeSet;
 
-const LINE: [&str; 6] = [
-    "export-format",
-    "tenant-runtime",
-    "infra",
-    "control-plane",
-    "web-console",
-    "loadtest",
-];
+const LINE: [&str; 6] = ["export-format", "tenant-runtime", "infra", "control-plane", "web-console", "loadtest"];
 
 /// `billing` is a leaf: it uses nothing of ours but the names of things, and
 /// only these use it.
@@ -37,31 +30,18 @@ fn every_edge_between_our_crates_runs_to_the_left() {
         .no_deps()
         .exec()
         .unwrap();
-    let ours: BTreeSet<&str> = metadata
-        .packages
-        .iter()
-        .map(|package| package.name.as_str())
-        .collect();
+    let ours: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
     let expected: BTreeSet<&str> = LINE.iter().copied().chain(["billing"]).collect();
     assert_eq!(ours, expected, "the seven members, and no other");
 
     let broken: Vec<String> = metadata
         .packages
         .iter()
-        .flat_map(|package| {
-            package
-                .dependencies
-                .iter()
-                .map(move |to| (package.name.as_str(), to.name.as_str()))
-        })
+        .flat_map(|package| package.dependencies.iter().map(move |to| (package.name.as_str(), to.name.as_str())))
         .filter(|(from, to)| ours.contains(to) && !allowed(from, to))
         .map(|(from, to)| format!("{from} uses {to}"))
         .collect();
-    assert!(
-        broken.is_empty(),
-        "against the line of crates: {}",
-        broken.join(", ")
-    );
+    assert!(broken.is_empty(), "against the line of crates: {}", broken.join(", "));
 }
 
 #[test]

@@ -24,8 +24,12 @@ async fn pressing_create_twice_makes_one_server() {
     let platform = Platform::open(Wish::default()).await.unwrap();
     let bert = platform.visitor().unwrap();
     let plan = bert.first_plan().await.unwrap();
-    let answers =
-        [("address", "bert"), ("email", "bert@example.org"), ("password", "violet harbour counts seven"), ("plan", &plan)];
+    let answers = [
+        ("address", "bert"),
+        ("email", "bert@example.org"),
+        ("password", "violet harbour counts seven"),
+        ("plan", &plan),
+    ];
     let form = bert.form("/sign-up", "/sign-up").await.unwrap().with(&answers);
     let (first, second) = tokio::join!(bert.send(form.clone()), bert.send(form));
     for response in [first.unwrap(), second.unwrap()] {
@@ -45,8 +49,12 @@ async fn a_slip_is_named_beside_the_form_and_makes_nothing() {
     platform.visitor().unwrap().sign_up("anna").await.unwrap();
     let carla = platform.visitor().unwrap();
     let plan = carla.first_plan().await.unwrap();
-    let good =
-        [("address", "carla"), ("email", "carla@example.org"), ("password", "violet harbour counts seven"), ("plan", &plan)];
+    let good = [
+        ("address", "carla"),
+        ("email", "carla@example.org"),
+        ("password", "violet harbour counts seven"),
+        ("plan", &plan),
+    ];
     let slips = [
         ("address", "anna", "taken"),
         ("address", "-x-", "letters"),
