@@ -51,6 +51,7 @@ struct OneExport {
 struct Ready {
     file: String,
     facts: Vec<Fact>,
+    omitted: Vec<Fact>,
     checks: Vec<String>,
 }
 
@@ -168,6 +169,7 @@ fn words(operation: &Operation) -> (&'static str, String, String) {
 fn ready(operation: &Operation) -> Ready {
     let file = operation.file_name.clone();
     let mut facts = Vec::new();
+    let mut omitted = Vec::new();
     if let Some(bytes) = operation.bytes.or(operation.export.as_ref().and_then(|export| export.bytes)) {
         facts.push(Fact::new("Size", Amount(bytes)).noted(format!("{} bytes", Count(bytes))));
     }
@@ -180,8 +182,8 @@ fn ready(operation: &Operation) -> Ready {
         if let Some(archive) = &export.archive_id {
             facts.push(Fact::new("Number of the archive", archive));
         }
-        for omitted in &export.omitted {
-            facts.push(Fact::new("Not in it", &omitted.what).noted(&omitted.why));
+        for left_out in &export.omitted {
+            omitted.push(Fact::new(&left_out.what, &left_out.why));
         }
     }
     facts.push(Fact::html("Frozen", show::both(moment(operation.created_ms))));
@@ -190,12 +192,12 @@ fn ready(operation: &Operation) -> Ready {
         "# 1. the file is whole".to_owned(),
         format!("unzip -tq {file}"),
         "# 2. every file in it is the one that was written".to_owned(),
-        format!("unzip -q {file} -d {folder} && cd {folder}/*/"),
+        format!("unzip -q {file} -d {folder} && cd {folder}"),
         "sha256sum --quiet -c manifest-sha256.txt && echo all good".to_owned(),
         "# 3. or with the Library of Congress’s tool: pip install bagit".to_owned(),
         "bagit.py --validate .".to_owned(),
     ];
-    Ready { file, facts, checks }
+    Ready { file, facts, omitted, checks }
 }
 
 /// `GET /servers/{name}/exports/{operation}/archive`: the archive, whole or from an offset.
