@@ -35,7 +35,6 @@ pub use context::{Console, Parts};
 pub use doors::{Door, Who};
 
 /// The console's pages.
-#[must_use]
 pub fn console(console: Console) -> Router {
     visit::guarded(all_doors(), console).0
 }

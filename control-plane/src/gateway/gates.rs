@@ -49,7 +49,7 @@ enum State {
         last: Instant,
         /// Pooled connections; dropped with the gate's closing, so that none
         /// outlives the process it leads to.
-        upstream: Option<Upstream>,
+        upstream: Option<Box<Upstream>>,
     },
     Closed,
 }
@@ -138,7 +138,7 @@ impl Pass {
     /// The server's pooled connections, made by `connect` at first use after a wake.
     pub(super) fn upstream(&self, connect: impl FnOnce() -> Upstream) -> Upstream {
         match &mut *self.gate.state.lock() {
-            State::Open { upstream, .. } => upstream.get_or_insert_with(connect).clone(),
+            State::Open { upstream, .. } => Upstream::clone(upstream.get_or_insert_with(|| Box::new(connect()))),
             State::Closed => connect(),
         }
     }

@@ -173,7 +173,7 @@ async fn a_page_is_told_in_words_and_a_program_in_a_problem_document() {
 
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up_after_the_gateways_patience() {
-    let upstream = Router::new().route("/", get(|| std::future::pending::<()>()));
+    let upstream = Router::new().route("/", get(std::future::pending::<()>));
     let stage = Stage::with(Some(upstream), Duration::from_millis(100)).await;
     let (status, _, _) = stage.get("anna.localhost", "/").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
