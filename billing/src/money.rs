@@ -86,8 +86,7 @@ impl FromStr for Currency {
     type Err = CurrencyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let code: [u8; 3] =
-            text.trim().to_ascii_uppercase().as_bytes().try_into().map_err(|_| CurrencyError::Shape)?;
+        let code: [u8; 3] = text.trim().to_ascii_uppercase().as_bytes().try_into().map_err(|_| CurrencyError::Shape)?;
         if !code.iter().all(u8::is_ascii_uppercase) {
             return Err(CurrencyError::Shape);
         }

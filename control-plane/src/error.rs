@@ -144,10 +144,12 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::PoolClosed => {
-                Self::retry("Our records cannot be reached just now. Nothing is lost; try again in a minute.").because(error)
+                Self::retry("Our records cannot be reached just now. Nothing is lost; try again in a minute.")
+                    .because(error)
             }
             _ if is_disk_full(&error) => {
-                Self::full("Our disk is full. What you had saved is safe; nothing new can be kept just now.").because(error)
+                Self::full("Our disk is full. What you had saved is safe; nothing new can be kept just now.")
+                    .because(error)
             }
             _ => Self::bug(error),
         }

@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::Passwords;
 use crate::context::Clock;
 use crate::db::Db;
-use crate::keys::Keys;
 use crate::gateway::{Gates, Gateway, Routes};
+use crate::keys::Keys;
 use crate::servers::{Host, Sightings, reconcile};
 use crate::{Result, accounts, hosts, mail, operations, subscriptions};
 

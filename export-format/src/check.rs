@@ -51,7 +51,12 @@ fn as_text<S: serde::Serializer>(key: &Option<SigningKey>, serializer: S) -> Res
 /// let report = check(&vec![0_u8; 1000], &Limits::default(), &Trust::Anyone, &mut |_| {});
 /// assert!(!report.accepted && report.findings.has(Code::NotArchive));
 /// ```
-pub fn check(source: &(impl Source + ?Sized), limits: &Limits, trust: &Trust, progress: &mut dyn FnMut(Progress)) -> Report {
+pub fn check(
+    source: &(impl Source + ?Sized),
+    limits: &Limits,
+    trust: &Trust,
+    progress: &mut dyn FnMut(Progress),
+) -> Report {
     let reader::Opened { layout, head, mut findings } = reader::open(source, limits);
     let entries = &layout.entries;
     if let Some(key) = &head.signed_by {
@@ -71,7 +76,10 @@ impl Report {
         Self {
             accepted: findings.accepted() && head.manifest.is_some() && head.signed_by.is_some(),
             entries: entries.len() as u64,
-            bytes: entries.iter().filter(|entry| entry.path.is_payload()).fold(0, |sum, entry| sum.saturating_add(entry.size)),
+            bytes: entries
+                .iter()
+                .filter(|entry| entry.path.is_payload())
+                .fold(0, |sum, entry| sum.saturating_add(entry.size)),
             signed_by: head.signed_by,
             manifest: head.manifest,
             findings,

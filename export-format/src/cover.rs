@@ -64,7 +64,15 @@ impl Cover {
         for (id, totals) in apps {
             let name = self.apps.get(*id).map_or(*id, String::as_str);
             let folder = format!("data/apps/{}/", href(id));
-            let files = if totals.has_files { format!("<a href=\"{folder}files/\">{} {}</a>", grouped(totals.files), if totals.files == 1 { "file" } else { "files" }) } else { String::new() };
+            let files = if totals.has_files {
+                format!(
+                    "<a href=\"{folder}files/\">{} {}</a>",
+                    grouped(totals.files),
+                    if totals.files == 1 { "file" } else { "files" }
+                )
+            } else {
+                String::new()
+            };
             let _ = writeln!(
                 rows,
                 "<li><a class=\"name\" href=\"{folder}\">{}</a><span class=\"id\">{}</span><span class=\"what\">{files}</span><span class=\"n\">{}</span></li>",
@@ -113,12 +121,19 @@ fn omitted_rows(manifest: &Manifest) -> String {
 }
 
 fn secret_rows(manifest: &Manifest) -> String {
-    let files: Vec<String> =
-        manifest.secrets.iter().flat_map(|secrets| &secrets.files).map(|file| format!("<code>{}</code>", escape(file))).collect();
+    let files: Vec<String> = manifest
+        .secrets
+        .iter()
+        .flat_map(|secrets| &secrets.files)
+        .map(|file| format!("<code>{}</code>", escape(file)))
+        .collect();
     if files.is_empty() {
         "No file in this archive is sealed.".to_owned()
     } else {
-        format!("Sealed with <code>age</code>: {}. Each opens with <code>age -d FILE</code> and your passphrase or key.", files.join(", "))
+        format!(
+            "Sealed with <code>age</code>: {}. Each opens with <code>age -d FILE</code> and your passphrase or key.",
+            files.join(", ")
+        )
     }
 }
 

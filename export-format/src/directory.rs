@@ -30,7 +30,9 @@ pub fn check(dir: &Dir, limits: &Limits, trust: &Trust, progress: &mut dyn FnMut
     if let Err(err) = list(dir, "", 0, limits, &mut entries, &mut findings) {
         findings.add(Code::Read.found(err));
     }
-    let place = |path: &EntryPath| names::TAG_FILES.iter().position(|name| *name == path.as_str()).unwrap_or(names::TAG_FILES.len());
+    let place = |path: &EntryPath| {
+        names::TAG_FILES.iter().position(|name| *name == path.as_str()).unwrap_or(names::TAG_FILES.len())
+    };
     entries.sort_by(|a, b| place(&a.path).cmp(&place(&b.path)).then_with(|| a.path.cmp(&b.path)));
     layout::check_order(&entries, &mut findings);
     let tags = read_tags(dir, &entries, &mut findings);
@@ -76,7 +78,8 @@ pub fn extract<S: Source>(
             dir.create_dir_all(folder).map_err(named)?;
             made = Some(folder.to_owned());
         }
-        let mut file = dir.open_with(entry.path.as_str(), OpenOptions::new().write(true).create_new(true)).map_err(named)?;
+        let mut file =
+            dir.open_with(entry.path.as_str(), OpenOptions::new().write(true).create_new(true)).map_err(named)?;
         let mut content = reader.content(entry).map_err(named)?;
         let mut buffer = [0; 64 * 1024];
         loop {
@@ -93,7 +96,14 @@ pub fn extract<S: Source>(
 }
 
 /// Every file beneath `dir`, as entries; what is no plain file or folder goes to `findings`.
-fn list(dir: &Dir, prefix: &str, depth: usize, limits: &Limits, entries: &mut Vec<Entry>, findings: &mut Findings) -> io::Result<()> {
+fn list(
+    dir: &Dir,
+    prefix: &str,
+    depth: usize,
+    limits: &Limits,
+    entries: &mut Vec<Entry>,
+    findings: &mut Findings,
+) -> io::Result<()> {
     if depth > MAX_DEPTH {
         findings.add(Code::Name.at(prefix, "folders nest too deep"));
         return Ok(());

@@ -112,7 +112,11 @@ impl<'p> Kind<'p> {
             _ => Form::Opaque,
         };
         match self {
-            Self::Account | Self::Settings | Self::Domains | Self::Did | Self::App(_, AppPart::App | AppPart::Schema(_)) => Form::Json,
+            Self::Account
+            | Self::Settings
+            | Self::Domains
+            | Self::Did
+            | Self::App(_, AppPart::App | AppPart::Schema(_)) => Form::Json,
             Self::Permissions | Self::Schedules | Self::App(_, AppPart::Files | AppPart::Segment(_)) => Form::Rows,
             Self::Message => by_name(),
             _ => Form::Opaque,
@@ -130,7 +134,9 @@ impl<'p> AppPart<'p> {
         }
         if let Some(rest) = part.strip_prefix("tables/") {
             return match (rest.split_once('/'), rest.strip_suffix(".schema.json")) {
-                (Some((table, segment)), _) if !segment.contains('/') && segment.ends_with(".ndjson") => Self::Segment(table),
+                (Some((table, segment)), _) if !segment.contains('/') && segment.ends_with(".ndjson") => {
+                    Self::Segment(table)
+                }
                 (None, Some(table)) => Self::Schema(table),
                 _ => Self::Other,
             };
@@ -162,7 +168,9 @@ pub fn table_segment(table: &str, index: usize) -> String {
 }
 
 fn is_files_segment(part: &str) -> bool {
-    let number = |part: &str| part.strip_prefix("files.").and_then(|rest| rest.strip_suffix(".ndjson")).and_then(|digits| digits.parse().ok());
+    let number = |part: &str| {
+        part.strip_prefix("files.").and_then(|rest| rest.strip_suffix(".ndjson")).and_then(|digits| digits.parse().ok())
+    };
     part == "files.ndjson" || number(part).is_some_and(|index: usize| index > 0 && files_segment(index) == part)
 }
 

@@ -149,14 +149,22 @@ impl Code {
     }
 
     fn build(self, path: Option<String>, detail: &str) -> Finding {
-        let message = if detail.is_empty() { self.sentence().to_owned() } else { format!("{} ({})", self.sentence(), printable(detail)) };
+        let message = if detail.is_empty() {
+            self.sentence().to_owned()
+        } else {
+            format!("{} ({})", self.sentence(), printable(detail))
+        };
         Finding { code: self, severity: self.severity(), threat: self.threat(), path, message }
     }
 }
 
 /// Text from an archive, fit for a terminal: no control characters, and not endless.
 fn printable(text: &str) -> String {
-    let mut out: String = text.chars().take(400).flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect();
+    let mut out: String = text
+        .chars()
+        .take(400)
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect();
     if text.chars().nth(400).is_some() {
         out.push('…');
     }

@@ -62,7 +62,8 @@ pub(crate) fn examine(tags: &TagFiles, entries: &mut [Entry], limits: &Limits, f
             }
         }
     }
-    let bytes = entries.iter().filter(|entry| entry.path.is_payload()).fold(0_u64, |sum, entry| sum.saturating_add(entry.size));
+    let bytes =
+        entries.iter().filter(|entry| entry.path.is_payload()).fold(0_u64, |sum, entry| sum.saturating_add(entry.size));
     if bytes > limits.bytes {
         let (has, room) = (crate::cover::human(bytes), crate::cover::human(limits.bytes));
         findings.add(Code::Quota.found(format_args!("it holds {has}, there is room for {room}")));
@@ -83,9 +84,13 @@ pub(crate) fn examine(tags: &TagFiles, entries: &mut [Entry], limits: &Limits, f
 /// Compares who signed with who should have.
 pub(crate) fn examine_trust(signed_by: &SigningKey, trust: &Trust, findings: &mut Findings) {
     match trust {
-        Trust::Anyone => findings.add(Code::SignatureUnchecked.found(format_args!("signed by {}", signed_by.fingerprint()))),
+        Trust::Anyone => {
+            findings.add(Code::SignatureUnchecked.found(format_args!("signed by {}", signed_by.fingerprint())))
+        }
         Trust::Keys(keys) if keys.contains(signed_by) => {}
-        Trust::Keys(_) => findings.add(Code::SignatureUntrusted.found(format_args!("signed by {}", signed_by.fingerprint()))),
+        Trust::Keys(_) => {
+            findings.add(Code::SignatureUntrusted.found(format_args!("signed by {}", signed_by.fingerprint())))
+        }
     }
 }
 
@@ -158,10 +163,14 @@ fn examine_info(text: &[u8], oxum: &str, manifest: Option<&Manifest>, findings: 
         Ok(info) => info,
         Err(why) => return findings.add(Code::Info.at(names::BAG_INFO, why)),
     };
-    for label in ["bagging-date", "external-identifier", "source-organization", "bagit-profile-identifier", "payload-oxum"] {
+    for label in
+        ["bagging-date", "external-identifier", "source-organization", "bagit-profile-identifier", "payload-oxum"]
+    {
         match info.get(label).map(Vec::as_slice) {
             Some([_]) => {}
-            Some(_) => findings.add(Code::Info.at(names::BAG_INFO, format_args!("{label} does not stand there exactly once"))),
+            Some(_) => {
+                findings.add(Code::Info.at(names::BAG_INFO, format_args!("{label} does not stand there exactly once")))
+            }
             None => findings.add(Code::Info.at(names::BAG_INFO, format_args!("{label} is missing"))),
         }
     }

@@ -256,7 +256,17 @@ mod tests {
         for good in ["org.freezr.notes", "a.b.c", "org.my-host.app2", "org.matrix.conduit"] {
             assert_eq!(good.parse::<AppId>().unwrap().as_str(), good);
         }
-        for bad in ["", "notes", "org.notes", "org..notes", "org.a_b.notes", "Org.freezr.notes", "org.-a.b", "1.b.c", "org.example.../x"] {
+        for bad in [
+            "",
+            "notes",
+            "org.notes",
+            "org..notes",
+            "org.a_b.notes",
+            "Org.freezr.notes",
+            "org.-a.b",
+            "1.b.c",
+            "org.example.../x",
+        ] {
             assert!(bad.parse::<AppId>().is_err(), "{bad}");
         }
         assert_eq!("org.example.a-name-that-is-far-too-long".parse::<AppId>(), Err(AppIdError::TooLong));

@@ -145,7 +145,10 @@ fn try_read(source: &(impl Source + ?Sized), limits: &Limits, findings: &mut Fin
         findings.add(Code::Central.found("it is longer than its number of entries"));
     }
     if offset != end.central_offset {
-        findings.add(Code::Gap.found(format_args!("the entries end at byte {offset}, their list begins at {}", end.central_offset)));
+        findings.add(
+            Code::Gap
+                .found(format_args!("the entries end at byte {offset}, their list begins at {}", end.central_offset)),
+        );
     }
     Ok(Some(layout))
 }
@@ -178,7 +181,8 @@ fn read_end(source: &(impl Source + ?Sized), findings: &mut Findings) -> io::Res
             end = End { entries: le64(record, 32), central_len: le64(record, 40), central_offset: le64(record, 48) };
         }
     }
-    let fits = end.central_offset.checked_add(end.central_len).and_then(|stop| stop.checked_add(end.len())) == Some(len);
+    let fits =
+        end.central_offset.checked_add(end.central_len).and_then(|stop| stop.checked_add(end.len())) == Some(len);
     let mut expected = Vec::new();
     if fits {
         end.write(&mut expected);
@@ -295,13 +299,19 @@ pub(crate) fn check_order(entries: &[Entry], findings: &mut Findings) {
             continue;
         }
         if let Err(clash) = taken.take(path) {
-            findings.add(if clash.other == path.as_str() { Code::Duplicate.at(path, "") } else { Code::Collides.at(path, clash) });
+            findings.add(if clash.other == path.as_str() {
+                Code::Duplicate.at(path, "")
+            } else {
+                Code::Collides.at(path, clash)
+            });
         }
         if !path.is_payload() {
             match names::TAG_FILES.iter().position(|name| *name == path.as_str()) {
                 None if path.as_str() == "fetch.txt" => findings.add(Code::Fetch.at(path, "")),
                 None => findings.add(Code::Stranger.at(path, "")),
-                Some(place) if place < own || previous.is_some_and(EntryPath::is_payload) => findings.add(Code::Order.at(path, "")),
+                Some(place) if place < own || previous.is_some_and(EntryPath::is_payload) => {
+                    findings.add(Code::Order.at(path, ""))
+                }
                 Some(place) => {
                     own = place + 1;
                     if !matches!(entry.stored, Stored::Whole) {

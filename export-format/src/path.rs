@@ -314,7 +314,8 @@ fn clean(name: &str) -> String {
     }
     if text.len() > 200 {
         let keep = (0..=160).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-        let extension = text.rfind('.').map(|dot| &text[dot..]).filter(|ext| ext.len() <= 16 && ext.is_ascii()).unwrap_or_default();
+        let extension =
+            text.rfind('.').map(|dot| &text[dot..]).filter(|ext| ext.len() <= 16 && ext.is_ascii()).unwrap_or_default();
         text = format!("{}~{}{extension}", &text[..keep], &Digest::of(name.as_bytes()).to_string()[..12]);
     }
     if text.is_empty() { "_".to_owned() } else { text }
@@ -331,7 +332,17 @@ mod tests {
 
     #[test]
     fn names_that_work_everywhere_are_taken() {
-        for good in ["bagit.txt", "data/a/b.c", "data/Grüße.txt", "data/.hidden", "data/写真/一.jpg", "data/a b", "data/COM", "data/console.log", "data/COM10"] {
+        for good in [
+            "bagit.txt",
+            "data/a/b.c",
+            "data/Grüße.txt",
+            "data/.hidden",
+            "data/写真/一.jpg",
+            "data/a b",
+            "data/COM",
+            "data/console.log",
+            "data/COM10",
+        ] {
             assert!(parse(good).is_ok(), "{good}");
         }
     }
@@ -341,13 +352,32 @@ mod tests {
         use PathError::{Character, Device, Edge, EmptyName, NotNfc, TooLong, Traversal};
         let long = format!("data/{}", "x".repeat(176));
         for (bad, why) in [
-            ("", EmptyName), ("/etc/passwd", EmptyName), ("data//x", EmptyName), ("data/", EmptyName),
-            ("data/../x", Traversal), ("./data", Traversal),
-            ("data\\x", Character('\\')), ("C:/x", Character(':')), ("data/100%", Character('%')), ("data/a\nb", Character('\n')),
-            ("data/a\u{85}b", Character('\u{85}')), ("data/a\u{2028}b", Character('\u{2028}')), ("data/a\u{7f}", Character('\u{7f}')), ("data/a\0", Character('\0')),
-            ("data/x.", Edge), ("data/x ", Edge), ("data/x./y", Edge), ("data/x\u{a0}", Edge), ("data/ x", Edge),
-            ("data/nul", Device), ("data/Con.txt", Device), ("data/lpt9.x.y", Device), ("data/com1 .x", Device), ("data/COM\u{b9}", Device),
-            ("data/u\u{308}", NotNfc), (long.as_str(), TooLong),
+            ("", EmptyName),
+            ("/etc/passwd", EmptyName),
+            ("data//x", EmptyName),
+            ("data/", EmptyName),
+            ("data/../x", Traversal),
+            ("./data", Traversal),
+            ("data\\x", Character('\\')),
+            ("C:/x", Character(':')),
+            ("data/100%", Character('%')),
+            ("data/a\nb", Character('\n')),
+            ("data/a\u{85}b", Character('\u{85}')),
+            ("data/a\u{2028}b", Character('\u{2028}')),
+            ("data/a\u{7f}", Character('\u{7f}')),
+            ("data/a\0", Character('\0')),
+            ("data/x.", Edge),
+            ("data/x ", Edge),
+            ("data/x./y", Edge),
+            ("data/x\u{a0}", Edge),
+            ("data/ x", Edge),
+            ("data/nul", Device),
+            ("data/Con.txt", Device),
+            ("data/lpt9.x.y", Device),
+            ("data/com1 .x", Device),
+            ("data/COM\u{b9}", Device),
+            ("data/u\u{308}", NotNfc),
+            (long.as_str(), TooLong),
         ] {
             assert_eq!(parse(bad), Err(why), "{bad:?}");
         }
@@ -370,7 +400,30 @@ mod tests {
         let mut taken = Taken::default();
         let deep = "d/".repeat(120) + "x";
         let wide = "w".repeat(1000) + ".jpeg";
-        for name in ["a", "A", "a/b", "A/b", "../../etc/passwd", "..", ".", "con", "x.", " x ", "a\nb", "é", "e\u{301}", "", "/", &deep, &wide, "a?b", "a*b", "<\u{338}", "a/B", "a/b"] {
+        for name in [
+            "a",
+            "A",
+            "a/b",
+            "A/b",
+            "../../etc/passwd",
+            "..",
+            ".",
+            "con",
+            "x.",
+            " x ",
+            "a\nb",
+            "é",
+            "e\u{301}",
+            "",
+            "/",
+            &deep,
+            &wide,
+            "a?b",
+            "a*b",
+            "<\u{338}",
+            "a/B",
+            "a/b",
+        ] {
             let path = namer.place(name);
             assert_eq!(path.as_str().parse::<EntryPath>().as_ref(), Ok(&path), "{name:?}");
             taken.take(&path).unwrap_or_else(|clash| panic!("{name:?}: {clash}"));

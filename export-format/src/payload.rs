@@ -38,7 +38,8 @@ struct AppSeen {
 impl Payload {
     /// For these entries.
     pub(crate) fn new(entries: &[Entry]) -> Self {
-        let digests = entries.iter().filter_map(|entry| Some((entry.path.clone(), (entry.digest?, entry.size)))).collect();
+        let digests =
+            entries.iter().filter_map(|entry| Some((entry.path.clone(), (entry.digest?, entry.size)))).collect();
         Self { digests, apps: BTreeMap::new(), grants: 0, schedules: 0, domains: false }
     }
 
@@ -83,7 +84,9 @@ impl Payload {
         match kind {
             Kind::App(id, AppPart::App) => match serde_json::from_slice::<App>(content) {
                 Err(err) => findings.add(Code::Document.at(path, err)),
-                Ok(app) if app.id.as_str() != id => findings.add(Code::Document.at(path, "its id is not the name of its folder")),
+                Ok(app) if app.id.as_str() != id => {
+                    findings.add(Code::Document.at(path, "its id is not the name of its folder"))
+                }
                 Ok(app) => self.apps.entry(id.to_owned()).or_default().app = Some(app),
             },
             Kind::Domains => self.domains = true,
@@ -92,7 +95,9 @@ impl Payload {
                     findings.add(Code::Document.at(path, err));
                 }
             }
-            Kind::Settings if !matches!(value, Value::Object(_)) => findings.add(Code::Document.at(path, "it is no object")),
+            Kind::Settings if !matches!(value, Value::Object(_)) => {
+                findings.add(Code::Document.at(path, "it is no object"))
+            }
             _ => {}
         }
     }
@@ -146,7 +151,15 @@ impl Payload {
         }
     }
 
-    fn table_row(&self, app: &str, path: &EntryPath, line: usize, value: &Value, ids: &mut Option<(String, String)>, findings: &mut Findings) {
+    fn table_row(
+        &self,
+        app: &str,
+        path: &EntryPath,
+        line: usize,
+        value: &Value,
+        ids: &mut Option<(String, String)>,
+        findings: &mut Findings,
+    ) {
         note_id(path, line, value.get("_id").and_then(Value::as_text), ids, findings);
         value.for_each_blob(&mut |blob| {
             let known = self.digests.get(format!("data/apps/{app}/{}", blob.path).as_str());
@@ -227,13 +240,17 @@ impl AppSeen {
                 }
                 if let Some((first_id, last_id)) = self.ids.get(segment) {
                     if last.is_some_and(|last| last >= first_id.as_str()) {
-                        findings.add(Code::RowOrder.at(format_args!("{at}/{segment}"), "the segment before it ends later"));
+                        findings
+                            .add(Code::RowOrder.at(format_args!("{at}/{segment}"), "the segment before it ends later"));
                     }
                     last = Some(last_id);
                 }
             }
             if rows != table.count {
-                findings.add(Code::Segment.at(at, format_args!("table {} should have {} rows, it has {rows}", table.name, table.count)));
+                findings.add(
+                    Code::Segment
+                        .at(at, format_args!("table {} should have {} rows, it has {rows}", table.name, table.count)),
+                );
             }
         }
         for segment in left {
@@ -243,7 +260,13 @@ impl AppSeen {
 }
 
 /// Takes in the `_id` of a table's next row; `ids` are the first and the last so far.
-fn note_id(path: &EntryPath, line: usize, id: Option<&str>, ids: &mut Option<(String, String)>, findings: &mut Findings) {
+fn note_id(
+    path: &EntryPath,
+    line: usize,
+    id: Option<&str>,
+    ids: &mut Option<(String, String)>,
+    findings: &mut Findings,
+) {
     let Some(id) = id else {
         return findings.add(Code::Row.at(path, format_args!("line {line}: it has no _id")));
     };
@@ -265,5 +288,10 @@ pub(crate) fn is_sealed(path: &EntryPath) -> bool {
 }
 
 fn relative_to_app(path: &EntryPath, id: &str) -> String {
-    path.as_str().strip_prefix("data/apps/").and_then(|rest| rest.strip_prefix(id)).map(|rest| rest.trim_start_matches('/')).unwrap_or_default().to_owned()
+    path.as_str()
+        .strip_prefix("data/apps/")
+        .and_then(|rest| rest.strip_prefix(id))
+        .map(|rest| rest.trim_start_matches('/'))
+        .unwrap_or_default()
+        .to_owned()
 }

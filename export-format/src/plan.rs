@@ -95,9 +95,11 @@ impl<S> Plan<S> {
     /// The content of one of the bag's own files, such as [`names::MANIFEST`].
     #[must_use]
     pub fn tag_file(&self, name: &str) -> Option<&Bytes> {
-        self.entries.iter().take(names::TAG_FILES.len()).find(|entry| entry.path.as_str() == name).and_then(|entry| match &entry.body {
-            Body::Inline(bytes) => Some(bytes),
-            Body::Source(_) => None,
+        self.entries.iter().take(names::TAG_FILES.len()).find(|entry| entry.path.as_str() == name).and_then(|entry| {
+            match &entry.body {
+                Body::Inline(bytes) => Some(bytes),
+                Body::Source(_) => None,
+            }
         })
     }
 

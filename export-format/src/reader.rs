@@ -179,7 +179,9 @@ impl<S: Source> Reader<S, Verified> {
                 let mut stored = vec![0; usize::try_from(bytes).map_err(|_| changed())?];
                 self.source.read_exact_at(entry.content_offset(), &mut stored)?;
                 let mut inflater = Inflater::new();
-                let content = inflater.inflate(&stored, usize::try_from(entry.size).map_err(|_| changed())?).ok_or_else(changed)?;
+                let content = inflater
+                    .inflate(&stored, usize::try_from(entry.size).map_err(|_| changed())?)
+                    .ok_or_else(changed)?;
                 let summary = Summary::of(content);
                 if summary.crc32 != entry.crc32 || entry.digest.is_some_and(|digest| digest != summary.digest) {
                     return Err(changed());
@@ -262,7 +264,9 @@ impl<S: Source> Read for Content<'_, S> {
 
 fn verdict(tally: Option<Tally>, crc32: u32, digest: Option<Digest>) -> io::Result<()> {
     match tally.map(Tally::finish) {
-        Some(summary) if summary.crc32 != crc32 || digest.is_some_and(|digest| digest != summary.digest) => Err(changed()),
+        Some(summary) if summary.crc32 != crc32 || digest.is_some_and(|digest| digest != summary.digest) => {
+            Err(changed())
+        }
         _ => Ok(()),
     }
 }
@@ -319,7 +323,11 @@ fn read_tags(source: &(impl Source + ?Sized), layout: &Layout, findings: &mut Fi
     tags
 }
 
-fn read_local<S: Source + ?Sized>(input: &mut Sequential<'_, S>, entry: &Entry, findings: &mut Findings) -> io::Result<()> {
+fn read_local<S: Source + ?Sized>(
+    input: &mut Sequential<'_, S>,
+    entry: &Entry,
+    findings: &mut Findings,
+) -> io::Result<()> {
     let mut expected = Vec::with_capacity(128);
     entry.header().write_local(&mut expected);
     let mut found = Vec::with_capacity(expected.len());

@@ -640,7 +640,9 @@ impl Parser<'_> {
 
     fn hex4(&mut self) -> Result<u32, RowError> {
         let digits = self.bytes.get(self.at..self.at + 4).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok()).ok_or_else(|| self.syntax("an unknown escape"))?;
+        let digits = digits
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .ok_or_else(|| self.syntax("an unknown escape"))?;
         self.at += 4;
         u32::from_str_radix(digits, 16).map_err(|_| self.syntax("an unknown escape"))
     }
@@ -651,7 +653,8 @@ fn tagged(name: &str, value: &Value, form: Form) -> Option<Value> {
     match (name, value) {
         ("$int", Value::Text(text)) if form == Form::Row => {
             let number: i128 = text.parse().ok()?;
-            (number.abs() > MAX_PLAIN && number.abs() < MAX_WHOLE && number.to_string() == *text).then_some(Value::Int(number))
+            (number.abs() > MAX_PLAIN && number.abs() < MAX_WHOLE && number.to_string() == *text)
+                .then_some(Value::Int(number))
         }
         ("$bytes", Value::Text(text)) => STANDARD.decode(text).ok().map(Value::Bytes),
         ("$blob", Value::Object(members)) if members.len() == 4 => {
@@ -687,12 +690,26 @@ mod tests {
     #[test]
     fn numbers_have_one_spelling() {
         for (stored, expected) in [
-            ("5.0", "5"), ("-0.0", "0"), ("-0", "0"), ("1e2", "100"), ("0.1", "0.1"), ("1E-7", "1e-7"), ("0.000001", "0.000001"), ("1e21", "1e+21"),
-            ("1.5e300", "1.5e+300"), ("5e-324", "5e-324"), ("333333333.3333333", "333333333.3333333"), ("-1.25", "-1.25"),
-            ("9007199254740991", "9007199254740991"), ("9007199254740992", r#"{"$int":"9007199254740992"}"#),
-            ("1e16", r#"{"$int":"10000000000000000"}"#), ("-18446744073709551615", r#"{"$int":"-18446744073709551615"}"#),
-            ("0.30000000000000004", "0.30000000000000004"), ("2.2250738585072014e-308", "2.2250738585072014e-308"),
-            ("1000000000000000000000000000000", "1e+30"), ("123456789012345680000.5", r#"{"$int":"123456789012345683968"}"#),
+            ("5.0", "5"),
+            ("-0.0", "0"),
+            ("-0", "0"),
+            ("1e2", "100"),
+            ("0.1", "0.1"),
+            ("1E-7", "1e-7"),
+            ("0.000001", "0.000001"),
+            ("1e21", "1e+21"),
+            ("1.5e300", "1.5e+300"),
+            ("5e-324", "5e-324"),
+            ("333333333.3333333", "333333333.3333333"),
+            ("-1.25", "-1.25"),
+            ("9007199254740991", "9007199254740991"),
+            ("9007199254740992", r#"{"$int":"9007199254740992"}"#),
+            ("1e16", r#"{"$int":"10000000000000000"}"#),
+            ("-18446744073709551615", r#"{"$int":"-18446744073709551615"}"#),
+            ("0.30000000000000004", "0.30000000000000004"),
+            ("2.2250738585072014e-308", "2.2250738585072014e-308"),
+            ("1000000000000000000000000000000", "1e+30"),
+            ("123456789012345680000.5", r#"{"$int":"123456789012345683968"}"#),
         ] {
             assert_eq!(row(stored), expected, "{stored}");
         }
@@ -702,7 +719,10 @@ mod tests {
     fn texts_and_names_have_one_spelling() {
         assert_eq!(row(r#""\u00fc\/\u0001\ud83d\ude00\b\"""#), "\"ü/\\u0001😀\\b\\\"\"");
         // U+FB33 sorts after an astral character in UTF-16 and before it in UTF-8.
-        assert_eq!(row("{\"\u{fb33}\":1,\"\u{1f600}\":2,\"b\":[],\"a\":{}}"), "{\"a\":{},\"b\":[],\"\u{1f600}\":2,\"\u{fb33}\":1}");
+        assert_eq!(
+            row("{\"\u{fb33}\":1,\"\u{1f600}\":2,\"b\":[],\"a\":{}}"),
+            "{\"a\":{},\"b\":[],\"\u{1f600}\":2,\"\u{fb33}\":1}"
+        );
     }
 
     #[test]
@@ -719,10 +739,45 @@ mod tests {
     #[test]
     fn what_is_no_row_is_refused() {
         let deep = "[".repeat(65) + &"]".repeat(65);
-        for bad in ["", "nul", "[1,]", "{\"a\":1,}", "01", "1.", ".5", "+1", "1e", "\"a", "\"\u{1}\"", "\"\\x\"", "\"\\ud800\"", "\"\\udc00\"", "1 2", "{\"a\":1 \"b\":2}", "{a:1}", "1e999", "{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}", "NaN", deep.as_str()] {
+        for bad in [
+            "",
+            "nul",
+            "[1,]",
+            "{\"a\":1,}",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "1e",
+            "\"a",
+            "\"\u{1}\"",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "1 2",
+            "{\"a\":1 \"b\":2}",
+            "{a:1}",
+            "1e999",
+            "{\"a\":1,\"a\":2}",
+            "{\"a\":1,\"\\u0061\":2}",
+            "NaN",
+            deep.as_str(),
+        ] {
             assert!(Value::from_stored(bad).is_err(), "{bad}");
         }
-        for bad in ["5", "{\"b\":1,\"a\":2}", "{ }", "{\"a\":1.0}", "{\"a\":9007199254740992}", "{\"a\":1e16}", "{\"$int\":\"5\"}", "{\"$int\":\"09007199254740993\"}", "{\"$date\":1}", "{\"$set\":1,\"a\":2}", "{\"a\":\"\\u00fc\"}"] {
+        for bad in [
+            "5",
+            "{\"b\":1,\"a\":2}",
+            "{ }",
+            "{\"a\":1.0}",
+            "{\"a\":9007199254740992}",
+            "{\"a\":1e16}",
+            "{\"$int\":\"5\"}",
+            "{\"$int\":\"09007199254740993\"}",
+            "{\"$date\":1}",
+            "{\"$set\":1,\"a\":2}",
+            "{\"a\":\"\\u00fc\"}",
+        ] {
             assert!(Value::from_row(bad).is_err(), "{bad}");
         }
     }

@@ -181,7 +181,11 @@ mod tests {
 
     #[test]
     fn usual_rows_are_sure() {
-        for line in [r#"{"_id":"a"}"#, r#"{"_id":"a","b":[1,-2.5,{"c":null}],"d":"ü\n","e":0.1,"f":1e-7,"g":52.520008,"h":-0.000001,"i":13.404953999999975}"#, "{}"] {
+        for line in [
+            r#"{"_id":"a"}"#,
+            r#"{"_id":"a","b":[1,-2.5,{"c":null}],"d":"ü\n","e":0.1,"f":1e-7,"g":52.520008,"h":-0.000001,"i":13.404953999999975}"#,
+            "{}",
+        ] {
             assert!(scan(line).is_some(), "{line}");
             assert!(agrees(line), "{line}");
         }

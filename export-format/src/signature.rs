@@ -99,7 +99,10 @@ impl Signer {
     /// Only when the key is unusable.
     pub fn sign(&self, message: &[u8]) -> Result<String, SignatureError> {
         let signature = self.0.sign(NAMESPACE, HashAlg::Sha512, message).map_err(SignatureError::Sign)?;
-        signature.to_pem(LineEnding::LF).map(|pem| if pem.ends_with('\n') { pem } else { pem + "\n" }).map_err(SignatureError::Sign)
+        signature
+            .to_pem(LineEnding::LF)
+            .map(|pem| if pem.ends_with('\n') { pem } else { pem + "\n" })
+            .map_err(SignatureError::Sign)
     }
 }
 

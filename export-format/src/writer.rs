@@ -194,7 +194,12 @@ impl<S> Writer<Open<S>> {
         let mut entries = Vec::with_capacity(names::TAG_FILES.len() + files.len());
         for name in names::TAG_FILES {
             let bytes = Bytes::from(texts.remove(name).unwrap_or_default());
-            entries.push(Planned { path: name.parse()?, summary: Summary::of(&bytes), stored: Stored::Whole, body: Body::Inline(bytes) });
+            entries.push(Planned {
+                path: name.parse()?,
+                summary: Summary::of(&bytes),
+                stored: Stored::Whole,
+                body: Body::Inline(bytes),
+            });
         }
         entries.extend(files);
         Ok(Writer { head: self.head, state: Sealed { plan: Plan::new(entries) } })

@@ -123,10 +123,13 @@ impl Header<'_> {
 
     fn write_common(&self, out: &mut Vec<u8>, big: bool) {
         put16(out, FLAGS);
-        put16(out, match self.stored {
-            Stored::Whole => 0,
-            Stored::Deflated { .. } => 8,
-        });
+        put16(
+            out,
+            match self.stored {
+                Stored::Whole => 0,
+                Stored::Deflated { .. } => 8,
+            },
+        );
         put16(out, DOS_TIME);
         put16(out, DOS_DATE);
         put32(out, self.summary.crc32);

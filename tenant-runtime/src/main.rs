@@ -31,9 +31,9 @@ fn main() -> ExitCode {
     let done = match (by_host, Command::try_parse()) {
         (true, _) => hosted::run(),
         (false, Ok(Command { action: Some(Action::Serve(serve)) })) => development::run(serve),
-        (false, Ok(Command { action: None })) => {
-            Err(anyhow::anyhow!("nothing to do: a host starts this program with FREEHOLD_LAUNCH; by hand, use `freehold-runtime serve --data DIR`"))
-        }
+        (false, Ok(Command { action: None })) => Err(anyhow::anyhow!(
+            "nothing to do: a host starts this program with FREEHOLD_LAUNCH; by hand, use `freehold-runtime serve --data DIR`"
+        )),
         (false, Err(usage)) => usage.exit(),
     };
     match done {
@@ -48,7 +48,8 @@ fn main() -> ExitCode {
 /// One readable line an event, to standard error. A host stamps the time itself.
 fn log(by_host: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).compact();
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).compact();
     match by_host {
         true => lines.without_time().init(),
         false => lines.with_target(false).init(),

@@ -215,7 +215,10 @@ impl From<store::Error> for Problem {
             (_, Kind::Fix) => Self::bad_request(detail),
             (_, Kind::Retry) => {
                 tracing::warn!(cause = chain(&error), "the storage did not answer in time");
-                later("storage_busy", "The storage did not confirm this in time. Look whether it is there, then try again.")
+                later(
+                    "storage_busy",
+                    "The storage did not confirm this in time. Look whether it is there, then try again.",
+                )
             }
             (_, Kind::Gone | Kind::Conflict) => {
                 tracing::warn!(cause = chain(&error), "this runtime no longer has the home");

@@ -228,7 +228,9 @@ pub(crate) fn state(operation: &Operation) -> String {
             let now = operation.steps.iter().find(|step| step.state == StepState::Running);
             now.map_or_else(|| "It goes on by itself.".to_owned(), |step| format!("Now: {}.", lower(step.title)))
         }
-        (Kind::Import, State::Waiting) if operation.report.is_some() => "Its report is ready and waits for your yes.".to_owned(),
+        (Kind::Import, State::Waiting) if operation.report.is_some() => {
+            "Its report is ready and waits for your yes.".to_owned()
+        }
         (_, State::Waiting) => "It waits for the rest of the upload.".to_owned(),
         (_, State::Ready) => match operation.bytes {
             Some(bytes) => format!("Ready to download, {}.", Amount(bytes)),

@@ -4,10 +4,10 @@
 //! asks and what they can read, makes a page or a problem document of it. So no handler renders errors, and every
 //! error page says what is safe, what happens next, and a number for support.
 
+use askama::Template as _;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use askama::Template as _;
 use control_plane::{Error, Kind, Problem};
 
 use crate::page::page;
@@ -74,7 +74,12 @@ pub(crate) async fn answer(visit: &Visit, carried: Carried, method: &Method, hea
         return to_sign_in(visit, method);
     }
     if error.kind() == Kind::Bug {
-        tracing::error!(number = &*visit.number, path = visit.uri.path(), error = error.chain(), "a page failed by our fault");
+        tracing::error!(
+            number = &*visit.number,
+            path = visit.uri.path(),
+            error = error.chain(),
+            "a page failed by our fault"
+        );
     }
     if !wants_page {
         return Problem::of(error).in_operation(&visit.number).into_response();
@@ -132,12 +137,29 @@ fn words(kind: Kind) -> Words {
             "Try again",
             true,
         ),
-        Kind::Fix => ("This cannot be done like that", "Nothing was changed. Go back and try it another way.", "To the front page", false),
+        Kind::Fix => (
+            "This cannot be done like that",
+            "Nothing was changed. Go back and try it another way.",
+            "To the front page",
+            false,
+        ),
         Kind::SignIn => ("Please sign in", "After signing in you come back here.", "Sign in", false),
         Kind::Denied => ("This is not allowed", "Nothing was changed.", "To the front page", false),
-        Kind::Gone => ("There is nothing here", "Nothing is lost: what was yours is where it was.", "To the front page", false),
-        Kind::Conflict => ("Something else came first", "Nothing was changed. Look at the page again and decide anew.", "To the front page", false),
-        Kind::Full => ("There is no room for this", "What you had saved is safe. Free some space or choose a larger plan, then try again.", "To the front page", false),
+        Kind::Gone => {
+            ("There is nothing here", "Nothing is lost: what was yours is where it was.", "To the front page", false)
+        }
+        Kind::Conflict => (
+            "Something else came first",
+            "Nothing was changed. Look at the page again and decide anew.",
+            "To the front page",
+            false,
+        ),
+        Kind::Full => (
+            "There is no room for this",
+            "What you had saved is safe. Free some space or choose a larger plan, then try again.",
+            "To the front page",
+            false,
+        ),
         Kind::Bug => (
             "Something went wrong on our side",
             "What you had saved is safe. We have written down what happened; trying again may help.",

@@ -87,7 +87,11 @@ impl Shell {
     pub(crate) async fn of(visit: &Visit, here: &'static str, server: Option<&Server>) -> Result<Self, Refusal> {
         let id = visit.actor.account().ok_or_else(|| Refusal::of(Error::sign_in()))?;
         let account = control_plane::accounts::account(visit.console.plane(), &visit.actor, id).await?;
-        let person = if account.display_name.is_empty() { account.email.as_str().to_owned() } else { account.display_name.clone() };
+        let person = if account.display_name.is_empty() {
+            account.email.as_str().to_owned()
+        } else {
+            account.display_name.clone()
+        };
         let mut shell = Self { here, initials: initials(&person), person, ..Self::bare(visit) };
         if let Some(server) = server {
             let base = format!("/servers/{}", server.name);

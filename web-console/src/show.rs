@@ -94,7 +94,12 @@ impl fmt::Display for Moment {
             Face::Time => "time",
             Face::Both => "both",
         };
-        write!(to, r#"<time datetime="{}" data-clock="{face}">{}</time>"#, self.at.strftime("%Y-%m-%dT%H:%M:%SZ"), self.words())
+        write!(
+            to,
+            r#"<time datetime="{}" data-clock="{face}">{}</time>"#,
+            self.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            self.words()
+        )
     }
 }
 
@@ -158,7 +163,10 @@ mod tests {
     #[test]
     fn a_meter_warns_when_nearly_full() {
         let meter = |used| Meter { used, of: 1_000_000 };
-        assert_eq!([1, 900_000, 2_000_000].map(|used| meter(used).fullness()), [Fullness::Roomy, Fullness::Near, Fullness::Full]);
+        assert_eq!(
+            [1, 900_000, 2_000_000].map(|used| meter(used).fullness()),
+            [Fullness::Roomy, Fullness::Near, Fullness::Full]
+        );
         assert_eq!(meter(2_000_000).free(), Amount(0));
     }
 }

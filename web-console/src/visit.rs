@@ -99,10 +99,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Posted<T> {
 pub(crate) struct Nothing {}
 
 fn read_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    let fields: serde_json::Map<String, serde_json::Value> =
-        url::form_urlencoded::parse(bytes).map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect();
-    serde_json::from_value(fields.into())
-        .map_err(|_| Refusal::of(Error::new(Kind::Fix, "This form came without some of its fields. Reload the page and try again.")))
+    let fields: serde_json::Map<String, serde_json::Value> = url::form_urlencoded::parse(bytes)
+        .map(|(name, value)| (name.into_owned(), value.into_owned().into()))
+        .collect();
+    serde_json::from_value(fields.into()).map_err(|_| {
+        Refusal::of(Error::new(Kind::Fix, "This form came without some of its fields. Reload the page and try again."))
+    })
 }
 
 /// Puts the checks around the doors.
@@ -130,7 +132,10 @@ async fn enter(State(guard): State<Guard>, mut request: Request, next: Next) -> 
     let headers = request.headers().clone();
     let fresh_visitor = cookies::visitor(&headers, scheme).is_none();
     let visitor = cookies::visitor(&headers, scheme).unwrap_or_else(|| hex::encode(rand::random::<[u8; 16]>()));
-    let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip());
+    let from = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip());
     let (visit, trouble) = visit(&guard.console, &headers, request.uri().clone(), from, &visitor).await;
     request.extensions_mut().insert(visit.clone());
 
@@ -156,7 +161,13 @@ fn door(table: &[Door], request: &Request) -> Option<Door> {
 }
 
 /// Reads who comes. What cannot be read for want of the database is told by the second half, with a page of its own.
-async fn visit(console: &Console, headers: &HeaderMap, uri: Uri, from: IpAddr, visitor: &str) -> (Visit, Option<Refusal>) {
+async fn visit(
+    console: &Console,
+    headers: &HeaderMap,
+    uri: Uri,
+    from: IpAddr,
+    visitor: &str,
+) -> (Visit, Option<Refusal>) {
     let plane = console.plane();
     let session = cookies::session(headers, console.scheme());
     let known = match control_plane::accounts::actor(plane, session.as_deref()).await {
@@ -232,7 +243,9 @@ fn is_our_own_page(headers: &HeaderMap) -> bool {
     }
     match (text(header::ORIGIN), text(header::HOST)) {
         (None, _) => true,
-        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host)),
+        (Some(origin), Some(host)) => {
+            origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+        }
         (Some(_), None) => false,
     }
 }

@@ -108,9 +108,12 @@ mod tests {
 
     #[test]
     fn a_weak_password_is_told_why() {
-        for (password, hints) in
-            [("short", &[][..]), ("password12345", &[]), ("annabergannaberg", &["anna", "berg", "annaberg"]), ("aaaaaaaaaaaa", &[])]
-        {
+        for (password, hints) in [
+            ("short", &[][..]),
+            ("password12345", &[]),
+            ("annabergannaberg", &["anna", "berg", "annaberg"]),
+            ("aaaaaaaaaaaa", &[]),
+        ] {
             let error = judge(password, hints).unwrap_err();
             assert_eq!(error.field(), Some("password"), "{password}");
             assert!(error.sentence().len() > 30, "{password}: {}", error.sentence());

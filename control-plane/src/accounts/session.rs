@@ -24,7 +24,10 @@ pub struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("account", &self.account).field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("account", &self.account)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
     }
 }
 

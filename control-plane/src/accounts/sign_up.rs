@@ -32,7 +32,10 @@ pub struct SignUp {
 
 impl std::fmt::Debug for SignUp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SignUp").field("plan", &self.plan).field("server_name", &self.server_name).finish_non_exhaustive()
+        f.debug_struct("SignUp")
+            .field("plan", &self.plan)
+            .field("server_name", &self.server_name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -50,7 +53,10 @@ pub struct SignedUp {
 /// Signs somebody up. Repeating it with the same key and password gives the same account and server.
 pub async fn sign_up(plane: &ControlPlane, form: SignUp, from: IpAddr) -> Result<SignedUp> {
     if !(16..=200).contains(&form.request_key.len()) {
-        return Err(Error::new(crate::Kind::Fix, "This form is not complete. Load the page again and send it once more."));
+        return Err(Error::new(
+            crate::Kind::Fix,
+            "This form is not complete. Load the page again and send it once more.",
+        ));
     }
     if let Some(made) = repeated(plane, &form, from).await? {
         return Ok(made);
@@ -124,7 +130,9 @@ async fn repeated(plane: &ControlPlane, form: &SignUp, from: IpAddr) -> Result<O
     let attempt = throttle::count(plane.db(), &email, from, plane.now()).await?;
     let found = store::credentials(plane.db(), &email).await?.filter(|(id, _)| *id == account);
     if !plane.passwords().matches(&form.password, found.as_ref().map(|(_, hash)| hash)).await? {
-        return Err(Error::conflict("This form was sent before, with other answers. Load the page again to start afresh."));
+        return Err(Error::conflict(
+            "This form was sent before, with other answers. Load the page again to start afresh.",
+        ));
     }
     attempt.forgive(plane.db()).await?;
     let mut tx = plane.db().begin().await?;

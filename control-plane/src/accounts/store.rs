@@ -77,7 +77,10 @@ pub(crate) async fn credentials(db: &Db, email: &Email) -> Result<Option<(Accoun
 }
 
 /// What one press of *Create* made, if it made something.
-pub(super) async fn signed_up(db: &Db, request_key: &str) -> Result<Option<(AccountId, tenant_runtime::ids::ServerId)>> {
+pub(super) async fn signed_up(
+    db: &Db,
+    request_key: &str,
+) -> Result<Option<(AccountId, tenant_runtime::ids::ServerId)>> {
     let found: Option<(String, String)> = on!(db.reader(), e => sqlx::query_as(
         "select account_id, server_id from sign_up where request_key = $1"
     )

@@ -31,7 +31,9 @@ pub(crate) async fn count(db: &Db, email: &Email, from: IpAddr, now: Timestamp) 
             let left = since_ms + window_ms() - now.as_millisecond();
             let minutes = left.max(1).saturating_add(59_999) / 60_000;
             let unit = if minutes == 1 { "minute" } else { "minutes" };
-            let sentence = format!("There were too many attempts to sign in. Your account is safe; try again in {minutes} {unit}.");
+            let sentence = format!(
+                "There were too many attempts to sign in. Your account is safe; try again in {minutes} {unit}."
+            );
             return Err(Error::new(Kind::Retry, sentence).about("password"));
         }
     }

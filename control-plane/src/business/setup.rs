@@ -59,8 +59,10 @@ pub async fn setup_token_holds(plane: &ControlPlane, token: &str) -> Result<bool
 /// Sets the business up and signs its operator in. Sending the same form twice is sending it once.
 pub async fn set_up(plane: &ControlPlane, form: SetUp, from: IpAddr) -> Result<Session> {
     let Some((hash, operator)) = store::token(plane.db()).await?.filter(|(hash, _)| same(hash, &form.token)) else {
-        return Err(Error::gone("This link is not good any more. Start the program again: it prints a new one, unless the \
-                                provider is set up already."));
+        return Err(Error::gone(
+            "This link is not good any more. Start the program again: it prints a new one, unless the \
+                                provider is set up already.",
+        ));
     };
     if operator.is_some() {
         return repeated(plane, form, from).await;
@@ -114,10 +116,12 @@ pub(super) fn business_name(text: &str) -> Result<String> {
 
 /// A domain in the form that browsers send: lower case, ASCII.
 fn sites_domain(text: &str) -> Result<String> {
-    let refused = || Error::fix("sites_domain", "This is not a domain name. It looks like sites.example.org, or localhost.");
+    let refused =
+        || Error::fix("sites_domain", "This is not a domain name. It looks like sites.example.org, or localhost.");
     let text = text.trim().trim_end_matches('.');
     let domain = idna::domain_to_ascii_strict(text).map_err(|_| refused())?;
-    let is_number = domain.parse::<IpAddr>().is_ok() || domain.rsplit('.').next().is_some_and(|l| l.parse::<u64>().is_ok());
+    let is_number =
+        domain.parse::<IpAddr>().is_ok() || domain.rsplit('.').next().is_some_and(|l| l.parse::<u64>().is_ok());
     // A server's name and an app's label still go in front.
     if domain.is_empty() || domain.len() > 150 || is_number {
         return Err(refused());
@@ -136,12 +140,16 @@ mod tests {
 
     #[test]
     fn a_domain_is_read_as_browsers_send_it() {
-        for (text, domain) in
-            [("localhost", "localhost"), (" Sites.Example.ORG. ", "sites.example.org"), ("höfe.example", "xn--hfe-sna.example")]
-        {
+        for (text, domain) in [
+            ("localhost", "localhost"),
+            (" Sites.Example.ORG. ", "sites.example.org"),
+            ("höfe.example", "xn--hfe-sna.example"),
+        ] {
             assert_eq!(sites_domain(text).unwrap(), domain);
         }
-        for text in ["", ".", "a b.example", "http://x.example", "127.0.0.1", "10.1", "x..example", "x_y.example", "-x.example"] {
+        for text in
+            ["", ".", "a b.example", "http://x.example", "127.0.0.1", "10.1", "x..example", "x_y.example", "-x.example"]
+        {
             assert_eq!(sites_domain(text).unwrap_err().field(), Some("sites_domain"), "{text:?}");
         }
     }

@@ -53,7 +53,10 @@ impl AppFolder {
         for (name, path) in visible(folder)? {
             let inside = format!("{prefix}{name}");
             if !index::is_plain_path(&inside) {
-                return Err(Error::App { at: self.at.clone(), why: format!("{inside:?} is a name that does not travel") });
+                return Err(Error::App {
+                    at: self.at.clone(),
+                    why: format!("{inside:?} is a name that does not travel"),
+                });
             }
             if path.is_dir() {
                 self.walk(&path, &format!("{inside}/"))?;
@@ -143,7 +146,10 @@ pub(super) fn plan(apps: &[AppFolder], made: jiff::Timestamp) -> Result<(Index, 
         let stem = format!("{}-{}", facts.id, facts.version);
         let (package_path, icon_path) = (format!("packages/{stem}.zip"), format!("icons/{stem}.svg"));
         if stem.contains('/') || !index::is_plain_path(&stem) {
-            return Err(Error::App { at: app.at.clone(), why: format!("its version {:?} does not travel", facts.version) });
+            return Err(Error::App {
+                at: app.at.clone(),
+                why: format!("its version {:?} does not travel", facts.version),
+            });
         }
         listings.push(Listing {
             id: facts.id,
@@ -184,7 +190,10 @@ fn remove(folder: &Path) -> Result<(), Error> {
         Ok(mut entries) => {
             let ours = folder.join("index.json.sig").is_file() || entries.next().is_none();
             if !ours {
-                return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "the folder holds something other than a catalogue")));
+                return Err(failed(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "the folder holds something other than a catalogue",
+                )));
             }
         }
     }

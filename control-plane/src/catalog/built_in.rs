@@ -73,9 +73,9 @@ mod tests {
             assert_eq!(app.paths(), read.paths(), "{}", app.name());
             folders += 1;
         }
-        let there = std::fs::read_dir(root).unwrap().filter(|entry| {
-            entry.as_ref().unwrap().path().join("manifest.json").is_file()
-        });
+        let there = std::fs::read_dir(root)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().path().join("manifest.json").is_file());
         assert_eq!(there.count(), folders);
     }
 }

@@ -132,7 +132,9 @@ mod tests {
     #[test]
     fn only_paths_below_the_catalogue_are_plain() {
         assert!(is_plain_path("packages/org.freehold.notes-1.0.0.zip"));
-        for bad in ["", "/etc/passwd", "../index.json", "a//b", "a/./b", "http://x/y", "a\\b", "a b", "%2e%2e/x", ".hidden"] {
+        for bad in
+            ["", "/etc/passwd", "../index.json", "a//b", "a/./b", "http://x/y", "a\\b", "a b", "%2e%2e/x", ".hidden"]
+        {
             assert!(!is_plain_path(bad), "{bad}");
         }
     }

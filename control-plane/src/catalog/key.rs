@@ -93,7 +93,8 @@ impl TrustedKey {
     /// Refuses an index that this key has not signed for this purpose.
     pub(super) fn verify(&self, index: &[u8], signature: &[u8], at: &str) -> Result<(), Error> {
         let refuse = |why: &str| Error::Signature { at: at.to_owned(), why: why.to_owned() };
-        let signature = SshSig::from_pem(signature).map_err(|_| refuse("its signature file is not an SSH signature"))?;
+        let signature =
+            SshSig::from_pem(signature).map_err(|_| refuse("its signature file is not an SSH signature"))?;
         if signature.namespace() != NAMESPACE {
             return Err(refuse("the signature was made for another purpose"));
         }

@@ -115,7 +115,10 @@ pub(super) fn agrees(package: &[u8], listing: &Listing) -> Result<(), Error> {
         }
         let mut bytes = Vec::new();
         if path == "manifest.json" {
-            file.by_ref().take(MAX_MANIFEST_BYTES).read_to_end(&mut bytes).map_err(|error| refuse(error.to_string()))?;
+            file.by_ref()
+                .take(MAX_MANIFEST_BYTES)
+                .read_to_end(&mut bytes)
+                .map_err(|error| refuse(error.to_string()))?;
         }
         files.insert(path, bytes);
     }

@@ -202,7 +202,9 @@ async fn a_catalogue_is_read_over_the_web_and_checked_the_same() {
     let served = folder.clone();
     let app = axum::Router::new().fallback(move |uri: http::Uri| {
         let served = served.clone();
-        async move { fs::read(served.join(uri.path().trim_start_matches("/shop/"))).map_err(|_| http::StatusCode::NOT_FOUND) }
+        async move {
+            fs::read(served.join(uri.path().trim_start_matches("/shop/"))).map_err(|_| http::StatusCode::NOT_FOUND)
+        }
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/shop", listener.local_addr().unwrap());
@@ -241,7 +243,8 @@ async fn the_built_in_catalogue_is_made_once_and_mended_when_damaged() {
 
 #[test]
 fn an_unsound_app_is_refused_with_its_reason() {
-    let sound = r#"{"identifier":"org.example.app","display_name":"App","version":"1","description":"d","icon":"icon.svg"}"#;
+    let sound =
+        r#"{"identifier":"org.example.app","display_name":"App","version":"1","description":"d","icon":"icon.svg"}"#;
     let out = tempfile::tempdir().unwrap();
     for (manifest, reason) in [
         ("{", "not JSON"),
@@ -250,7 +253,8 @@ fn an_unsound_app_is_refused_with_its_reason() {
         (&sound.replace("\"1\"", "\"../1\""), "does not travel"),
         (&sound.replace("\"App\"", "\"\""), "no display_name"),
     ] {
-        let app = AppFolder::from_files("app", [("manifest.json", manifest.as_bytes()), ("icon.svg", b"<svg/>".as_slice())]);
+        let app =
+            AppFolder::from_files("app", [("manifest.json", manifest.as_bytes()), ("icon.svg", b"<svg/>".as_slice())]);
         let refused = build_apps(&[app], &out.path().join("c"), &key(), NOW).unwrap_err();
         assert!(refused.to_string().contains(reason), "{refused}");
     }

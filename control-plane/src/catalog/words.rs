@@ -23,16 +23,19 @@ fn allows(kind: &str, tables: &str) -> String {
         "use_microphone" => "Use the microphone while it is open".to_owned(),
         "use_camera" => "Use the camera while it is open".to_owned(),
         "use_location" => "Know where you are while it is open".to_owned(),
-        "use_3pFunction" | "external_fetch" | "external_scripts" => "Talk to other computers on the internet".to_owned(),
+        "use_3pFunction" | "external_fetch" | "external_scripts" => {
+            "Talk to other computers on the internet".to_owned()
+        }
         other => format!("Use “{other}”"),
     }
 }
 
 fn tables(asked: &Value) -> String {
     let one = asked.get("table_id").and_then(Value::as_str).map(str::to_owned);
-    let many = asked.get("table_ids").and_then(Value::as_array).map(|ids| {
-        ids.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
-    });
+    let many = asked
+        .get("table_ids")
+        .and_then(Value::as_array)
+        .map(|ids| ids.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "));
     one.or(many).filter(|names| !names.is_empty()).unwrap_or_else(|| "its tables".to_owned())
 }
 

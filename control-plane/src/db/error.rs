@@ -15,7 +15,9 @@ pub enum Error {
     )]
     Newer(i64),
     /// A change that was made once now reads differently.
-    #[error("Database change {0} is not the one this database was made with. This program was built from altered sources.")]
+    #[error(
+        "Database change {0} is not the one this database was made with. This program was built from altered sources."
+    )]
     Altered(i64),
     /// A change could not be made.
     #[error("The database could not be brought up to date.")]

@@ -57,33 +57,20 @@ enum State {
 impl Gates {
     /// Gates whose servers are put to sleep by `put_to_sleep`.
     pub fn new(put_to_sleep: PutToSleep) -> Self {
-        let shared = Shared {
-            gates: Mutex::default(),
-            put_to_sleep,
-        };
-        Self {
-            shared: Arc::new(shared),
-        }
+        let shared = Shared { gates: Mutex::default(), put_to_sleep };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Enters, waiting while the server is being put to sleep.
     pub async fn enter(&self, server: ServerId) -> Pass {
         loop {
-            let gate = Arc::clone(
-                self.shared
-                    .gates
-                    .lock()
-                    .entry(server)
-                    .or_insert_with(new_gate),
-            );
+            let gate = Arc::clone(self.shared.gates.lock().entry(server).or_insert_with(new_gate));
             let opened = gate.opened.notified();
             tokio::pin!(opened);
             opened.as_mut().enable();
             if let State::Open { inside, .. } = &mut *gate.state.lock() {
                 *inside += 1;
-                return Pass {
-                    gate: Arc::clone(&gate),
-                };
+                return Pass { gate: Arc::clone(&gate) };
             }
             opened.await;
         }
@@ -125,10 +112,7 @@ impl Gates {
     /// sleeping servers cost nothing here.
     fn forget_unused(&self, server: ServerId) {
         let mut gates = self.shared.gates.lock();
-        if gates
-            .get(&server)
-            .is_some_and(|gate| Arc::strong_count(gate) == 2 && gate.is_vacant())
-        {
+        if gates.get(&server).is_some_and(|gate| Arc::strong_count(gate) == 2 && gate.is_vacant()) {
             gates.remove(&server);
         }
     }
@@ -172,8 +156,7 @@ impl Gate {
     /// Closes the gate if it is still idle, and drops the pooled connections.
     fn close(&self, idle: Duration) -> bool {
         let mut state = self.state.lock();
-        let still =
-            matches!(&*state, State::Open { inside: 0, last, .. } if last.elapsed() >= idle);
+        let still = matches!(&*state, State::Open { inside: 0, last, .. } if last.elapsed() >= idle);
         if still {
             *state = State::Closed;
         }
@@ -192,18 +175,11 @@ impl Gate {
 }
 
 fn new_gate() -> Arc<Gate> {
-    Arc::new(Gate {
-        state: Mutex::new(open()),
-        opened: Notify::new(),
-    })
+    Arc::new(Gate { state: Mutex::new(open()), opened: Notify::new() })
 }
 
 fn open() -> State {
-    State::Open {
-        inside: 0,
-        last: Instant::now(),
-        upstream: None,
-    }
+    State::Open { inside: 0, last: Instant::now(), upstream: None }
 }
 
 #[cfg(test)]
@@ -230,22 +206,11 @@ mod tests {
         assert_eq!(slept.load(Ordering::SeqCst), 0, "someone is inside");
         drop(pass);
         gates.sweep(Duration::from_secs(3600)).await;
-        assert_eq!(
-            slept.load(Ordering::SeqCst),
-            0,
-            "it has only just become idle"
-        );
+        assert_eq!(slept.load(Ordering::SeqCst), 0, "it has only just become idle");
         gates.sweep(Duration::ZERO).await;
         gates.sweep(Duration::ZERO).await;
-        assert_eq!(
-            slept.load(Ordering::SeqCst),
-            1,
-            "once, and then it is asleep"
-        );
-        assert!(
-            gates.shared.gates.lock().is_empty(),
-            "a sleeping server costs nothing"
-        );
+        assert_eq!(slept.load(Ordering::SeqCst), 1, "once, and then it is asleep");
+        assert!(gates.shared.gates.lock().is_empty(), "a sleeping server costs nothing");
     }
 
     #[tokio::test]
@@ -265,13 +230,7 @@ mod tests {
             let gates = gates.clone();
             async move { gates.sweep(Duration::ZERO).await }
         });
-        while !gates
-            .shared
-            .gates
-            .lock()
-            .values()
-            .any(|gate| gate.is_closed())
-        {
+        while !gates.shared.gates.lock().values().any(|gate| gate.is_closed()) {
             tokio::task::yield_now().await;
         }
         let mut entering = tokio::spawn({

@@ -13,13 +13,8 @@ pub(super) struct About {
 
 impl About {
     pub(super) fn of(request: &Request<Body>) -> Self {
-        let accept = request
-            .headers()
-            .get(header::ACCEPT)
-            .and_then(|value| value.to_str().ok());
-        Self {
-            wants_page: accept.is_some_and(|accept| accept.contains("text/html")),
-        }
+        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        Self { wants_page: accept.is_some_and(|accept| accept.contains("text/html")) }
     }
 }
 
@@ -57,9 +52,7 @@ pub(super) fn no_answer(about: &About) -> Response {
         next: "Try again in a moment. If you own it, the console shows what happened and can export everything.",
     };
     let mut response = answer(about, StatusCode::SERVICE_UNAVAILABLE, &notice);
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response
 }
 
@@ -71,10 +64,7 @@ fn answer(about: &About, status: StatusCode, notice: &Notice<'_>) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, "no-store"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'",
-        ),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (status, headers, body).into_response()

@@ -48,15 +48,8 @@ impl Gateway {
     /// address bar; `patience` is how long a request waits for a server that
     /// does not answer before it is told so.
     pub fn new(routes: Routes, gates: Gates, scheme: &'static str, patience: Duration) -> Self {
-        let shared = Shared {
-            routes,
-            gates,
-            scheme,
-            patience,
-        };
-        Self {
-            shared: Arc::new(shared),
-        }
+        let shared = Shared { routes, gates, scheme, patience };
+        Self { shared: Arc::new(shared) }
     }
 
     /// One router for the one port: the console where the host name is the
@@ -72,14 +65,9 @@ impl Gateway {
     async fn answer(&self, request: Request<Body>, console: Router) -> Response {
         let host = host_of(&request).unwrap_or_default();
         match self.shared.routes.find(&host) {
-            Found::Console => console
-                .oneshot(request)
-                .await
-                .unwrap_or_else(|never: Infallible| match never {}),
+            Found::Console => console.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {}),
             Found::Nobody { name } => pages::nobody(&request, &name),
-            Found::Server(route) if route.admission == Admission::Suspended => {
-                pages::suspended(&request)
-            }
+            Found::Server(route) if route.admission == Admission::Suspended => pages::suspended(&request),
             Found::Server(route) => self.forward(route, host, request).await,
         }
     }
@@ -87,9 +75,7 @@ impl Gateway {
     async fn forward(&self, route: Route, host: String, mut request: Request<Body>) -> Response {
         let pass = self.shared.gates.enter(route.server).await;
         self.rewrite(&host, &mut request);
-        let on_client = request
-            .extensions_mut()
-            .remove::<hyper::upgrade::OnUpgrade>();
+        let on_client = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
         let again = copy_if_repeatable(&request);
         let about = pages::About::of(&request);
         let mut outcome = self.send(&pass, &route.socket, request).await;
@@ -98,9 +84,7 @@ impl Gateway {
             outcome = self.send(&pass, &route.socket, again).await;
         }
         match outcome {
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                tunnel(response, on_client, pass)
-            }
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => tunnel(response, on_client, pass),
             Ok(mut response) => {
                 drop_hop_headers(response.headers_mut());
                 response.map(|body| Body::new(Held { body, _pass: pass }))
@@ -137,10 +121,7 @@ impl Gateway {
     }
 
     fn rewrite(&self, host: &str, request: &mut Request<Body>) {
-        let client = request
-            .extensions()
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|info| info.0.ip().to_string());
+        let client = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
         let upgrade = request.headers().get(header::UPGRADE).cloned();
         let headers = request.headers_mut();
         drop_hop_headers(headers);
@@ -165,10 +146,7 @@ impl Gateway {
             headers.insert(header::HOST, value);
         }
         *request.version_mut() = Version::HTTP_11;
-        let path = request
-            .uri()
-            .path_and_query()
-            .map_or("/", http::uri::PathAndQuery::as_str);
+        let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         if let Ok(uri) = format!("http://server{path}").parse() {
             *request.uri_mut() = uri;
         }
@@ -180,13 +158,7 @@ enum Failure {
     Broken(legacy::Error),
 }
 
-const FORWARDED: [&str; 5] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "x-real-ip",
-];
+const FORWARDED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip"];
 
 /// Headers that speak of one connection only (RFC 9110 section 7.6.1).
 const HOP: [HeaderName; 7] = [
@@ -214,21 +186,13 @@ fn drop_hop_headers(headers: &mut HeaderMap) {
 }
 
 fn host_of(request: &Request<Body>) -> Option<String> {
-    let named = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|value| value.to_str().ok());
-    named
-        .or_else(|| request.uri().authority().map(http::uri::Authority::as_str))
-        .map(str::to_owned)
+    let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
+    named.or_else(|| request.uri().authority().map(http::uri::Authority::as_str)).map(str::to_owned)
 }
 
 /// The same request once more, if sending it twice does what sending it once does.
 fn copy_if_repeatable(request: &Request<Body>) -> Option<Request<Body>> {
-    let idempotent = matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
+    let idempotent = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !idempotent || !request.body().is_end_stream() {
         return None;
     }
@@ -259,9 +223,7 @@ fn tunnel(
 }
 
 fn connect(socket: &Path, patience: Duration) -> Upstream {
-    Client::builder(TokioExecutor::new())
-        .pool_max_idle_per_host(32)
-        .build(Socket { path: socket.to_owned(), patience })
+    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(32).build(Socket { path: socket.to_owned(), patience })
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -285,10 +247,7 @@ impl http_body::Body for Held {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
@@ -361,11 +320,7 @@ impl rt::Read for Connection {
 }
 
 impl rt::Write for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 

@@ -65,25 +65,17 @@ impl Routes {
 
     /// Points `name` at a server, replacing what was there.
     pub fn put(&self, name: &str, route: Route) {
-        self.table
-            .write()
-            .by_name
-            .insert(name.to_ascii_lowercase(), route);
+        self.table.write().by_name.insert(name.to_ascii_lowercase(), route);
     }
 
     /// Takes a name out of the table.
     pub fn remove(&self, name: &str) {
-        self.table
-            .write()
-            .by_name
-            .remove(&name.to_ascii_lowercase());
+        self.table.write().by_name.remove(&name.to_ascii_lowercase());
     }
 
     /// What `host` (with or without a port) stands for.
     pub fn find(&self, host: &str) -> Found {
-        let host = without_port(host)
-            .trim_end_matches('.')
-            .to_ascii_lowercase();
+        let host = without_port(host).trim_end_matches('.').to_ascii_lowercase();
         let table = self.table.read();
         let Some(below) = host
             .strip_suffix(table.domain.as_str())
@@ -95,9 +87,7 @@ impl Routes {
         let name = below.rsplit('.').next().unwrap_or(below);
         match table.by_name.get(name) {
             Some(route) => Found::Server(route.clone()),
-            None => Found::Nobody {
-                name: name.to_owned(),
-            },
+            None => Found::Nobody { name: name.to_owned() },
         }
     }
 }
@@ -115,11 +105,7 @@ mod tests {
     use super::*;
 
     fn route() -> Route {
-        Route {
-            server: ServerId::new(1_763_700_000_000),
-            socket: PathBuf::from("/run/x"),
-            admission: Admission::Open,
-        }
+        Route { server: ServerId::new(1_763_700_000_000), socket: PathBuf::from("/run/x"), admission: Admission::Open }
     }
 
     #[test]
@@ -128,32 +114,16 @@ mod tests {
         routes.set_sites_domain("Sites.Example.");
         let route = route();
         routes.put("anna", route.clone());
-        for host in [
-            "anna.sites.example",
-            "ANNA.sites.example:8080",
-            "notes.anna.sites.example.",
-        ] {
+        for host in ["anna.sites.example", "ANNA.sites.example:8080", "notes.anna.sites.example."] {
             assert_eq!(routes.find(host), Found::Server(route.clone()), "{host}");
         }
-        for host in [
-            "sites.example",
-            "sites.example:80",
-            "127.0.0.1:8080",
-            "[::1]:8080",
-            "annasites.example",
-            "",
-        ] {
+        for host in ["sites.example", "sites.example:80", "127.0.0.1:8080", "[::1]:8080", "annasites.example", ""] {
             assert_eq!(routes.find(host), Found::Console, "{host}");
         }
         let nobody = Found::Nobody { name: "bob".into() };
         assert_eq!(routes.find("anna.bob.sites.example"), nobody);
         routes.remove("anna");
-        assert_eq!(
-            routes.find("anna.sites.example"),
-            Found::Nobody {
-                name: "anna".into()
-            }
-        );
+        assert_eq!(routes.find("anna.sites.example"), Found::Nobody { name: "anna".into() });
     }
 
     #[test]

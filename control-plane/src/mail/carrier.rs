@@ -39,7 +39,8 @@ impl Carrier {
     }
 
     async fn carry(&self, letter: &OutboxEntry) -> Result<(), Failure> {
-        let to: Mailbox = letter.to.parse().map_err(|_| Failure::Lasting("The address cannot be written to.".into()))?;
+        let to: Mailbox =
+            letter.to.parse().map_err(|_| Failure::Lasting("The address cannot be written to.".into()))?;
         let message = Message::builder()
             .from(self.from.clone())
             .to(to)

@@ -123,7 +123,9 @@ async fn freeze(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<
     plane.desk().forget_passphrase(kept.id);
     match view.state {
         ExportState::Freezing => progress(plane, kept, view.done, view.total).await,
-        ExportState::Failed => Err(Error::new(Kind::Gone, view.error.unwrap_or_else(|| "The archive could not be made.".into()))),
+        ExportState::Failed => {
+            Err(Error::new(Kind::Gone, view.error.unwrap_or_else(|| "The archive could not be made.".into())))
+        }
         ExportState::Ready => ready(plane, kept, &view).await,
     }
 }
@@ -192,7 +194,9 @@ async fn take(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<()
         view = runtime.confirm().await?;
     }
     let step = match view.state {
-        ImportState::Uploading | ImportState::Checking | ImportState::Checked | ImportState::Staging => ImportStep::Stage,
+        ImportState::Uploading | ImportState::Checking | ImportState::Checked | ImportState::Staging => {
+            ImportStep::Stage
+        }
         ImportState::Verifying => ImportStep::Verify,
         ImportState::Swapping => ImportStep::Swap,
         ImportState::Done => return done(plane, kept, &view).await,
@@ -235,7 +239,9 @@ async fn done(plane: &ControlPlane, kept: &Kept, view: &ImportView) -> Result<()
 }
 
 fn lost_or(view: Option<ImportView>) -> Result<ImportView> {
-    view.ok_or_else(|| Error::gone("The uploaded archive is no longer there. Your server is as it was; upload it once more."))
+    view.ok_or_else(|| {
+        Error::gone("The uploaded archive is no longer there. Your server is as it was; upload it once more.")
+    })
 }
 
 async fn link(plane: &ControlPlane, server: &servers::Server, what: &str, id: OperationId) -> Result<String> {
@@ -254,7 +260,8 @@ async fn progress(plane: &ControlPlane, kept: &Kept, done: u64, total: u64) -> R
 }
 
 async fn fail(plane: &ControlPlane, kept: &Kept, why: &str) -> Result<()> {
-    turn(plane, kept, Kept { state: State::Failed, error: Some(why.to_owned()), expires_ms: None, ..kept.clone() }).await
+    turn(plane, kept, Kept { state: State::Failed, error: Some(why.to_owned()), expires_ms: None, ..kept.clone() })
+        .await
 }
 
 /// Turns the row, and tells whoever watches.

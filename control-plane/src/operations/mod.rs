@@ -65,7 +65,9 @@ impl Operations {
         match (kept.kind, kept.state) {
             (Kind::Export, State::Ready) => Runtime::of(&self.plane, kept.server, id).await?.archive(asked).await,
             (Kind::Export, State::Running) => Err(Error::conflict("The archive is still being made.")),
-            (Kind::Export, _) => Err(Error::gone("This archive is no longer kept. Export once more; it costs nothing.")),
+            (Kind::Export, _) => {
+                Err(Error::gone("This archive is no longer kept. Export once more; it costs nothing."))
+            }
             (Kind::Import, _) => Err(not_there()),
         }
     }
@@ -89,7 +91,8 @@ impl Operations {
         let begun = async { Runtime::of(&self.plane, server, kept.id).await?.begin_import(bytes).await };
         if let Err(error) = begun.await {
             let why = Some(error.sentence().to_owned());
-            turn(&self.plane, &kept, Kept { state: State::Failed, error: why, expires_ms: None, ..kept.clone() }).await?;
+            turn(&self.plane, &kept, Kept { state: State::Failed, error: why, expires_ms: None, ..kept.clone() })
+                .await?;
             return Err(error);
         }
         kept.view()
@@ -137,7 +140,8 @@ impl Operations {
                 turn(&self.plane, &kept, after).await?;
                 self.plane.desk().ring();
             }
-            (State::Running | State::Done, Step::Import(ImportStep::Stage | ImportStep::Verify | ImportStep::Swap)) => {}
+            (State::Running | State::Done, Step::Import(ImportStep::Stage | ImportStep::Verify | ImportStep::Swap)) => {
+            }
             _ => return Err(Error::conflict("This import does not wait for your consent.")),
         }
         self.operation(actor, id).await
@@ -210,7 +214,9 @@ impl Operations {
     /// Notes how much of an upload is here, and begins the check when it is all of it.
     async fn arrived(&self, id: OperationId) -> Result<Operation> {
         let kept = store::by_id(self.plane.db(), id).await?.ok_or_else(not_there)?;
-        let Some(view) = Runtime::of(&self.plane, kept.server, id).await?.import_now().await? else { return kept.view() };
+        let Some(view) = Runtime::of(&self.plane, kept.server, id).await?.import_now().await? else {
+            return kept.view();
+        };
         if kept.step != store::UPLOAD || kept.state != State::Waiting {
             return kept.view();
         }

@@ -61,13 +61,15 @@ impl Runtime {
                 headers.insert(name, value.clone());
             }
         }
-        let answer = self.client.send(Method::GET, &format!("/exports/{}/archive", self.id), headers, Body::empty()).await?;
+        let answer =
+            self.client.send(Method::GET, &format!("/exports/{}/archive", self.id), headers, Body::empty()).await?;
         let status = answer.status();
         if status.is_client_error() && status != http::StatusCode::RANGE_NOT_SATISFIABLE || status.is_server_error() {
             return Err(refusal(answer).await);
         }
         let (mut parts, body) = answer.into_parts();
-        parts.headers = TOLD.into_iter().filter_map(|name| Some((name.clone(), parts.headers.get(&name)?.clone()))).collect();
+        parts.headers =
+            TOLD.into_iter().filter_map(|name| Some((name.clone(), parts.headers.get(&name)?.clone()))).collect();
         Ok(Response::from_parts(parts, body))
     }
 
@@ -137,7 +139,8 @@ async fn refusal(answer: Response<Body>) -> Error {
         400..=499 => Kind::Fix,
         _ => Kind::Bug,
     };
-    let bytes = Limited::new(answer.into_body(), REFUSAL).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let bytes =
+        Limited::new(answer.into_body(), REFUSAL).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let detail = serde_json::from_slice::<Problem>(&bytes).ok().map(|problem| problem.detail);
     Error::new(kind, detail.unwrap_or_else(|| format!("The server answered with {status}.")))
 }

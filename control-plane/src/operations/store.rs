@@ -137,15 +137,13 @@ impl Kept {
 
 pub(super) async fn by_id(db: &Db, id: OperationId) -> Result<Option<Kept>> {
     let sql = format!("select {COLUMNS} from operation where id = $1");
-    let row: Option<Row> =
-        on!(db.reader(), e => sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str())).bind(id.to_string()).fetch_optional(e).await)?;
+    let row: Option<Row> = on!(db.reader(), e => sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str())).bind(id.to_string()).fetch_optional(e).await)?;
     row.map(Row::kept).transpose()
 }
 
 pub(super) async fn of_server(db: &Db, server: ServerId) -> Result<Vec<Kept>> {
     let sql = format!("select {COLUMNS} from operation where server_id = $1 order by created_ms desc, id desc");
-    let rows: Vec<Row> =
-        on!(db.reader(), e => sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str())).bind(server.to_string()).fetch_all(e).await)?;
+    let rows: Vec<Row> = on!(db.reader(), e => sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str())).bind(server.to_string()).fetch_all(e).await)?;
     rows.into_iter().map(Row::kept).collect()
 }
 

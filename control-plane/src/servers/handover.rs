@@ -43,7 +43,14 @@ pub async fn handover_link(plane: &ControlPlane, actor: &Actor, id: ServerId, ne
     Ok(url)
 }
 
-fn ticket(key: &SigningKey, server: ServerId, site: &Site, nonce: &str, next: Option<&str>, now: Timestamp) -> Result<String> {
+fn ticket(
+    key: &SigningKey,
+    server: ServerId,
+    site: &Site,
+    nonce: &str,
+    next: Option<&str>,
+    now: Timestamp,
+) -> Result<String> {
     let exp_ms = (now + GOOD_FOR).as_millisecond();
     let ticket = Ticket { v: 1, server, aud: site.host(), nonce: nonce.to_owned(), exp_ms, next };
     let payload = BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&ticket).map_err(Error::bug)?);

@@ -37,8 +37,8 @@ pub use host::{Host, HostAnswer};
 pub use name::{Availability, NameError, ServerName, name_available};
 pub use plan::Desired;
 pub use progress::{Progress, progress};
-pub use sight::{Doing, Seen, Sighting};
 pub(crate) use sight::Sightings;
+pub use sight::{Doing, Seen, Sighting};
 
 /// One person's server.
 #[derive(Debug, Clone, PartialEq)]

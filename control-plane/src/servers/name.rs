@@ -35,11 +35,56 @@ pub enum NameError {
 
 /// Labels that stand for the provider, or that mail and browsers give a meaning.
 const RESERVED: [&str; 50] = [
-    "abuse", "account", "accounts", "acme", "admin", "administrator", "api", "app", "apps", "assets", "autoconfig",
-    "autodiscover", "billing", "blog", "cdn", "console", "dns", "docs", "export", "freehold", "ftp", "help",
-    "hostmaster", "imap", "info", "internal", "isatap", "localhost", "login", "mail", "mta-sts", "news", "noreply",
-    "operator", "pop", "postmaster", "provider", "root", "security", "server", "smtp", "static", "status", "store",
-    "support", "system", "test", "webmaster", "wpad", "www",
+    "abuse",
+    "account",
+    "accounts",
+    "acme",
+    "admin",
+    "administrator",
+    "api",
+    "app",
+    "apps",
+    "assets",
+    "autoconfig",
+    "autodiscover",
+    "billing",
+    "blog",
+    "cdn",
+    "console",
+    "dns",
+    "docs",
+    "export",
+    "freehold",
+    "ftp",
+    "help",
+    "hostmaster",
+    "imap",
+    "info",
+    "internal",
+    "isatap",
+    "localhost",
+    "login",
+    "mail",
+    "mta-sts",
+    "news",
+    "noreply",
+    "operator",
+    "pop",
+    "postmaster",
+    "provider",
+    "root",
+    "security",
+    "server",
+    "smtp",
+    "static",
+    "status",
+    "store",
+    "support",
+    "system",
+    "test",
+    "webmaster",
+    "wpad",
+    "www",
 ];
 
 impl ServerName {
@@ -205,7 +250,9 @@ mod tests {
 
     #[test]
     fn a_name_that_cannot_be_leads_to_one_that_can() {
-        for (text, name) in [("Änna Berg", "aenna-berg"), ("anna.berg", "anna-berg"), ("admin", "admin-home"), ("--jo--", "jo-home")] {
+        for (text, name) in
+            [("Änna Berg", "aenna-berg"), ("anna.berg", "anna-berg"), ("admin", "admin-home"), ("--jo--", "jo-home")]
+        {
             assert_eq!(ServerName::nearest(text).unwrap().as_str(), name);
         }
         assert_eq!(ServerName::nearest("雪"), None);

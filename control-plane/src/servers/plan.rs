@@ -153,7 +153,10 @@ mod tests {
             match step {
                 Step::Raise => self.generation += 1,
                 Step::Place => {
-                    assert!(self.placed.is_none_or(|(generation, _)| generation < self.generation), "placed twice alike");
+                    assert!(
+                        self.placed.is_none_or(|(generation, _)| generation < self.generation),
+                        "placed twice alike"
+                    );
                     self.placed = Some((self.generation, want.launch));
                     self.told = Some(want.launch);
                     self.home = true;
@@ -193,9 +196,7 @@ mod tests {
 
         fn is_right(&self, want: &Want) -> bool {
             match want.desired {
-                Desired::Kept => {
-                    self.placed == Some((self.generation, want.launch)) && self.routed == Some(want.route)
-                }
+                Desired::Kept => self.placed == Some((self.generation, want.launch)) && self.routed == Some(want.route),
                 Desired::Erased => self.buried && !self.home && self.placed.is_none() && self.routed.is_none(),
             }
         }
@@ -212,8 +213,15 @@ mod tests {
 
     /// Every state a crash of the control plane, of the host, or of both can leave behind.
     fn any_world() -> impl Strategy<Value = World> {
-        (0u64..5, prop::option::of(any_mark()), any::<bool>(), any::<bool>(), prop::option::of(any_mark()), any::<bool>()).prop_map(
-            |(generation, mark, home, remembers, routed, looked)| {
+        (
+            0u64..5,
+            prop::option::of(any_mark()),
+            any::<bool>(),
+            any::<bool>(),
+            prop::option::of(any_mark()),
+            any::<bool>(),
+        )
+            .prop_map(|(generation, mark, home, remembers, routed, looked)| {
                 let placed = mark.map(|mark| (generation, mark));
                 World {
                     generation,
@@ -224,8 +232,7 @@ mod tests {
                     looked,
                     buried: false,
                 }
-            },
-        )
+            })
     }
 
     proptest! {

@@ -22,8 +22,8 @@ use tenant_runtime::launch::{Access, Launch, Limits, Owner, Provider, StorageAt}
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{Desired, Known, Mark, Step, Want, plan};
 use super::placement::{Room, choose};
+use super::plan::{Desired, Known, Mark, Step, Want, plan};
 use super::sight::{Doing, Seen};
 use super::store;
 use crate::business::{self, Business};
@@ -204,7 +204,13 @@ struct Case {
 }
 
 impl Case {
-    fn new(plane: &ControlPlane, business: &Business, kept: store::Kept, standing: Standing, terms: &PlanDraft) -> Self {
+    fn new(
+        plane: &ControlPlane,
+        business: &Business,
+        kept: store::Kept,
+        standing: Standing,
+        terms: &PlanDraft,
+    ) -> Self {
         let using = consequence(&standing).using;
         let launch = Launch {
             server: kept.id,
@@ -270,8 +276,9 @@ impl Case {
         let (id, told) = (self.kept.id, plane.told());
         match step {
             Step::Raise => {
-                let host = choose(rooms, self.kept.host)
-                    .ok_or_else(|| Error::retry("There is no machine for this server just now. We are told, and try on."))?;
+                let host = choose(rooms, self.kept.host).ok_or_else(|| {
+                    Error::retry("There is no machine for this server just now. We are told, and try on.")
+                })?;
                 let raised = store::raise(plane.db(), id, host).await?;
                 *generation = raised.ok_or_else(|| Error::conflict("This server is being erased."))?;
             }

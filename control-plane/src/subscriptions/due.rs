@@ -64,7 +64,13 @@ async fn remind(plane: &ControlPlane, business: &Business, agreed: &Agreed) -> R
         let Some(due) = bill.late_since(now) else { continue };
         let next = billing::schedule(due, &plane.settings().grace);
         let before = |at: Timestamp| at.checked_sub(A_WEEK).unwrap_or(at) <= now;
-        let stage = if before(next.asleep) { "asleep" } else if before(next.read_only) { "read-only" } else { "late" };
+        let stage = if before(next.asleep) {
+            "asleep"
+        } else if before(next.read_only) {
+            "read-only"
+        } else {
+            "late"
+        };
         let letter = mail::Letter::Reminder { number: bill.number.clone(), amount: bill.amount, due, next };
         let account = accounts::account(plane, &Actor::System, agreed.account).await?;
         let mut tx = plane.db().begin().await?;

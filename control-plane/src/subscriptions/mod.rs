@@ -10,7 +10,9 @@ mod store;
 
 use std::collections::HashMap;
 
-use billing::{Consequence, Invoice, InvoiceState, Money, Period, PlanDraft, Schedule, Standing, Subscription, SubscriptionState};
+use billing::{
+    Consequence, Invoice, InvoiceState, Money, Period, PlanDraft, Schedule, Standing, Subscription, SubscriptionState,
+};
 
 use crate::context::not_there;
 use crate::{AccountId, Actor, ControlPlane, Error, Result};
@@ -85,7 +87,9 @@ pub async fn resume(plane: &ControlPlane, actor: &Actor, account: AccountId) -> 
     actor.must_own(account)?;
     let agreed = store::of_account(plane.db(), account).await?.ok_or_else(not_there)?;
     if agreed.ends.is_some_and(|ends| ends <= plane.now()) {
-        return Err(Error::conflict("This subscription has ended. Your data is kept for now; write to us to take it up again."));
+        return Err(Error::conflict(
+            "This subscription has ended. Your data is kept for now; write to us to take it up again.",
+        ));
     }
     store::set_end(plane.db(), agreed.id, None).await?;
     plane.nudge();

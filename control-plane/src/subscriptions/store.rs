@@ -76,7 +76,8 @@ impl InvoiceRow {
             id: row::id(&self.id)?,
             subscription: row::id(&self.subscription_id)?,
             number: self.number,
-            period: Period::nth(anchor, index).ok_or_else(|| Error::bug("a bill is for a month beyond the calendar"))?,
+            period: Period::nth(anchor, index)
+                .ok_or_else(|| Error::bug("a bill is for a month beyond the calendar"))?,
             amount: Money::new(self.amount_cents, row::id(&self.currency)?),
             issued: row::time(self.issued_ms)?,
             due: row::time(self.due_ms)?,

@@ -85,7 +85,12 @@ fn table() -> Vec<Line> {
         line!(subscriptions::mark_paid, "sddyy", |p, a, t| subscriptions::mark_paid(p, a, t.invoice)),
         line!(operations::start_export, "sg*d*", |p, a, t| p.operations().start_export(a, t.server, None)),
         line!(operations::start_import, "sg*d*", |p, a, t| p.operations().start_import(a, t.server, 1)),
-        line!(operations::import_whole, "sg*d*", |p, a, t| p.operations().import_whole(a, t.server, 1, Body::from("x"))),
+        line!(operations::import_whole, "sg*d*", |p, a, t| p.operations().import_whole(
+            a,
+            t.server,
+            1,
+            Body::from("x")
+        )),
         line!(operations::of_server, "sgyyy", |p, a, t| p.operations().of_server(a, t.server)),
         line!(operations::all, "sddyy", |p, a, t| p.operations().all(a)),
         line!(operations::operation, "sgyyy", |p, a, t| p.operations().operation(a, t.operation)),
@@ -93,7 +98,12 @@ fn table() -> Vec<Line> {
             let none = HeaderMap::new();
             async move { p.operations().export_download(a, t.operation, &none).await }
         }),
-        line!(operations::import_upload, "sg*d*", |p, a, t| p.operations().import_upload(a, t.operation, 0, Body::from("x"))),
+        line!(operations::import_upload, "sg*d*", |p, a, t| p.operations().import_upload(
+            a,
+            t.operation,
+            0,
+            Body::from("x")
+        )),
         line!(operations::confirm_import, "sg*d*", |p, a, t| p.operations().confirm_import(a, t.operation)),
         line!(operations::undo_import, "sg*d*", |p, a, t| p.operations().undo_import(a, t.operation)),
         line!(operations::end, "sg*d*", |p, a, t| p.operations().end(a, t.operation)),

@@ -9,9 +9,9 @@ use control_plane::servers::{self, Host};
 use control_plane::{Actor, ControlPlane};
 use infra::agent::{Agent, AgentOptions, Error, Insist, SandboxLimits, State};
 use infra::{binaries, launcher};
+use tempfile::TempDir;
 use tenant_runtime::ids::{Generation, ServerId};
 use tenant_runtime::launch::{Access, Launch, Limits, Owner, Provider, Site, StorageAt};
-use tempfile::TempDir;
 use tokio::net::UnixStream;
 
 use crate::support::{Database, HERE, HandClock, MemoryHost, eventually, set_up_form, sign_up_form, start};
@@ -31,7 +31,12 @@ fn launch(server: ServerId, generation: u64) -> Launch {
         owner: Owner { display_name: "Anna".into() },
         storage: StorageAt::Directory { path: "/home".into() },
         cache: "/data".into(),
-        limits: Limits { storage_bytes: 1 << 30, record_bytes: Limits::RECORD_BYTES, memory_bytes: 256 << 20, undo_days: 30 },
+        limits: Limits {
+            storage_bytes: 1 << 30,
+            record_bytes: Limits::RECORD_BYTES,
+            memory_bytes: 256 << 20,
+            undo_days: 30,
+        },
         standing: Access::Full,
     }
 }
@@ -124,8 +129,5 @@ async fn a_person_signs_up_to_a_server_that_runs() {
 }
 
 async fn ready(plane: &ControlPlane, actor: &Actor, made: &accounts::SignedUp) {
-    eventually("the server is ready", async || {
-        servers::progress(plane, actor, made.server).await.unwrap().ready
-    })
-    .await;
+    eventually("the server is ready", async || servers::progress(plane, actor, made.server).await.unwrap().ready).await;
 }

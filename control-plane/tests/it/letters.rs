@@ -44,7 +44,8 @@ async fn letters_leave_by_smtp_with_patience_and_only_once() {
             // A step that runs twice writes once.
             mail::post(plane, &Actor::System, made.account, &export_ready(), "export 1").await.unwrap();
         }
-        eventually("what can leave has left", async || states().await == [State::Failed, State::Sent, State::Sent]).await;
+        eventually("what can leave has left", async || states().await == [State::Failed, State::Sent, State::Sent])
+            .await;
         let taken = office.letters();
         assert_eq!(taken.len(), 2);
         assert!(taken.iter().all(|letter| letter.contains("To: anna@example.org")), "{taken:?}");

@@ -12,7 +12,8 @@ async fn a_database_that_a_newer_version_has_changed_is_refused_and_untouched() 
             "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
              select 9999, 'from the future', success, checksum, execution_time from _sqlx_migrations where version = 1"
         )
-        .execute(e).await.map(|_| ())).unwrap();
+        .execute(e).await.map(|_| ()))
+        .unwrap();
         db.close().await;
 
         let error = Db::open(&database.url).await.unwrap_err();

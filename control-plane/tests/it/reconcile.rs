@@ -1,9 +1,9 @@
 //! Servers come to be as they ought to, whatever fails or is killed in between.
 
 use control_plane::Actor;
+use control_plane::accounts;
 use control_plane::gateway::Found;
 use control_plane::servers::{self, Seen};
-use control_plane::accounts;
 use tenant_runtime::ids::Generation;
 
 use crate::support::{HERE, World, eventually, on_each_database, sign_up_form};

@@ -80,7 +80,8 @@ async fn a_new_password_ends_every_other_session() {
         world.set_up().await;
         let plane = &world.plane;
         let (anna, made) = world.sign_up("anna").await;
-        let (here, there) = (made.session, accounts::sign_in(plane, form("anna@example.org", PASSWORD), HERE).await.unwrap());
+        let (here, there) =
+            (made.session, accounts::sign_in(plane, form("anna@example.org", PASSWORD), HERE).await.unwrap());
         let known = accounts::sessions(plane, &anna).await.unwrap();
         assert_eq!(known.len(), 2);
         assert!(known.iter().any(|session| session.id == accounts::session_id(&there.token)));

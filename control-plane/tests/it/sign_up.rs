@@ -43,7 +43,8 @@ async fn anna_signs_up_and_has_a_server() {
 
         let customers = accounts::customers(plane, &operator).await.unwrap();
         assert_eq!(customers.len(), 2, "the operator and Anna");
-        let (customers, staff): (Vec<_>, Vec<_>) = customers.into_iter().partition(|one| one.account.id == made.account);
+        let (customers, staff): (Vec<_>, Vec<_>) =
+            customers.into_iter().partition(|one| one.account.id == made.account);
         assert_eq!(customers[0].open.unwrap().cents, 790);
         assert_eq!(customers[0].servers, [(made.server, "anna".to_owned())]);
         assert_eq!(staff[0].standing, None);
@@ -147,9 +148,15 @@ async fn a_taken_or_impossible_name_comes_with_another_one() {
         assert!(matches!(&free, Availability::Free(name) if name.as_str() == "anna"), "{free:?}");
         world.sign_up("anna").await;
         let taken = servers::name_available(plane, "anna").await.unwrap();
-        assert!(matches!(&taken, Availability::Taken { suggestion: Some(name) } if name.as_str() == "anna-home"), "{taken:?}");
+        assert!(
+            matches!(&taken, Availability::Taken { suggestion: Some(name) } if name.as_str() == "anna-home"),
+            "{taken:?}"
+        );
         let not = servers::name_available(plane, "Änna").await.unwrap();
-        assert!(matches!(&not, Availability::Not { suggestion: Some(name), .. } if name.as_str() == "aenna"), "{not:?}");
+        assert!(
+            matches!(&not, Availability::Not { suggestion: Some(name), .. } if name.as_str() == "aenna"),
+            "{not:?}"
+        );
         let hopeless = servers::name_available(plane, "雪").await.unwrap();
         assert!(matches!(&hopeless, Availability::Not { suggestion: None, why } if !why.is_empty()), "{hopeless:?}");
     })

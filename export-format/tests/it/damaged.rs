@@ -63,7 +63,10 @@ fn flip(bits: std::ops::Range<u8>) {
         for bit in bits.clone() {
             bytes.borrow_mut()[at] ^= 1 << bit;
             if is_accepted(source()) {
-                assert!(deflated.iter().any(|range| range.contains(&(at as u64))), "bit {bit} of byte {at} changed unnoticed");
+                assert!(
+                    deflated.iter().any(|range| range.contains(&(at as u64))),
+                    "bit {bit} of byte {at} changed unnoticed"
+                );
                 assert_eq!(contents(source()), sound, "bit {bit} of byte {at} changed the content");
                 harmless += 1;
             }

@@ -12,7 +12,10 @@ use crate::made;
 fn unpacked() -> (tempfile::TempDir, Dir) {
     let folder = tempfile::tempdir().unwrap();
     let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).unwrap();
-    let verified = Reader::open(made::archive(made::small()), &Limits::default()).unwrap().verify(&Trust::Anyone, &mut |_| {}).unwrap();
+    let verified = Reader::open(made::archive(made::small()), &Limits::default())
+        .unwrap()
+        .verify(&Trust::Anyone, &mut |_| {})
+        .unwrap();
     directory::extract(&verified, &dir, |_| true, &mut |_| {}).unwrap();
     (folder, dir)
 }
@@ -51,7 +54,10 @@ fn what_changed_in_a_folder_is_found() {
 
 #[test]
 fn unpacking_touches_nothing_that_exists_and_follows_no_link() {
-    let verified = Reader::open(made::archive(made::small()), &Limits::default()).unwrap().verify(&Trust::Anyone, &mut |_| {}).unwrap();
+    let verified = Reader::open(made::archive(made::small()), &Limits::default())
+        .unwrap()
+        .verify(&Trust::Anyone, &mut |_| {})
+        .unwrap();
     let outside = tempfile::tempdir().unwrap();
     for plant in ["file", "link", "folder"] {
         let folder = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 //! The archives are made by [`Forge`], which writes ZIP bytes directly and can therefore write what the real writer
 //! never would; each is otherwise whole and signed, so that only the defect speaks.
 
+use export_format::Digest;
 use export_format::bag::names;
 use export_format::check::check;
 use export_format::digest::Summary;
@@ -10,7 +11,6 @@ use export_format::finding::Code;
 use export_format::packed::{Packed, Stored};
 use export_format::reader::{Limits, Reader};
 use export_format::signature::{Signer, Trust};
-use export_format::Digest;
 
 use crate::made;
 
@@ -79,7 +79,15 @@ impl Forge {
             digest: payload.summary.digest,
             ..item("", b"")
         });
-        Self { tags, items: items.collect(), manifest_extra: String::new(), signer: made::signer(), comment: vec![], after: vec![], before: vec![] }
+        Self {
+            tags,
+            items: items.collect(),
+            manifest_extra: String::new(),
+            signer: made::signer(),
+            comment: vec![],
+            after: vec![],
+            before: vec![],
+        }
     }
 
     fn named(&mut self, end: &str) -> &mut Item {
@@ -105,7 +113,8 @@ impl Forge {
 
     /// Writes manifests, sums and signature anew, so that they fit the spoiled content.
     fn resign(mut self) -> Self {
-        let mut lines: Vec<(Vec<u8>, Digest)> = self.items.iter().map(|item| (item.name.clone(), item.digest)).collect();
+        let mut lines: Vec<(Vec<u8>, Digest)> =
+            self.items.iter().map(|item| (item.name.clone(), item.digest)).collect();
         lines.sort();
         lines.dedup();
         let mut manifest = Vec::new();
@@ -119,7 +128,8 @@ impl Forge {
         let bytes: u64 = self.items.iter().fold(0, |sum, item| sum.saturating_add(item.size));
         let count = self.items.len();
         let pcc = String::from_utf8(self.tag(names::PCC).clone()).unwrap();
-        let old = pcc.split("\"bytes\": ").nth(1).unwrap().split(|c: char| !c.is_ascii_digit()).next().unwrap().to_owned();
+        let old =
+            pcc.split("\"bytes\": ").nth(1).unwrap().split(|c: char| !c.is_ascii_digit()).next().unwrap().to_owned();
         *self.tag(names::PCC) = pcc.replace(&format!("\"bytes\": {old}"), &format!("\"bytes\": {bytes}")).into_bytes();
         let info = String::from_utf8(self.tag(names::BAG_INFO).clone()).unwrap();
         let oxum = info.lines().find(|line| line.starts_with("Payload-Oxum")).unwrap().to_owned();
@@ -221,7 +231,18 @@ fn the_forge_itself_is_sound() {
 #[test]
 fn threat_1_names_that_lead_out() {
     for name in [
-        "data/../../etc/passwd", "/etc/passwd", "data/..\\..\\x", "C:/x", "data/a\nb", "data/a\0b", "data/%2e%2e/x", "data//x", "data/./x", "data/x/", "data/nul", "data/x.",
+        "data/../../etc/passwd",
+        "/etc/passwd",
+        "data/..\\..\\x",
+        "C:/x",
+        "data/a\nb",
+        "data/a\0b",
+        "data/%2e%2e/x",
+        "data//x",
+        "data/./x",
+        "data/x/",
+        "data/nul",
+        "data/x.",
         "data/u\u{308}",
     ] {
         refused(&Forge::new().with(item(name, b"x")).resign().write(), Code::Name);
@@ -246,7 +267,12 @@ fn threat_3_anything_two_readers_could_see_differently() {
         forge.items.insert(at, again);
     };
     refused(&spoiled(twice), Code::Duplicate);
-    refused(&spoiled(|forge| forge.named("a.jpg").local_name = Some(b"data/apps/org.example.notes/files/Photos/b.jpg".to_vec())), Code::Local);
+    refused(
+        &spoiled(|forge| {
+            forge.named("a.jpg").local_name = Some(b"data/apps/org.example.notes/files/Photos/b.jpg".to_vec())
+        }),
+        Code::Local,
+    );
     refused(&spoiled(|forge| forge.after = b"x".to_vec()), Code::Trailing);
     refused(&spoiled(|forge| forge.comment = b"hello".to_vec()), Code::Trailing);
     refused(&spoiled(|forge| forge.before = b"#!/bin/sh\n".to_vec()), Code::Gap);
@@ -293,12 +319,21 @@ fn threat_4_bombs() {
     let len = compressor.deflate_compress(&zeros, &mut packed).unwrap();
     packed.truncate(len);
     let summary = Summary::of(&zeros);
-    let bomb = Item { content: packed, method: 8, size: summary.size, crc32: summary.crc32, digest: summary.digest, ..item("data/zeros", b"") };
+    let bomb = Item {
+        content: packed,
+        method: 8,
+        size: summary.size,
+        crc32: summary.crc32,
+        digest: summary.digest,
+        ..item("data/zeros", b"")
+    };
     refused(&Forge::new().with(bomb.clone()).resign().write(), Code::Ratio);
     refused(&Forge::new().with(Item { size: 4_000_000_000, ..bomb }).resign().write(), Code::DocumentTooLong);
     // More than there is room for is refused before anything is unpacked.
     let archive = made::archive(made::small());
-    let report = check(&archive, &Limits { bytes: 1000, ..Limits::default() }, &Trust::Anyone, &mut |_| panic!("it was unpacked"));
+    let report = check(&archive, &Limits { bytes: 1000, ..Limits::default() }, &Trust::Anyone, &mut |_| {
+        panic!("it was unpacked")
+    });
     assert!(report.findings.has(Code::Quota));
 }
 
@@ -335,7 +370,8 @@ fn threat_5_unlisted_missing_and_changed() {
     refused(&twice.retag().write(), Code::ManifestOrder);
     let mut unlisted_tag = Forge::new();
     let text = String::from_utf8(unlisted_tag.tag(names::TAG_MANIFEST).clone()).unwrap();
-    *unlisted_tag.tag(names::TAG_MANIFEST) = text.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>().into_bytes();
+    *unlisted_tag.tag(names::TAG_MANIFEST) =
+        text.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>().into_bytes();
     refused(&unlisted_tag.sign().write(), Code::TagUnlisted);
 }
 
@@ -374,7 +410,11 @@ fn threat_5_a_bag_that_says_something_else() {
 #[test]
 fn threat_6_names_that_are_one_elsewhere() {
     for (one, other) in [
-        ("data/x/a", "data/x/A"), ("data/x/stra\u{df}e", "data/x/strasse"), ("data/x/a", "data/X/b"), ("data/x", "data/x/a"), ("data/\u{3c3}", "data/\u{3c2}"),
+        ("data/x/a", "data/x/A"),
+        ("data/x/stra\u{df}e", "data/x/strasse"),
+        ("data/x/a", "data/X/b"),
+        ("data/x", "data/x/a"),
+        ("data/\u{3c3}", "data/\u{3c2}"),
     ] {
         refused(&Forge::new().with(item(one, b"1")).with(item(other, b"2")).resign().write(), Code::Collides);
     }
@@ -389,7 +429,16 @@ fn threat_7_documents_that_readers_understand_differently() {
     };
     let settings = "data/settings.json";
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(64), "]".repeat(64));
-    for bad in ["", "{", "{\"a\":1,\"a\":2}", "{\"a\":9007199254740992}", "{\"a\":1e999}", "{\"a\":\"\\ud800\"}", "\u{feff}{}", deep.as_str()] {
+    for bad in [
+        "",
+        "{",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":9007199254740992}",
+        "{\"a\":1e999}",
+        "{\"a\":\"\\ud800\"}",
+        "\u{feff}{}",
+        deep.as_str(),
+    ] {
         refused(&with(settings, bad), Code::Json);
     }
     refused(&with(settings, "[]"), Code::Document);
@@ -397,9 +446,19 @@ fn threat_7_documents_that_readers_understand_differently() {
     let table = "data/apps/org.example.notes/tables/notes/00.ndjson";
     let long = format!("{{\"_id\":\"a\",\"x\":\"{}\"}}\n{{\"_id\":\"b\"}}\n", "x".repeat(4 * 1024 * 1024));
     for bad in [
-        "{\"_id\":\"a\"}\n{\"_id\":\"b\"}", "{\"_id\":\"a\"}\r\n{\"_id\":\"b\"}\n", "{\"_id\": \"a\"}\n{\"_id\":\"b\"}\n", "{\"b\":1,\"_id\":\"a\"}\n{\"_id\":\"b\"}\n", "{\"a\":1}\n{\"_id\":\"b\"}\n",
-        "{\"_id\":1}\n{\"_id\":\"b\"}\n", "[]\n[]\n", "\n\n", "{\"_id\":\"a\",\"_id\":\"a\"}\n{\"_id\":\"b\"}\n", "{\"_id\":\"a\",\"n\":9007199254740993}\n{\"_id\":\"b\"}\n", "{\"_id\":\"a\",\"x\":{\"$date\":1}}\n{\"_id\":\"b\"}\n",
-        "{\"_id\":\"a\",\"x\":1.0}\n{\"_id\":\"b\"}\n", long.as_str(),
+        "{\"_id\":\"a\"}\n{\"_id\":\"b\"}",
+        "{\"_id\":\"a\"}\r\n{\"_id\":\"b\"}\n",
+        "{\"_id\": \"a\"}\n{\"_id\":\"b\"}\n",
+        "{\"b\":1,\"_id\":\"a\"}\n{\"_id\":\"b\"}\n",
+        "{\"a\":1}\n{\"_id\":\"b\"}\n",
+        "{\"_id\":1}\n{\"_id\":\"b\"}\n",
+        "[]\n[]\n",
+        "\n\n",
+        "{\"_id\":\"a\",\"_id\":\"a\"}\n{\"_id\":\"b\"}\n",
+        "{\"_id\":\"a\",\"n\":9007199254740993}\n{\"_id\":\"b\"}\n",
+        "{\"_id\":\"a\",\"x\":{\"$date\":1}}\n{\"_id\":\"b\"}\n",
+        "{\"_id\":\"a\",\"x\":1.0}\n{\"_id\":\"b\"}\n",
+        long.as_str(),
     ] {
         refused(&with(table, bad), Code::Row);
     }
@@ -409,7 +468,12 @@ fn threat_7_documents_that_readers_understand_differently() {
     refused(&with("data/apps/org.example.notes/tables/notes/01.ndjson", "{\"_id\":\"z\"}\n"), Code::Segment);
     refused(&with("data/apps/org.example.notes/files.ndjson", ""), Code::Files);
     refused(&with("data/apps/org.example.notes/files/stray", "x"), Code::Files);
-    let row = |path: &str| format!("{{\"name\":\"x\",\"path\":\"{path}\",\"sha256\":\"{}\",\"size\":1,\"type\":\"x/y\"}}\n", Digest::of(b"x"));
+    let row = |path: &str| {
+        format!(
+            "{{\"name\":\"x\",\"path\":\"{path}\",\"sha256\":\"{}\",\"size\":1,\"type\":\"x/y\"}}\n",
+            Digest::of(b"x")
+        )
+    };
     for path in ["files/none", "../../account.json", "code/index.html"] {
         refused(&with("data/apps/org.example.notes/files.01.ndjson", &row(path)), Code::Files);
     }

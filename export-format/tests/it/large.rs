@@ -76,10 +76,27 @@ fn zeros(size: u64) -> Summary {
 fn planned(files: &[(&str, Summary)]) -> Made {
     let mut writer = Writer::new(Head { manifest: made::manifest(), cover: Default::default() });
     for (path, summary) in files {
-        writer.add(Payload { path: path.parse().unwrap(), summary: *summary, stored: Stored::Whole, source: Zeros::Zeros }).unwrap();
+        writer
+            .add(Payload {
+                path: path.parse().unwrap(),
+                summary: *summary,
+                stored: Stored::Whole,
+                source: Zeros::Zeros,
+            })
+            .unwrap();
     }
-    let account = made::document("data/account.json", br#"{"schema":"pcc/account@1","id":"did:web:a","handle":"a","displayName":"A"}"#);
-    writer.add(Payload { path: account.path, summary: account.summary, stored: account.stored, source: Zeros::Bytes(account.source) }).unwrap();
+    let account = made::document(
+        "data/account.json",
+        br#"{"schema":"pcc/account@1","id":"did:web:a","handle":"a","displayName":"A"}"#,
+    );
+    writer
+        .add(Payload {
+            path: account.path,
+            summary: account.summary,
+            stored: account.stored,
+            source: Zeros::Bytes(account.source),
+        })
+        .unwrap();
     Made(writer.seal(&made::signer()).unwrap().into_plan())
 }
 
@@ -92,7 +109,10 @@ fn files_and_archives_larger_than_thirty_two_bits_count() {
         let made = planned(&[("data/a", summary), ("data/b", summary), ("data/z", Summary::of(b""))]);
         let reader = Reader::open(&made, &Limits::default()).unwrap_or_else(|refusal| panic!("{size}: {refusal}"));
         assert_eq!(reader.find("data/b").unwrap().size(), size);
-        assert_eq!(reader.manifest().counts.bytes, reader.entries().iter().filter(|entry| entry.path().is_payload()).map(|entry| entry.size()).sum::<u64>());
+        assert_eq!(
+            reader.manifest().counts.bytes,
+            reader.entries().iter().filter(|entry| entry.path().is_payload()).map(|entry| entry.size()).sum::<u64>()
+        );
     }
 }
 
@@ -104,6 +124,11 @@ fn four_gibibytes_are_verified_without_being_held() {
     let report = check(&made, &Limits::default(), &Trust::Anyone, &mut |_| steps += 1);
     assert!(report.accepted && report.bytes > 4_300_000_000, "{:#?}", report.findings.list());
     assert!(steps > 1000);
-    let report = check(&planned(&[("data/zeros", Summary { digest: Digest::of(b""), ..summary })]), &Limits { bytes: 1 << 30, ..Limits::default() }, &Trust::Anyone, &mut |_| {});
+    let report = check(
+        &planned(&[("data/zeros", Summary { digest: Digest::of(b""), ..summary })]),
+        &Limits { bytes: 1 << 30, ..Limits::default() },
+        &Trust::Anyone,
+        &mut |_| {},
+    );
     assert!(report.findings.has(Code::Quota));
 }

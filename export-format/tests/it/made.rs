@@ -30,7 +30,12 @@ pub(crate) fn document(path: &str, content: &[u8]) -> Payload<Bytes> {
 }
 
 pub(crate) fn blob(path: &str, content: &[u8]) -> Payload<Bytes> {
-    Payload { path: path.parse().unwrap(), summary: Summary::of(content), stored: Stored::Whole, source: Bytes::copy_from_slice(content) }
+    Payload {
+        path: path.parse().unwrap(),
+        summary: Summary::of(content),
+        stored: Stored::Whole,
+        source: Bytes::copy_from_slice(content),
+    }
 }
 
 /// A page long and dull enough to be deflated.
@@ -51,7 +56,10 @@ pub(crate) fn small() -> Vec<Payload<Bytes>> {
         "{{\"_id\":\"n-1\",\"photo\":{{\"$blob\":{{\"path\":\"files/Photos/a.jpg\",\"sha256\":\"{digest}\",\"size\":{},\"type\":\"image/jpeg\"}}}},\"title\":\"Grüße\"}}\n{{\"_id\":\"n-2\",\"n\":{{\"$int\":\"9007199254740993\"}}}}\n",
         photo.len()
     );
-    let files = format!("{{\"name\":\"a.jpg\",\"path\":\"files/Photos/a.jpg\",\"sha256\":\"{digest}\",\"size\":{},\"type\":\"image/jpeg\"}}\n", photo.len());
+    let files = format!(
+        "{{\"name\":\"a.jpg\",\"path\":\"files/Photos/a.jpg\",\"sha256\":\"{digest}\",\"size\":{},\"type\":\"image/jpeg\"}}\n",
+        photo.len()
+    );
     vec![
         document("data/account.json", br#"{"schema":"pcc/account@1","id":"did:web:anna.example","handle":"anna.example","displayName":"Anna","locale":"en","created":"2026-01-01T00:00:00Z"}"#),
         document("data/apps/org.example.notes/app.json", app.as_bytes()),
@@ -82,7 +90,9 @@ pub(crate) fn bytes_of(plan: &Plan<Bytes>, range: std::ops::Range<u64>) -> Vec<u
     for piece in plan.range(range) {
         match piece {
             Piece::Inline(bytes) => out.extend_from_slice(&bytes),
-            Piece::Stored { source, range, .. } => out.extend_from_slice(&source[range.start as usize..range.end as usize]),
+            Piece::Stored { source, range, .. } => {
+                out.extend_from_slice(&source[range.start as usize..range.end as usize])
+            }
         }
     }
     out

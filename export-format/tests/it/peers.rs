@@ -24,7 +24,10 @@ fn run(dir: &Path, input: Option<&Path>, command: &[&str]) -> Option<String> {
 }
 
 fn skip(tool: &str) -> Option<String> {
-    assert!(std::env::var_os("FREEHOLD_REQUIRE_PEERS").is_none_or(|value| value != "1"), "{tool} is required but not installed");
+    assert!(
+        std::env::var_os("FREEHOLD_REQUIRE_PEERS").is_none_or(|value| value != "1"),
+        "{tool} is required but not installed"
+    );
     println!("skipped: {tool} is not installed");
     None
 }
@@ -64,14 +67,28 @@ fn checksums_bag_json_and_signature_are_taken() {
     }
     run(&bag, None, &["sha256sum", "--quiet", "--strict", "-c", "manifest-sha256.txt"]);
     run(&bag, None, &["sha256sum", "--quiet", "--strict", "-c", "tagmanifest-sha256.txt"]);
-    for document in ["pcc.json", "bagit-profile.json", "data/account.json", "data/apps/org.example.notes/tables/notes/00.ndjson"] {
+    for document in
+        ["pcc.json", "bagit-profile.json", "data/account.json", "data/apps/org.example.notes/tables/notes/00.ndjson"]
+    {
         run(&bag, None, &["jq", "-e", ".", document]);
     }
     if has_module("bagit") {
         run(&bag, None, &["python3", "-c", "import bagit; bagit.Bag('.').validate()"]);
     }
     std::fs::write(dir.join("signers"), format!("anna {}\n", made::signer().public())).unwrap();
-    let verify = ["ssh-keygen", "-Y", "verify", "-f", "signers", "-I", "anna", "-n", "pcc-export@v1", "-s", "bag/tagmanifest-sha256.txt.sig"];
+    let verify = [
+        "ssh-keygen",
+        "-Y",
+        "verify",
+        "-f",
+        "signers",
+        "-I",
+        "anna",
+        "-n",
+        "pcc-export@v1",
+        "-s",
+        "bag/tagmanifest-sha256.txt.sig",
+    ];
     if let Some(said) = run(dir, Some(&bag.join("tagmanifest-sha256.txt")), &verify) {
         assert!(said.contains("Good"), "{said}");
     }

@@ -15,7 +15,11 @@ use crate::made;
 fn our_own_archive_is_accepted_without_a_warning() {
     let archive = made::archive(made::small());
     let report = check(&archive, &Limits::default(), &Trust::Keys(vec![made::signer().public()]), &mut |_| {});
-    assert!(report.accepted && report.findings.list().iter().all(|finding| finding.severity == Severity::Note), "{:#?}", report.findings);
+    assert!(
+        report.accepted && report.findings.list().iter().all(|finding| finding.severity == Severity::Note),
+        "{:#?}",
+        report.findings
+    );
 }
 
 #[test]
@@ -59,7 +63,10 @@ fn a_file_that_changes_after_verification_is_noticed() {
 
 #[test]
 fn collisions_and_strangers_are_not_written() {
-    let mut writer = export_format::writer::Writer::new(export_format::writer::Head { manifest: made::manifest(), cover: Default::default() });
+    let mut writer = export_format::writer::Writer::new(export_format::writer::Head {
+        manifest: made::manifest(),
+        cover: Default::default(),
+    });
     writer.add(made::blob("data/a", b"")).unwrap();
     assert!(matches!(writer.add(made::blob("data/A", b"")), Err(WriteError::Collision(_))));
     assert!(matches!(writer.add(made::blob("pcc.json", b"")), Err(WriteError::NotPayload(_))));
@@ -81,8 +88,14 @@ fn unknown_members_of_pcc_json_are_kept() {
 fn a_long_list_of_files_goes_on_in_further_segments() {
     let mut payload = made::small();
     payload.push(made::blob("data/apps/org.example.notes/files/b", b"x"));
-    let row = format!("{{\"name\":\"b\",\"path\":\"files/b\",\"sha256\":\"{}\",\"size\":1,\"type\":\"x/y\"}}\n", export_format::Digest::of(b"x"));
-    payload.push(made::document(&format!("data/apps/org.example.notes/{}", export_format::entry::files_segment(1)), row.as_bytes()));
+    let row = format!(
+        "{{\"name\":\"b\",\"path\":\"files/b\",\"sha256\":\"{}\",\"size\":1,\"type\":\"x/y\"}}\n",
+        export_format::Digest::of(b"x")
+    );
+    payload.push(made::document(
+        &format!("data/apps/org.example.notes/{}", export_format::entry::files_segment(1)),
+        row.as_bytes(),
+    ));
     let report = check(&made::archive(payload), &Limits::default(), &Trust::Anyone, &mut |_| {});
     assert!(report.accepted, "{:#?}", report.findings.list());
 }

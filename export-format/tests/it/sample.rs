@@ -14,7 +14,9 @@ fn the_sample_is_accepted_without_a_warning() {
     let report = check(SAMPLE, &Limits::default(), &Trust::Keys(vec![KEY.parse().unwrap()]), &mut |_| {});
     let worse: Vec<_> = report.findings.list().iter().filter(|finding| finding.severity != Severity::Note).collect();
     assert!(report.accepted && worse.is_empty(), "{worse:#?}");
-    assert!(report.findings.has(Code::Grants) && report.findings.has(Code::Schedules) && report.findings.has(Code::Domains));
+    assert!(
+        report.findings.has(Code::Grants) && report.findings.has(Code::Schedules) && report.findings.has(Code::Domains)
+    );
     assert_eq!((report.entries, report.bytes), (31, 18477));
 }
 
@@ -40,7 +42,8 @@ fn its_content_comes_out_as_it_went_in() {
 #[test]
 fn another_key_is_not_trusted() {
     let other = crate::made::signer().public();
-    let refusal = Reader::open(SAMPLE, &Limits::default()).unwrap().verify(&Trust::Keys(vec![other]), &mut |_| {}).unwrap_err();
+    let refusal =
+        Reader::open(SAMPLE, &Limits::default()).unwrap().verify(&Trust::Keys(vec![other]), &mut |_| {}).unwrap_err();
     assert!(refusal.findings.has(Code::SignatureUntrusted), "{refusal}");
 }
 

@@ -18,7 +18,8 @@ fn every_code_stands_at_a_clause() {
     // And no code stands there that no reader reports.
     for quoted in SPEC.split('`').skip(1).step_by(2) {
         let is_code = quoted.split_once('.').is_some_and(|(area, rest)| {
-            ["zip", "path", "bag", "entry", "limit", "signature", "pcc", "doc", "row", "import", "directory"].contains(&area)
+            ["zip", "path", "bag", "entry", "limit", "signature", "pcc", "doc", "row", "import", "directory"]
+                .contains(&area)
                 && rest.chars().all(|c| c.is_ascii_lowercase() || c == '-')
                 && quoted != "pcc.json"
         });

@@ -29,9 +29,15 @@ fn unpack_make_anew_compare() {
     assert_eq!(said["entries"], 14);
     let check = tool(dir, &["check", "b.zip", "--json", "--signed-by", said["signedBy"].as_str().unwrap()]);
     let report: serde_json::Value = serde_json::from_slice(&check.stdout).unwrap();
-    assert_eq!((check.status.code(), &report["accepted"], &report["findings"]), (Some(0), &true.into(), &serde_json::json!([])));
+    assert_eq!(
+        (check.status.code(), &report["accepted"], &report["findings"]),
+        (Some(0), &true.into(), &serde_json::json!([]))
+    );
     let manifest: Manifest = serde_json::from_value(report["manifest"].clone()).unwrap();
-    assert_eq!((manifest.counts.documents, manifest.counts.files, manifest.archive_id), (2, 1, made::manifest().archive_id));
+    assert_eq!(
+        (manifest.counts.documents, manifest.counts.files, manifest.archive_id),
+        (2, 1, made::manifest().archive_id)
+    );
     assert_eq!(tool(dir, &["diff", "a.zip", "b.zip"]).status.code(), Some(0));
     assert_eq!(tool(dir, &["check", "bag"]).status.code(), Some(0));
 }
@@ -68,7 +74,12 @@ fn refusals_differences_usage_and_failures_exit_apart() {
 fn only_what_is_asked_for_is_unpacked() {
     let folder = with_archive();
     let dir = folder.path();
-    assert_eq!(tool(dir, &["extract", "a.zip", "-C", "x", "--only", "data/apps/org.example.notes/files/"]).status.code(), Some(0));
+    assert_eq!(
+        tool(dir, &["extract", "a.zip", "-C", "x", "--only", "data/apps/org.example.notes/files/"]).status.code(),
+        Some(0)
+    );
     assert!(dir.join("x/data/apps/org.example.notes/files/Photos/a.jpg").exists());
-    assert!(!dir.join("x/data/account.json").exists() && !dir.join("x/data/apps/org.example.notes/files.ndjson").exists());
+    assert!(
+        !dir.join("x/data/account.json").exists() && !dir.join("x/data/apps/org.example.notes/files.ndjson").exists()
+    );
 }

@@ -8,11 +8,7 @@ use super::api::Usage;
 pub(super) fn of(pid: u32, charged_bytes: Option<u64>) -> Usage {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok();
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-    Usage {
-        pss_bytes: rollup.as_deref().and_then(pss_bytes),
-        charged_bytes,
-        cpu_ms: stat.as_deref().and_then(cpu_ms),
-    }
+    Usage { pss_bytes: rollup.as_deref().and_then(pss_bytes), charged_bytes, cpu_ms: stat.as_deref().and_then(cpu_ms) }
 }
 
 fn pss_bytes(rollup: &str) -> Option<u64> {

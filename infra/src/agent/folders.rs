@@ -42,7 +42,8 @@ pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders,
     private(&options.object_dir)?;
     check_length(&options.run_dir)?;
     let lock = lock(&options.run_dir)?;
-    let program = options.runtime_exe.canonicalize().map_err(at("finding the runtime's program", &options.runtime_exe))?;
+    let program =
+        options.runtime_exe.canonicalize().map_err(at("finding the runtime's program", &options.runtime_exe))?;
     let set_up = SetUp { groups: groups_name(&run_dir), run_dir, program };
     let swept = sweep::leftovers(&set_up.run_dir).map_err(at("sweeping", &set_up.run_dir))?;
     if swept.servers > 0 {
@@ -54,8 +55,7 @@ pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders,
     let process = set_up.run_dir.join(PROCESS_FILE);
     let noted = Process::living(launcher.cast_signed()).and_then(|launcher| launcher.note(&process));
     noted.map_err(at("writing", &process))?;
-    let folders =
-        Folders { caches: options.data_dir.clone(), homes, users: Mutex::new(users), _lock: lock };
+    let folders = Folders { caches: options.data_dir.clone(), homes, users: Mutex::new(users), _lock: lock };
     Ok((folders, set_up))
 }
 
@@ -71,9 +71,7 @@ impl Folders {
     ) -> Result<Spec, Error> {
         let server = launch.server;
         let user = match identity {
-            Identity::UserEach => {
-                Some(self.users.lock().of(server).map_err(at("giving out a user in", &self.caches))?)
-            }
+            Identity::UserEach => Some(self.users.lock().of(server).map_err(at("giving out a user in", &self.caches))?),
             Identity::NamespaceEach | Identity::Shared => None,
         };
         let cache = self.cache(server);
@@ -139,9 +137,11 @@ fn lock(run_dir: &Path) -> Result<File, Error> {
 /// A name that no other provider on this machine has, and that the next run on this folder has again.
 fn groups_name(run_dir: &Path) -> String {
     // FNV-1a, 64 bit.
-    let digest = run_dir.as_os_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| {
-        (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let digest = run_dir
+        .as_os_str()
+        .as_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |digest, byte| (digest ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     format!("freehold-{digest:016x}")
 }
 

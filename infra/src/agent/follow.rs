@@ -151,7 +151,9 @@ fn take(common: &Common, news: News) {
 
 /// Repeats a runtime's line in the provider's log, as loud as it was said.
 fn repeat(server: ServerId, line: &str) {
-    let says = |level: &str| line.split_whitespace().take(3).any(|word| word == level) || line.contains(&format!("\"{level}\""));
+    let says = |level: &str| {
+        line.split_whitespace().take(3).any(|word| word == level) || line.contains(&format!("\"{level}\""))
+    };
     if says("ERROR") || line.starts_with("thread '") {
         tracing::error!(server.id = %server, "{line}");
     } else if says("WARN") {

@@ -30,9 +30,7 @@ use crate::isolation::IsolationReport;
 use crate::launcher::wire::{Doing, Listed, Order};
 use crate::launcher::{self, LauncherHandle};
 
-pub use api::{
-    AgentOptions, Ended, Error, Event, HostEvent, Insist, Kind, SandboxLimits, SeenServer, State, Usage,
-};
+pub use api::{AgentOptions, Ended, Error, Event, HostEvent, Insist, Kind, SandboxLimits, SeenServer, State, Usage};
 
 use folders::Folders;
 use follow::{Common, Placed};
@@ -87,8 +85,7 @@ impl Agent {
         })
         .await?;
         let begun = link::set_up(launcher.into_parts(), set_up.clone()).await;
-        let (ground, hearing, write) =
-            begun.map_err(|e| Error::Launcher { doing: "begin", why: e.to_string() })?;
+        let (ground, hearing, write) = begun.map_err(|e| Error::Launcher { doing: "begin", why: e.to_string() })?;
         if options.insist == Insist::OnIsolation && !ground.report.is_sufficient() {
             return Err(Error::Isolation(ground.report));
         }
@@ -251,12 +248,7 @@ impl Agent {
         blocking(move || folders.forget(id)).await
     }
 
-    async fn ask(
-        &self,
-        doing: &'static str,
-        server: ServerId,
-        order: impl FnOnce(u64) -> Order,
-    ) -> Result<(), Error> {
+    async fn ask(&self, doing: &'static str, server: ServerId, order: impl FnOnce(u64) -> Order) -> Result<(), Error> {
         match self.inner.common.link.ask(order).await {
             None => Err(Error::LauncherGone),
             Some(Answer::Done | Answer::Listed(_)) => Ok(()),
@@ -292,9 +284,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// Runs what waits for the disk where it holds nobody up.
-async fn blocking<T: Send + 'static>(
-    act: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
     match spawn_blocking(act).await {
         Ok(result) => result,
         // The runtime is shutting down: a panic would have been reported where it happened.

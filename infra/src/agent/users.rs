@@ -34,7 +34,8 @@ impl Users {
         let next = given.values().max().map_or(Identity::FIRST_USER, |last| last + 1);
         // A line cut off by a crash was never used; it must not swallow the next one.
         if !text.is_empty() && !text.ends_with('\n') {
-            let whole: String = text.lines().filter(|line| parse(line).is_some()).map(|line| format!("{line}\n")).collect();
+            let whole: String =
+                text.lines().filter(|line| parse(line).is_some()).map(|line| format!("{line}\n")).collect();
             fs::write(&file, whole)?;
         }
         Ok(Self { file, given, next })

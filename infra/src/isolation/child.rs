@@ -218,8 +218,7 @@ fn arrange(descriptors: &[OwnedFd; 5]) -> io::Result<()> {
         sys::checked(unsafe { libc::dup2(from.as_raw_fd(), to) }.into())?;
     }
     // SAFETY: takes no pointer.
-    let result =
-        unsafe { libc::syscall(libc::SYS_close_range, FIRST_FOREIGN, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    let result = unsafe { libc::syscall(libc::SYS_close_range, FIRST_FOREIGN, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     sys::checked(result).map(drop)
 }
 

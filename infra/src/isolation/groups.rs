@@ -223,7 +223,8 @@ fn empty(group: &Path) -> usize {
     let mut ended = 0;
     for _ in 0..100 {
         let inside = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-        let pids: Vec<_> = inside.lines().filter_map(|line| rustix::process::Pid::from_raw(line.parse().ok()?)).collect();
+        let pids: Vec<_> =
+            inside.lines().filter_map(|line| rustix::process::Pid::from_raw(line.parse().ok()?)).collect();
         if pids.is_empty() {
             break;
         }
@@ -244,11 +245,9 @@ fn settings(version: Version, controller: Controller, limits: SandboxLimits) -> 
         (Version::One, Controller::Memory) => {
             vec![("memory.limit_in_bytes", memory.clone()), ("memory.memsw.limit_in_bytes", memory)]
         }
-        (Version::Two, Controller::Memory) => vec![
-            ("memory.max", memory),
-            ("memory.swap.max", "0".to_owned()),
-            ("memory.oom.group", "1".to_owned()),
-        ],
+        (Version::Two, Controller::Memory) => {
+            vec![("memory.max", memory), ("memory.swap.max", "0".to_owned()), ("memory.oom.group", "1".to_owned())]
+        }
         (_, Controller::Processes) => vec![("pids.max", limits.pids.to_string())],
         (Version::One, Controller::Cpu) => {
             vec![("cpu.cfs_period_us", PERIOD_US.to_string()), ("cpu.cfs_quota_us", quota.to_string())]
@@ -272,7 +271,8 @@ fn place_of(controller: Controller, mounts: &str, own: &str) -> io::Result<(Vers
             second = Some(own_place(Path::new(at), own, None));
         }
     }
-    let missing = || io::Error::new(io::ErrorKind::NotFound, format!("no control group offers {:?}", controller.name()));
+    let missing =
+        || io::Error::new(io::ErrorKind::NotFound, format!("no control group offers {:?}", controller.name()));
     let base = second.ok_or_else(missing)?;
     let offered = fs::read_to_string(base.join("cgroup.controllers")).unwrap_or_default();
     if offered.split_whitespace().any(|name| name == controller.name()) {

@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn a_listing_gives_the_files_and_leaves_out_what_has_none() {
-        let listing = "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibm.so.6 => /lib/libm.so.6 (0x00007f)\n\t/lib64/ld.so (0x00007f)\n";
+        let listing =
+            "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibm.so.6 => /lib/libm.so.6 (0x00007f)\n\t/lib64/ld.so (0x00007f)\n";
         assert_eq!(parse(listing), [PathBuf::from("/lib/libm.so.6"), PathBuf::from("/lib64/ld.so")]);
     }
 

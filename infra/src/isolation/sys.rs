@@ -104,17 +104,14 @@ fn restrict_tree(tree: RawFd, attributes: u64) -> io::Result<()> {
     let change = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
     let size = size_of::<libc::mount_attr>();
     // SAFETY: the empty path and `change` are valid for the time of the call.
-    let result =
-        unsafe { libc::syscall(libc::SYS_mount_setattr, tree, c"".as_ptr(), flags, &raw const change, size) };
+    let result = unsafe { libc::syscall(libc::SYS_mount_setattr, tree, c"".as_ptr(), flags, &raw const change, size) };
     checked(result).map(drop)
 }
 
 fn attach(tree: RawFd, to: &CStr) -> io::Result<()> {
     let flags = libc::MOVE_MOUNT_F_EMPTY_PATH;
     // SAFETY: both paths are valid C strings.
-    let result = unsafe {
-        libc::syscall(libc::SYS_move_mount, tree, c"".as_ptr(), libc::AT_FDCWD, to.as_ptr(), flags)
-    };
+    let result = unsafe { libc::syscall(libc::SYS_move_mount, tree, c"".as_ptr(), libc::AT_FDCWD, to.as_ptr(), flags) };
     checked(result).map(drop)
 }
 

@@ -65,7 +65,8 @@ impl Walls {
             namespaces |= sys::NEW_FILES;
             Skeleton::make(&options.skeleton, &options.program)
         });
-        let skeleton = note(&mut report, Mechanism::Files, skeleton, AS_ROOT, |_| "mount namespace, read-only root".into());
+        let skeleton =
+            note(&mut report, Mechanism::Files, skeleton, AS_ROOT, |_| "mount namespace, read-only root".into());
         if skeleton.is_none() {
             namespaces &= !sys::NEW_FILES;
         }
@@ -79,7 +80,8 @@ impl Walls {
         }
         let shared = sys::NEW_IPC | sys::NEW_NAMES | sys::NEW_GROUPS;
         let tried = try_child(namespaces | shared, || Ok(()));
-        if note(&mut report, Mechanism::Shared, tried, AS_ROOT, |()| "ipc, uts and cgroup namespaces".into()).is_some() {
+        if note(&mut report, Mechanism::Shared, tried, AS_ROOT, |()| "ipc, uts and cgroup namespaces".into()).is_some()
+        {
             namespaces |= shared;
         }
 
@@ -92,7 +94,8 @@ impl Walls {
             format!("seccomp, {} instructions, all else answers ENOSYS", filter.len())
         });
 
-        let landlock = if skeleton.is_some() { rules::version() } else { Err(io::Error::other("needs its own file tree")) };
+        let landlock =
+            if skeleton.is_some() { rules::version() } else { Err(io::Error::other("needs its own file tree")) };
         let mend = "run a kernel with CONFIG_SECURITY_LANDLOCK and landlock in its lsm= list";
         let landlock = note(&mut report, Mechanism::Landlock, landlock, mend, |version| format!("landlock {version}"));
 

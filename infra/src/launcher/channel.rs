@@ -52,7 +52,9 @@ impl Channel {
                 Ok(count) => self.unread.extend_from_slice(&piece[..count]),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Heard::Orders(self.whole_orders()?)),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::ConnectionReset => return Ok(Heard::Silence(self.whole_orders()?)),
+                Err(e) if e.kind() == io::ErrorKind::ConnectionReset => {
+                    return Ok(Heard::Silence(self.whole_orders()?));
+                }
                 Err(e) => return Err(e),
             }
         }

@@ -88,15 +88,8 @@ impl Server {
         })?;
         // Only a sweep after a kill -9 reads it, and that one finds most processes by their groups too.
         let _ = Process::living(confined.pid).and_then(|process| process.note(&self.sockets.process_file()));
-        let awake = Awake {
-            confined,
-            log: Log::default(),
-            called,
-            since: now_ms,
-            ready: false,
-            failed: None,
-            stopping: None,
-        };
+        let awake =
+            Awake { confined, log: Log::default(), called, since: now_ms, ready: false, failed: None, stopping: None };
         self.life = Life::Awake(Box::new(awake));
         match &self.life {
             Life::Awake(awake) => Ok(awake),
@@ -119,11 +112,9 @@ impl Server {
                 since: awake.since,
                 charged_bytes: awake.confined.group.as_ref().and_then(|group| group.charged_bytes()),
             },
-            (_, Some(crashes)) => Doing::Crashing {
-                status: crashes.status.clone(),
-                since: crashes.since,
-                times: crashes.times,
-            },
+            (_, Some(crashes)) => {
+                Doing::Crashing { status: crashes.status.clone(), since: crashes.since, times: crashes.times }
+            }
             _ => Doing::Asleep,
         }
     }

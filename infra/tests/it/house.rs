@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use infra::agent::{Agent, AgentOptions, Error, Insist, SandboxLimits, SeenServer, State};
 use infra::hosts::HostId;
 use infra::{binaries, launcher};
-use tenant_runtime::ids::ServerId;
 use tempfile::TempDir;
+use tenant_runtime::ids::ServerId;
 
 use crate::probe::launch;
 

@@ -100,7 +100,18 @@ fn look_around(folder: &Path, provider: &Provider) {
     refused(mine, &format!("abstract {}", host.name));
     refused(mine, &format!("socket {}", other.display()));
     for attempt in [
-        "trace", "mount", "unmount", "unshare", "namespace", "root", "chroot /tmp", "keys", "bpf", "ring", "vsock", "netlink",
+        "trace",
+        "mount",
+        "unmount",
+        "unshare",
+        "namespace",
+        "root",
+        "chroot /tmp",
+        "keys",
+        "bpf",
+        "ring",
+        "vsock",
+        "netlink",
     ] {
         refused(mine, attempt);
     }

@@ -89,7 +89,8 @@ async fn an_upload_cut_in_the_middle_goes_on_where_it_stopped() {
 
     // Whoever goes on asks first how far it came; the server may still be busy with the first part, and says so.
     loop {
-        let reached = server.json("photos", reqwest::Method::GET, &upload, None).await.unwrap()["offset"].as_u64().unwrap();
+        let reached =
+            server.json("photos", reqwest::Method::GET, &upload, None).await.unwrap()["offset"].as_u64().unwrap();
         assert!(reached <= 1_000_000, "{reached}");
         let from = usize::try_from(reached).unwrap();
         let rest_from_there = [&film[from..1_000_000], rest].concat();

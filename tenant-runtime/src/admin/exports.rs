@@ -89,7 +89,8 @@ pub(super) async fn archive(
     let mut response = if method == Method::HEAD || bytes.is_empty() {
         status.into_response()
     } else {
-        (status, Body::from_stream(export::stream(state.exports().home().clone(), frozen, bytes.clone()))).into_response()
+        (status, Body::from_stream(export::stream(state.exports().home().clone(), frozen, bytes.clone())))
+            .into_response()
     };
     let out = response.headers_mut();
     let mut put = |name, value: String| HeaderValue::from_str(&value).map(|value| drop(out.insert(name, value)));
@@ -99,7 +100,9 @@ pub(super) async fn archive(
         .and_then(|()| match &wanted {
             Wanted::Whole | Wanted::Part(_) => put(header::CONTENT_LENGTH, (bytes.end - bytes.start).to_string())
                 .and_then(|()| put(header::CONTENT_TYPE, "application/zip".into()))
-                .and_then(|()| put(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", view.file_name))),
+                .and_then(|()| {
+                    put(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", view.file_name))
+                }),
             Wanted::Unchanged | Wanted::Beyond => Ok(()),
         })
         .and_then(|()| match &wanted {

@@ -46,7 +46,10 @@ pub(super) async fn upload(
     Ok(Json(Received { offset }))
 }
 
-pub(super) async fn check(Shared(state): Shared<State>, Path(id): Path<String>) -> Result<(StatusCode, Json<ImportView>), Problem> {
+pub(super) async fn check(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<ImportView>), Problem> {
     Ok((StatusCode::ACCEPTED, Json(state.imports().check(&id).await?)))
 }
 
@@ -67,7 +70,10 @@ pub(super) async fn view(
     wait.until(look, at_rest).await.map(Json)
 }
 
-pub(super) async fn confirm(Shared(state): Shared<State>, Path(id): Path<String>) -> Result<(StatusCode, Json<ImportView>), Problem> {
+pub(super) async fn confirm(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<ImportView>), Problem> {
     Ok((StatusCode::ACCEPTED, Json(state.imports().confirm(&id).await?)))
 }
 

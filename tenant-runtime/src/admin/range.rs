@@ -20,7 +20,9 @@ pub(super) enum Wanted {
 /// Reads what is wanted of something with this length and this tag. What cannot be read counts as not said.
 pub(super) fn wanted(headers: &HeaderMap, len: u64, etag: &str) -> Wanted {
     let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
-    if text(header::IF_NONE_MATCH).is_some_and(|tags| tags.split(',').any(|tag| matches!(tag.trim(), "*") || tag.trim() == etag)) {
+    if text(header::IF_NONE_MATCH)
+        .is_some_and(|tags| tags.split(',').any(|tag| matches!(tag.trim(), "*") || tag.trim() == etag))
+    {
         return Wanted::Unchanged;
     }
     let still = text(header::IF_RANGE).is_none_or(|tag| tag.trim() == etag);
@@ -36,7 +38,10 @@ fn part(range: &str, len: u64) -> Wanted {
     let part = match (from.trim(), to.trim()) {
         ("", last) => number(last).map(|last| len.saturating_sub(last)..len),
         (from, "") => number(from).map(|from| from..len),
-        (from, to) => number(from).zip(number(to)).filter(|(from, to)| from <= to).map(|(from, to)| from..to.saturating_add(1).min(len)),
+        (from, to) => number(from)
+            .zip(number(to))
+            .filter(|(from, to)| from <= to)
+            .map(|(from, to)| from..to.saturating_add(1).min(len)),
     };
     match part {
         None => Wanted::Whole,

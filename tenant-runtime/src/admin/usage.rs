@@ -29,7 +29,13 @@ fn tally(db: &rusqlite::Connection) -> Result<Usage, Error> {
         let (count, bytes) = files::totals(db, &app.id)?;
         usage.files += count;
         let bytes = bytes + apps::code_bytes(db, &app.id)?;
-        usage.apps.push(AppUsage { id: app.id.to_string(), name: app.name, label: app.label, version: app.version, bytes });
+        usage.apps.push(AppUsage {
+            id: app.id.to_string(),
+            name: app.name,
+            label: app.label,
+            version: app.version,
+            bytes,
+        });
     }
     Ok(usage)
 }

@@ -100,8 +100,14 @@ impl Package {
             }
             None => false,
         });
-        let mut package =
-            Self { archive, files, unpacked: 0, manifest: String::new(), id: nobody(&digest), read: Manifest::default() };
+        let mut package = Self {
+            archive,
+            files,
+            unpacked: 0,
+            manifest: String::new(),
+            id: nobody(&digest),
+            read: Manifest::default(),
+        };
         package.read_manifest()?;
         Ok(package)
     }

@@ -86,7 +86,8 @@ impl Identity {
     pub fn seal(&self, passphrase: &str) -> Result<Vec<u8>, Error> {
         let public = URL_SAFE_NO_PAD.encode(self.key.verifying_key().as_bytes());
         let secret = URL_SAFE_NO_PAD.encode(self.key.to_bytes());
-        let keys = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": self.multibase(), "x": public, "d": secret}]});
+        let keys =
+            json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": self.multibase(), "x": public, "d": secret}]});
         let recipient = age::scrypt::Recipient::new(SecretString::from(passphrase.to_owned()));
         age::encrypt(&recipient, keys.to_string().as_bytes())
             .map_err(|why| Error::Bug(format!("the secret key could not be sealed: {why}")))

@@ -42,8 +42,12 @@ pub fn from_line(line: &str, otherwise: i64) -> Result<Row, Error> {
     if !is_id(&id) {
         return Err(Error::Id);
     }
-    let created = members.remove(&CREATED.into()).and_then(|at| ms(&at)).or_else(|| members.get(&"_created".into()).and_then(ms));
-    let modified = members.remove(&MODIFIED.into()).and_then(|at| ms(&at)).or_else(|| members.get(&"_modified".into()).and_then(ms));
+    let created =
+        members.remove(&CREATED.into()).and_then(|at| ms(&at)).or_else(|| members.get(&"_created".into()).and_then(ms));
+    let modified = members
+        .remove(&MODIFIED.into())
+        .and_then(|at| ms(&at))
+        .or_else(|| members.get(&"_modified".into()).and_then(ms));
     let modified = modified.or(created).unwrap_or(otherwise);
     Ok(Row { id, created: created.unwrap_or(modified), modified, doc: Value::Object(members).to_stored() })
 }
@@ -85,7 +89,8 @@ mod tests {
 
     #[test]
     fn a_strangers_dates_are_understood_and_kept() {
-        let line = r#"{"_created":"2026-05-01T09:59:00.000Z","_id":"n-77","_modified":"2026-11-20T17:59:00.000Z","a":1}"#;
+        let line =
+            r#"{"_created":"2026-05-01T09:59:00.000Z","_id":"n-77","_modified":"2026-11-20T17:59:00.000Z","a":1}"#;
         let record = from_line(line, 9).unwrap();
         assert_eq!(written(record.created).unwrap(), "2026-05-01T09:59:00.000Z");
         assert_eq!(written(record.modified).unwrap(), "2026-11-20T17:59:00.000Z");

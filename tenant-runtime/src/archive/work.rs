@@ -11,7 +11,8 @@ use super::error::Error;
 
 /// An id that may name a folder: letters, digits, `-` and `_`, at most 64.
 pub(crate) fn check_id(id: &str) -> Result<(), Error> {
-    let fine = !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let fine =
+        !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if fine { Ok(()) } else { Err(Error::Refused("an id has at most 64 letters, digits, - and _".into())) }
 }
 
@@ -48,7 +49,9 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     match read(path)? {
         None => Ok(None),
-        Some(text) => serde_json::from_slice(&text).map(Some).map_err(|why| Error::Bug(format!("a work file is damaged: {why}"))),
+        Some(text) => {
+            serde_json::from_slice(&text).map(Some).map_err(|why| Error::Bug(format!("a work file is damaged: {why}")))
+        }
     }
 }
 
@@ -96,6 +99,8 @@ pub(crate) async fn patiently<F: Future<Output = Result<(), Error>>>(mut work: i
 }
 
 /// Runs something that takes its time off the threads that serve.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|why| Error::Bug(format!("a task ended early: {why}")))?
 }

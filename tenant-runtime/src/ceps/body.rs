@@ -55,7 +55,8 @@ fn parse<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.is_empty() {
         return Ok(T::default());
     }
-    serde_json::from_slice(bytes).map_err(|error| Problem::bad_request(format!("The body is not as expected: {error}.")))
+    serde_json::from_slice(bytes)
+        .map_err(|error| Problem::bad_request(format!("The body is not as expected: {error}.")))
 }
 
 fn is_over_limit(error: &axum::Error) -> bool {

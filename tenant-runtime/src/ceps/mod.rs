@@ -52,10 +52,7 @@ pub fn router() -> Router<Server> {
         .route("/feps/getuserfiletoken/self/{app}/{user}", get(files::file_token))
         .route("/feps/read_user_file_tree/{app}", post(files::tree))
         .route("/feps/uploads/{app}", post(uploads::begin))
-        .route(
-            "/feps/uploads/{app}/{id}",
-            get(uploads::offset).patch(uploads::part).delete(uploads::abort),
-        )
+        .route("/feps/uploads/{app}/{id}", get(uploads::offset).patch(uploads::part).delete(uploads::abort))
         .route("/feps/uploads/{app}/{id}/finish", post(uploads::finish))
         .route("/feps/manifest/{app}", get(manifest::manifest))
         .route("/feps/permissions/getall/{app}", get(grants::all))

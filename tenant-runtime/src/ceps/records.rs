@@ -40,10 +40,7 @@ pub(super) async fn create(
     let now = now();
     server.quota.take(&server.home, room, now).await?;
     let id = uuid::Uuid::now_v7().simple().to_string();
-    let row = write(&server, &table, move |db, table| {
-        Ok(documents::create(db, table, &id, fields, now)?)
-    })
-    .await?;
+    let row = write(&server, &table, move |db, table| Ok(documents::create(db, table, &id, fields, now)?)).await?;
     Ok(written(&row))
 }
 
@@ -272,8 +269,7 @@ pub(super) async fn write(
     server: &Server,
     table: &TableName,
     work: impl FnOnce(&Connection, &TableName) -> Result<Row, Problem> + Send + 'static,
-) -> Result<Row, Problem>
-{
+) -> Result<Row, Problem> {
     let within = table.clone();
     let row = server.home.write(move |db| work(db, &within)).await?;
     server.changes.tell(table, &row.id, row.modified, Kind::Written);

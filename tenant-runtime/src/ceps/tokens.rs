@@ -53,7 +53,8 @@ pub(super) async fn exchange(
     let wrong = || Problem::bad_request("Send username, password, client_id and grant_type=password.");
     let sent: Exchange = match form {
         true => {
-            let pairs = url::form_urlencoded::parse(&body).map(|(name, value)| (name.into_owned(), Value::from(&*value)));
+            let pairs =
+                url::form_urlencoded::parse(&body).map(|(name, value)| (name.into_owned(), Value::from(&*value)));
             serde_json::from_value(Value::Object(pairs.collect())).map_err(|_| wrong())?
         }
         false => serde_json::from_slice(&body).map_err(|_| wrong())?,

@@ -134,7 +134,8 @@ pub(super) async fn part(
     let at = at.offset.or_else(|| number("upload-offset"));
     let at = at.ok_or_else(|| Problem::bad_request("Say where the part begins, with ?offset= or Upload-Offset."))?;
     let room = upload.size.saturating_sub(at);
-    let too_long = || Problem::bad_request("The part goes beyond the size that was announced.").with("size", upload.size);
+    let too_long =
+        || Problem::bad_request("The part goes beyond the size that was announced.").with("size", upload.size);
     if number("content-length").is_some_and(|length| length > room) {
         return Err(too_long());
     }
@@ -234,8 +235,7 @@ fn told(offset: u64, size: u64, status: StatusCode, body: Value) -> Response {
 }
 
 fn is_media_type(text: &str) -> bool {
-    let plain = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
-    };
+    let plain =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
     text.len() <= 100 && text.split_once('/').is_some_and(|(kind, sub)| plain(kind) && plain(sub))
 }

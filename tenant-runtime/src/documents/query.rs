@@ -430,7 +430,8 @@ impl Parser {
     }
 
     fn element(&mut self, element: &Map<String, Value>, depth: usize) -> Result<Element, Error> {
-        let of_values = element.keys().any(|key| key.starts_with('$') && !matches!(key.as_str(), "$and" | "$or" | "$nor"));
+        let of_values =
+            element.keys().any(|key| key.starts_with('$') && !matches!(key.as_str(), "$and" | "$or" | "$nor"));
         if of_values {
             if depth > DEPTH_LIMIT {
                 return Err(Error::TooLarge("it nests too deeply"));

@@ -11,12 +11,12 @@ use rusqlite::{Connection, params_from_iter};
 use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::Error;
 use super::narrow::Narrow;
 use super::query::{self, Filter};
 use super::record::{CREATED, ID, MODIFIED, Row};
 use super::store::{find, row};
 use super::table::TableName;
-use super::Error;
 
 /// How many records are given when nobody says.
 pub const COUNT: usize = 500;

@@ -7,10 +7,10 @@ use export_format::AppId;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use serde_json::{Map, Value};
 
+use super::Error;
 use super::narrow;
 use super::record::{self, Row};
 use super::table::{FILES, TableName};
-use super::Error;
 
 /// A collection that exists: it has been written to, or an app declared it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,8 @@ pub fn collections(db: &Connection) -> Result<Vec<Collection>, Error> {
     let mut all = Vec::new();
     for row in rows {
         let (n, app, name): (i64, String, String) = row?;
-        let count = db.query_row(&format!("select count(*) from document_{n}"), [], |row| row.get::<_, i64>(0))?.unsigned_abs();
+        let count =
+            db.query_row(&format!("select count(*) from document_{n}"), [], |row| row.get::<_, i64>(0))?.unsigned_abs();
         all.push(Collection { table: TableName::new(&app.parse()?, &name)?, count, n });
     }
     Ok(all)
@@ -43,7 +44,8 @@ pub fn collections_of(db: &Connection, app: &AppId) -> Result<Vec<Collection>, E
 /// The number and the indexed fields of a collection that exists.
 pub(super) fn find(db: &Connection, table: &TableName) -> Result<Option<(i64, Vec<String>)>, Error> {
     let mut query = db.prepare_cached("select n, indexes from collection where app = ?1 and name = ?2")?;
-    let found = query.query_row((table.app().as_str(), table.collection()), |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
+    let found =
+        query.query_row((table.app().as_str(), table.collection()), |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
     Ok(found.optional()?.map(|(n, indexes)| (n, serde_json::from_str(&indexes).unwrap_or_default())))
 }
 

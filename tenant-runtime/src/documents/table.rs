@@ -12,9 +12,8 @@ pub const FILES: &str = "files";
 const COLLECTION_NAME_LIMIT: usize = 64;
 
 fn is_collection_name(name: &str) -> bool {
-    let part = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
+    let part =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     name.len() <= COLLECTION_NAME_LIMIT && name.split('.').all(part)
 }
 

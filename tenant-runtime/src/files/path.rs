@@ -85,6 +85,9 @@ mod tests {
     #[test]
     fn a_name_suggests_its_type() {
         let path: FilePath = "albums/IMG_1.JPG".parse().unwrap();
-        assert_eq!((path.name(), path.extension().as_str(), path.media_type().as_str()), ("IMG_1.JPG", "jpg", "image/jpeg"));
+        assert_eq!(
+            (path.name(), path.extension().as_str(), path.media_type().as_str()),
+            ("IMG_1.JPG", "jpg", "image/jpeg")
+        );
     }
 }

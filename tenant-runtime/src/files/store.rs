@@ -60,7 +60,8 @@ pub fn get(db: &Connection, app: &AppId, path: &FilePath) -> Result<Option<FileR
 /// Up to `limit` files of an app with paths after `after`, ordered by path.
 pub fn page(db: &Connection, app: &AppId, after: &str, limit: u32) -> Result<Vec<FileRecord>, Error> {
     let text = format!("select {COLUMNS} from file where app = ?1 and path > ?2 order by path limit ?3");
-    let found = db.prepare_cached(&text)?.query_map(params![app.as_str(), after, limit], record)?.collect::<Result<_, _>>()?;
+    let found =
+        db.prepare_cached(&text)?.query_map(params![app.as_str(), after, limit], record)?.collect::<Result<_, _>>()?;
     Ok(found)
 }
 
@@ -120,6 +121,7 @@ pub fn blob_bytes(db: &Connection) -> Result<u64, Error> {
 
 /// The digests of all blobs in use; any other may be swept.
 pub fn blobs_in_use(db: &Connection) -> Result<std::collections::HashSet<Digest>, Error> {
-    let found = db.prepare("select digest from blob")?.query_map([], |row| parsed(row, 0))?.collect::<Result<_, _>>()?;
+    let found =
+        db.prepare("select digest from blob")?.query_map([], |row| parsed(row, 0))?.collect::<Result<_, _>>()?;
     Ok(found)
 }

@@ -63,7 +63,10 @@ pub fn unfinished(db: &Connection, app: &AppId, path: &FilePath, size: u64) -> R
         "select {COLUMNS} from upload where app = ?1 and path = ?2 and size = ?3 and result is null
          order by started desc limit 1"
     );
-    Ok(db.prepare_cached(&text)?.query_row(params![app.as_str(), path.as_str(), size.cast_signed()], upload).optional()?)
+    Ok(db
+        .prepare_cached(&text)?
+        .query_row(params![app.as_str(), path.as_str(), size.cast_signed()], upload)
+        .optional()?)
 }
 
 /// All uploads that have not become files.

@@ -99,7 +99,9 @@ fn range(headers: &HeaderMap, size: u64, tag: &str) -> Wanted {
     if text(header::IF_RANGE).is_some_and(|known| known != tag) {
         return Wanted::Whole;
     }
-    let Some((from, to)) = spec.split_once('-').map(|(from, to)| (from.trim(), to.trim())) else { return Wanted::Whole };
+    let Some((from, to)) = spec.split_once('-').map(|(from, to)| (from.trim(), to.trim())) else {
+        return Wanted::Whole;
+    };
     let range = match (from.parse::<u64>(), to.parse::<u64>()) {
         (Ok(from), Ok(to)) if from <= to => from..to.saturating_add(1).min(size),
         (Ok(from), Err(_)) if to.is_empty() => from..size,
@@ -111,7 +113,9 @@ fn range(headers: &HeaderMap, size: u64, tag: &str) -> Wanted {
 
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    known.is_some_and(|known| known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag || one.trim() == "*"))
+    known.is_some_and(|known| {
+        known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag || one.trim() == "*")
+    })
 }
 
 fn http_date(ms: i64) -> Option<HeaderValue> {

@@ -50,17 +50,22 @@ pub(super) fn is_html(file: &CodeFile) -> bool {
 /// A page's text.
 pub(super) async fn text(server: &Server, file: &CodeFile) -> Result<String, Problem> {
     if file.size > PAGE_LIMIT {
-        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "page_too_large", "This page is larger than 4 MB."));
+        return Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "page_too_large",
+            "This page is larger than 4 MB.",
+        ));
     }
     if file.size == 0 {
         return Ok(String::new());
     }
     let stream = server.home.blobs().get(&file.digest, 0..file.size).await?;
-    let bytes: Vec<u8> = stream.try_fold(Vec::new(), |mut all, piece| async move {
-        all.extend_from_slice(&piece);
-        Ok(all)
-    })
-    .await?;
+    let bytes: Vec<u8> = stream
+        .try_fold(Vec::new(), |mut all, piece| async move {
+            all.extend_from_slice(&piece);
+            Ok(all)
+        })
+        .await?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -89,7 +89,12 @@ pub(super) async fn open(
     let next = further.next.as_deref().and_then(local_path).unwrap_or("/");
     let Some(session) = auth::owner(&server, &headers) else {
         let back = format!("/open/{app}?{}", pair("next", next));
-        return sign_in(&server, StatusCode::UNAUTHORIZED, "This app is for the owner of this server.".into(), Some(&back));
+        return sign_in(
+            &server,
+            StatusCode::UNAUTHORIZED,
+            "This app is for the owner of this server.".into(),
+            Some(&back),
+        );
     };
     let by_id = app.parse().ok().and_then(|id| server.apps.get(&id));
     let Some(app) = server.apps.at_label(&app).or(by_id) else {

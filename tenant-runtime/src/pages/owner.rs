@@ -3,8 +3,8 @@
 use askama::Template;
 use axum::Form;
 use axum::extract::State;
-use axum::http::request::Parts;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Timestamp;
 use serde::Deserialize;

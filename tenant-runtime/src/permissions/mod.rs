@@ -136,7 +136,12 @@ mod tests {
         assert!(!may(Action::Read, &pages, permission("read_all", Status::Pending)));
         assert!(!may(Action::Read, &pages, permission("read_all", Status::Denied)));
         assert!(may(Action::Write, &pages, permission("write_all", Status::Granted)));
-        assert!(!decide(&notes, Action::Read, &TableName::new(&reader, "x").unwrap(), &[permission("read_all", Status::Granted)]));
+        assert!(!decide(
+            &notes,
+            Action::Read,
+            &TableName::new(&reader, "x").unwrap(),
+            &[permission("read_all", Status::Granted)]
+        ));
         assert!(decide(&notes, Action::Write, &pages, &[]));
     }
 }

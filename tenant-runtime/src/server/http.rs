@@ -53,7 +53,9 @@ fn no_app(server: &Server, label: &str) -> Response {
         StatusCode::NOT_FOUND,
         Note {
             title: "There is no app at this address".into(),
-            text: format!("No app called “{label}” is installed on this server. If it was removed, what it kept is still there."),
+            text: format!(
+                "No app called “{label}” is installed on this server. If it was removed, what it kept is still there."
+            ),
             link: server.launch.site.origin(),
             action: "To the server's start".into(),
             host: server.launch.site.host(),

@@ -22,7 +22,9 @@ impl axum::serve::Listener for Listener {
     async fn accept(&mut self) -> (Connection, ()) {
         loop {
             let accepted = match self {
-                Self::Unix(listener) => UnixListener::accept(listener).await.map(|(stream, _)| Connection::Left(stream)),
+                Self::Unix(listener) => {
+                    UnixListener::accept(listener).await.map(|(stream, _)| Connection::Left(stream))
+                }
                 Self::Tcp(listener) => TcpListener::accept(listener).await.map(|(stream, _)| {
                     // Without delay is a wish; a connection that cannot grant it still works.
                     let _ = stream.set_nodelay(true);

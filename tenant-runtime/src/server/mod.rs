@@ -1,7 +1,7 @@
 //! One person's server: everything a request may need, in one value that is cheap to clone.
 
-pub mod inherited;
 mod http;
+pub mod inherited;
 pub mod listen;
 mod registry;
 pub mod serve;

@@ -37,9 +37,8 @@ pub struct Registry(RwLock<Known>);
 impl Registry {
     /// Reads the apps anew.
     pub async fn refresh(&self, home: &Home) -> Result<(), Problem> {
-        let (records, permissions) = home
-            .read(|db| Ok::<_, Problem>((apps::list(db)?, permissions::list(db)?)))
-            .await?;
+        let (records, permissions) =
+            home.read(|db| Ok::<_, Problem>((apps::list(db)?, permissions::list(db)?))).await?;
         let mut known = Known { permissions, ..Known::default() };
         for record in records.into_iter().filter(|record| record.removed.is_none()) {
             let manifest = Manifest::read(&record.manifest);
@@ -67,7 +66,8 @@ impl Registry {
     #[must_use]
     pub fn owner_of(&self, table: &str) -> Option<AppId> {
         let known = self.0.read();
-        let fits = |id: &&AppId| table.strip_prefix(id.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let fits =
+            |id: &&AppId| table.strip_prefix(id.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         known.by_id.keys().filter(fits).max_by_key(|id| id.as_str().len()).cloned()
     }
 

@@ -89,8 +89,12 @@ impl Token {
             app => Some(app.replace('~', ".").parse().ok()?),
         };
         let expires = expires.parse().ok()?;
-        (*letter == purpose.letter() && now < expires)
-            .then(|| Self { purpose, app, session: (*session).to_owned(), expires })
+        (*letter == purpose.letter() && now < expires).then(|| Self {
+            purpose,
+            app,
+            session: (*session).to_owned(),
+            expires,
+        })
     }
 }
 

@@ -98,7 +98,9 @@ pub enum Error {
         name: String,
     },
     /// The home was written in a newer format.
-    #[error("this home has storage format {found}, and this runtime knows formats up to {known}: use the newer release that last ran it")]
+    #[error(
+        "this home has storage format {found}, and this runtime knows formats up to {known}: use the newer release that last ran it"
+    )]
     Newer {
         /// The home's format.
         found: u32,
@@ -184,9 +186,9 @@ impl Error {
 }
 
 fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|e| {
-        matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
-    })
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|e| matches!(e.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded))
 }
 
 fn is_busy(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -101,7 +101,12 @@ pub(super) async fn lay_down(bucket: &Bucket, head: &Head, file: &Arc<File>) -> 
     Ok(dirty)
 }
 
-async fn replay(key: &str, entries: Vec<bytes::Bytes>, file: &Arc<File>, dirty: &mut BTreeSet<u32>) -> Result<(), Error> {
+async fn replay(
+    key: &str,
+    entries: Vec<bytes::Bytes>,
+    file: &Arc<File>,
+    dirty: &mut BTreeSet<u32>,
+) -> Result<(), Error> {
     let (key, file) = (key.to_owned(), Arc::clone(file));
     let touched = blocking(move || {
         let mut touched = BTreeSet::new();

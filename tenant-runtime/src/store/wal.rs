@@ -72,7 +72,8 @@ impl Delta {
             if header[8..16] != salts {
                 break;
             }
-            let word = |from: usize| u32::from_be_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]]);
+            let word =
+                |from: usize| u32::from_be_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]]);
             open.push((word(0), at + FRAME_HEADER));
             at += FRAME;
             if word(4) != 0 {

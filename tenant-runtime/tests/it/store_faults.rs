@@ -39,7 +39,13 @@ pub(crate) struct Faults {
 impl Faults {
     pub(crate) fn random(seed: u64, one_in: i64) -> Self {
         let rng = Arc::new(Mutex::new(StdRng::seed_from_u64(seed)));
-        Self { rng, one_in: Arc::new(one_in.into()), left: Arc::new((-1).into()), last_lands: false, full: Arc::default() }
+        Self {
+            rng,
+            one_in: Arc::new(one_in.into()),
+            left: Arc::new((-1).into()),
+            last_lands: false,
+            full: Arc::default(),
+        }
     }
 
     pub(crate) fn crash_after(changes: i64, last_lands: bool) -> Self {

@@ -335,7 +335,8 @@ async fn an_exchange_cut_off_anywhere_is_all_or_nothing(driver: impl Driver, roo
             tokio::time::sleep(Duration::from_millis(5)).await;
 
             let home = Home::open(place(&good, root.join("cache"), "two"), eager()).await.expect("it opens");
-            let side = "select count(*) filter (where name = 'old') * 10 + count(*) filter (where name = 'new') from side";
+            let side =
+                "select count(*) filter (where name = 'old') * 10 + count(*) filter (where name = 'new') from side";
             match number(&home, side).await.expect("it reads") {
                 10 => {
                     assert!(end.is_err(), "{changes}: acknowledged and not done");

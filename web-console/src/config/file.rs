@@ -35,8 +35,9 @@ fn walk(config: &mut Config, above: &str, table: &DeTable<'_>, at: &dyn Fn(usize
             return Err(ConfigError::unknown(&name, at(key.span().start), near));
         };
         let place = || at(value.span().start);
-        let written = written(value)
-            .ok_or_else(|| ConfigError::bad(&name, "not a plain value", place(), format!("Write one value, like {}.", example(known))))?;
+        let written = written(value).ok_or_else(|| {
+            ConfigError::bad(&name, "not a plain value", place(), format!("Write one value, like {}.", example(known)))
+        })?;
         (known.set)(config, &written).map_err(|mend| ConfigError::bad(&name, &written, place(), mend))?;
     }
     Ok(())

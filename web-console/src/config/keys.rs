@@ -152,7 +152,8 @@ pub(super) const KEYS: &[Key] = &[
         "Freehold <freehold@localhost>",
         |config, value| {
             let value = text(value).filter(|from| from.contains('@'));
-            config.mail_from = value.ok_or("Write a name and an address, like \"Nordhaus <post@nordhaus.example>\".")?;
+            config.mail_from =
+                value.ok_or("Write a name and an address, like \"Nordhaus <post@nordhaus.example>\".")?;
             Ok(())
         },
         "Who letters come from."
@@ -182,9 +183,12 @@ pub(super) const KEYS: &[Key] = &[
         "log.level",
         "info",
         |config, value| {
-            let value = text(value).ok_or("Write \"error\", \"warn\", \"info\", \"debug\", or a filter like \"info,control_plane=debug\".")?;
+            let value = text(value).ok_or(
+                "Write \"error\", \"warn\", \"info\", \"debug\", or a filter like \"info,control_plane=debug\".",
+            )?;
             value.parse::<tracing_subscriber::EnvFilter>().map_err(|_| {
-                "Write \"error\", \"warn\", \"info\", \"debug\", or a filter like \"info,control_plane=debug\".".to_owned()
+                "Write \"error\", \"warn\", \"info\", \"debug\", or a filter like \"info,control_plane=debug\"."
+                    .to_owned()
             })?;
             config.log = value;
             Ok(())

@@ -162,7 +162,8 @@ fn set_from_environment(config: &mut Config, name: &str, value: &str) -> Result<
             None => Ok(()),
         };
     };
-    (key.set)(config, value).map_err(|mend| ConfigError::bad(key.name, value, Place::Environment(name.to_owned()), mend))
+    (key.set)(config, value)
+        .map_err(|mend| ConfigError::bad(key.name, value, Place::Environment(name.to_owned()), mend))
 }
 
 #[cfg(test)]

@@ -10,17 +10,25 @@ pub(super) fn text(value: &str) -> Option<String> {
 }
 
 pub(super) fn path(value: &str) -> Result<PathBuf, String> {
-    text(value).map(PathBuf::from).ok_or_else(|| "Write the path of a directory, like \"/var/lib/freehold\".".to_owned())
+    text(value)
+        .map(PathBuf::from)
+        .ok_or_else(|| "Write the path of a directory, like \"/var/lib/freehold\".".to_owned())
 }
 
 pub(super) fn address(value: &str) -> Result<SocketAddr, String> {
-    value.trim().parse().map_err(|_| "Write an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:80\".".to_owned())
+    value
+        .trim()
+        .parse()
+        .map_err(|_| "Write an IP address and a port, like \"127.0.0.1:8080\" or \"[::]:80\".".to_owned())
 }
 
 pub(super) fn port(value: &str) -> Result<Option<u16>, String> {
     match value.trim() {
         "" | "0" => Ok(None),
-        digits => digits.parse().map(Some).map_err(|_| "Write a port from 1 to 65535, or 0 for the one in `listen`.".to_owned()),
+        digits => digits
+            .parse()
+            .map(Some)
+            .map_err(|_| "Write a port from 1 to 65535, or 0 for the one in `listen`.".to_owned()),
     }
 }
 

@@ -98,14 +98,23 @@ async fn account_page(visit: &Visit, name: Option<String>, said: Option<&str>, e
 pub(super) async fn rename(visit: Visit, Posted(form): Posted<Name>) -> Answer {
     match accounts::rename(visit.console.plane(), &visit.actor, &form.name).await {
         Ok(()) => page::on_to("/account?done=name"),
-        Err(error) if error.kind() == Kind::Fix => account_page(&visit, Some(form.name), None, Some(error.about("name"))).await,
+        Err(error) if error.kind() == Kind::Fix => {
+            account_page(&visit, Some(form.name), None, Some(error.about("name"))).await
+        }
         Err(error) => Err(error.into()),
     }
 }
 
 /// `POST /account/password`.
 pub(super) async fn change_password(visit: Visit, Posted(form): Posted<Passwords>) -> Answer {
-    let changed = accounts::change_password(visit.console.plane(), &visit.actor, &form.current, &form.fresh, visit.session.as_deref()).await;
+    let changed = accounts::change_password(
+        visit.console.plane(),
+        &visit.actor,
+        &form.current,
+        &form.fresh,
+        visit.session.as_deref(),
+    )
+    .await;
     match changed {
         Ok(()) => page::on_to("/account?done=password"),
         Err(error) if error.field().is_some() => {

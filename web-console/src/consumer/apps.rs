@@ -87,10 +87,16 @@ async fn shelf(visit: &Visit, server: &Server, done: Done, error: Option<Error>)
         tokio::time::timeout(PATIENCE, servers::apps(plane, &visit.actor, server.id))
     );
     let undo_days = bill?.terms.undo_days;
-    let late = || Error::retry("Your server does not answer just now, so its apps are not shown. What is saved is safe; reload the page in a moment.");
+    let late = || {
+        Error::retry(
+            "Your server does not answer just now, so its apps are not shown. What is saved is safe; reload the page in a moment.",
+        )
+    };
     let (apps, mut problem) = match apps.unwrap_or_else(|_| Err(late())) {
         Ok(apps) => (apps, None),
-        Err(error) if matches!(error.kind(), Kind::Retry | Kind::Full | Kind::Conflict) => (Vec::new(), Some(error.sentence().to_owned())),
+        Err(error) if matches!(error.kind(), Kind::Retry | Kind::Full | Kind::Conflict) => {
+            (Vec::new(), Some(error.sentence().to_owned()))
+        }
         Err(error) => return Err(error.into()),
     };
     if let Some(error) = &error {
@@ -105,7 +111,8 @@ async fn shelf(visit: &Visit, server: &Server, done: Done, error: Option<Error>)
     if let Some(app) = named {
         shell = match done.done.as_str() {
             "installed" => shell.saying(format!("{} is on your server.", app.name), None),
-            "removed" => shell.saying(format!("{} is removed.", app.name), Some(format!("{}/apps/{}/restore", base(server), app.id))),
+            "removed" => shell
+                .saying(format!("{} is removed.", app.name), Some(format!("{}/apps/{}/restore", base(server), app.id))),
             "restored" => shell.saying(format!("{} is back, with everything in it.", app.name), None),
             _ => shell,
         };
@@ -184,12 +191,15 @@ pub(super) async fn confirm_remove(visit: Visit, Path((name, app)): Path<(String
     let apps = servers::apps(visit.console.plane(), &visit.actor, server.id).await?;
     let found = apps.iter().find(|known| known.id == app && known.removed_ms.is_none());
     let app = found.ok_or_else(|| Refusal::of(Error::gone("There is no such app on your server.")))?;
-    let undo_days = control_plane::subscriptions::bill(visit.console.plane(), &visit.actor, server.account).await?.terms.undo_days;
+    let undo_days =
+        control_plane::subscriptions::bill(visit.console.plane(), &visit.actor, server.account).await?.terms.undo_days;
     let shelf = format!("{}/apps", base(&server));
     page::show(&Confirm {
         shell: Shell::of(&visit, "apps", Some(&server)).await?,
         question: format!("Remove {}?", app.name),
-        meaning: format!("It leaves your home screen at once. Its data is kept for {undo_days} days and stays in your exports; until then one tap brings it back."),
+        meaning: format!(
+            "It leaves your home screen at once. Its data is kept for {undo_days} days and stays in your exports; until then one tap brings it back."
+        ),
         action: format!("{shelf}/{}/remove", app.id),
         back: shelf,
         keep: "Keep it",
@@ -231,7 +241,10 @@ pub(super) async fn icon(visit: Visit, Path(app): Path<String>) -> Answer {
     let icon = visit.console.catalogue().icon(&id).await.map_err(|error| Refusal::of(from_catalogue(error)))?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml")),
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox")),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+        ),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
     ];
     Ok((headers, icon).into_response())
@@ -267,6 +280,7 @@ fn app_id(text: &str) -> Result<AppId, Refusal> {
 fn from_catalogue(error: control_plane::catalog::Error) -> Error {
     match error {
         control_plane::catalog::Error::Unknown { .. } => Error::gone("The catalogue has no such app."),
-        other => Error::retry("The catalogue could not give this app just now. Nothing on your server has changed.").because(other),
+        other => Error::retry("The catalogue could not give this app just now. Nothing on your server has changed.")
+            .because(other),
     }
 }

@@ -55,11 +55,20 @@ impl Told {
         lines.push(Fact::new("Paid with", "invoice and bank transfer"));
         for invoice in &open {
             let due = show::day(invoice.due).words();
-            lines.push(Fact::new(&format!("Invoice {}", invoice.number), invoice.amount).noted(format!("open, to be paid until {due}")));
+            lines.push(
+                Fact::new(&format!("Invoice {}", invoice.number), invoice.amount)
+                    .noted(format!("open, to be paid until {due}")),
+            );
         }
         let next_invoice = match (open.first(), &bill.next) {
-            (Some(invoice), _) => Some(Next { amount: invoice.amount.to_string(), when: Html::text(format!("until {}", show::day(invoice.due).words())) }),
-            (None, Some(period)) => Some(Next { amount: price.to_string(), when: Html::text(format!("on {}", show::day(period.start).words())) }),
+            (Some(invoice), _) => Some(Next {
+                amount: invoice.amount.to_string(),
+                when: Html::text(format!("until {}", show::day(invoice.due).words())),
+            }),
+            (None, Some(period)) => Some(Next {
+                amount: price.to_string(),
+                when: Html::text(format!("on {}", show::day(period.start).words())),
+            }),
             (None, None) => None,
         };
         let next = match (open.first(), &bill.next) {
@@ -69,7 +78,9 @@ impl Told {
                 invoice.amount,
                 show::day(invoice.due).words()
             ),
-            (None, Some(period)) => format!("Nothing is needed. On {} we send the next invoice by e-mail.", show::day(period.start).words()),
+            (None, Some(period)) => {
+                format!("Nothing is needed. On {} we send the next invoice by e-mail.", show::day(period.start).words())
+            }
             (None, None) => "Nothing more is billed.".to_owned(),
         };
         Self { banner: banner(bill), next_invoice, lines, next }
@@ -79,18 +90,35 @@ impl Told {
 fn banner(bill: &Bill) -> Option<Banner> {
     let since = match bill.standing {
         Standing::Active => return None,
-        Standing::PastDue { since } | Standing::ReadOnly { since } | Standing::Asleep { since } | Standing::Ended { since } => {
-            show::day(since).words()
-        }
+        Standing::PastDue { since }
+        | Standing::ReadOnly { since }
+        | Standing::Asleep { since }
+        | Standing::Ended { since } => show::day(since).words(),
     };
     let (tone, what, meaning) = match bill.consequence.banner? {
         Loud::Late => {
-            let until = bill.schedule.map(|schedule| format!("Everything works as usual until {}.", show::day(schedule.read_only).words()));
-            ("warn", format!("An invoice was to be paid by {since}."), until.unwrap_or_else(|| "Everything works as usual.".into()))
+            let until = bill
+                .schedule
+                .map(|schedule| format!("Everything works as usual until {}.", show::day(schedule.read_only).words()));
+            (
+                "warn",
+                format!("An invoice was to be paid by {since}."),
+                until.unwrap_or_else(|| "Everything works as usual.".into()),
+            )
         }
-        Loud::ReadOnly => ("warn", format!("Since {since} your server can be read, not changed."), "Paying the open invoice undoes it at once; export works.".into()),
-        Loud::Asleep => ("danger", format!("Since {since} your server sleeps."), "Everything on it is safe. Paying wakes it at once; export works.".into()),
-        Loud::Ended => ("danger", format!("Your subscription ended on {since}."), "You can still export everything.".into()),
+        Loud::ReadOnly => (
+            "warn",
+            format!("Since {since} your server can be read, not changed."),
+            "Paying the open invoice undoes it at once; export works.".into(),
+        ),
+        Loud::Asleep => (
+            "danger",
+            format!("Since {since} your server sleeps."),
+            "Everything on it is safe. Paying wakes it at once; export works.".into(),
+        ),
+        Loud::Ended => {
+            ("danger", format!("Your subscription ended on {since}."), "You can still export everything.".into())
+        }
     };
     Some(Banner { tone, what, meaning, path: "/bill".into(), label: "See what to do" })
 }
@@ -110,9 +138,13 @@ pub(super) async fn show(visit: Visit) -> Answer {
             Html::text(format!("From {}: you can read, not change.", show::day(plan.read_only).words())),
             Html::text(format!("From {}: your server sleeps.", show::day(plan.asleep).words())),
         ],
-        None => ["At first everything works, and we write to you.", "Later you can read, not change.", "Later still your server sleeps."]
-            .map(Html::text)
-            .to_vec(),
+        None => [
+            "At first everything works, and we write to you.",
+            "Later you can read, not change.",
+            "Later still your server sleeps.",
+        ]
+        .map(Html::text)
+        .to_vec(),
     };
     let invoices = bill.invoices.iter().map(|invoice| {
         let (tone, state) = match invoice.state {

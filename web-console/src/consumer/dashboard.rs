@@ -93,7 +93,8 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
     let (bill, operations) = (bill?, operations?);
     let told = Told::of(&bill);
     let line = |operation| Line::of(operation, &path);
-    let open = |operation: &&control_plane::operations::Operation| matches!(operation.state, State::Running | State::Waiting);
+    let open =
+        |operation: &&control_plane::operations::Operation| matches!(operation.state, State::Running | State::Waiting);
     let shell = Shell::of(&visit, "server", Some(&server)).await?;
     let first_name = shell.person.split_whitespace().next().unwrap_or_default().to_owned();
     let mut next = vec![told.next.clone()];
@@ -121,7 +122,11 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
 
 fn app_tile(visit: &Visit, app: &tenant_runtime::admin::api::AppUsage) -> App {
     let in_catalogue = visit.console.catalogue().list().iter().any(|listing| listing.id.to_string() == app.id);
-    App { tile: parts::tile(&app.id, &app.name, in_catalogue), name: app.name.clone(), open: super::apps::open_path(&app.id) }
+    App {
+        tile: parts::tile(&app.id, &app.name, in_catalogue),
+        name: app.name.clone(),
+        open: super::apps::open_path(&app.id),
+    }
 }
 
 /// The state with the time it was seen: what we know, and since when.
@@ -130,10 +135,14 @@ fn sighted(server: &Server) -> Sighted {
     let seen = format!(", seen {at}");
     let (tone, words, hint) = match &server.seen.seen {
         Seen::Placed { doing: Doing::Awake { .. }, .. } => ("ok", "Awake", "It answers".to_owned()),
-        Seen::Placed { doing: Doing::Asleep, .. } => ("", "Asleep", "Nobody used it lately; your next tap wakes it".to_owned()),
-        Seen::Placed { doing: Doing::Crashing { .. }, .. } => {
-            ("warn", "Starting again", "It stopped unasked and is being started anew. What you saved is safe".to_owned())
+        Seen::Placed { doing: Doing::Asleep, .. } => {
+            ("", "Asleep", "Nobody used it lately; your next tap wakes it".to_owned())
         }
+        Seen::Placed { doing: Doing::Crashing { .. }, .. } => (
+            "warn",
+            "Starting again",
+            "It stopped unasked and is being started anew. What you saved is safe".to_owned(),
+        ),
         Seen::Unsure => ("", "Not looked yet", "We have just started and have not seen it yet".to_owned()),
         Seen::Nothing => ("info", "Being placed", "It gets its place now".to_owned()),
         Seen::Erased => ("danger", "Stopped", "It was erased".to_owned()),

@@ -102,7 +102,10 @@ async fn form_page(visit: &Visit, server: &Server, error: Option<Error>) -> Answ
 pub(super) async fn start(visit: Visit, Path(name): Path<String>, Posted(form): Posted<Form>) -> Answer {
     let server = own_server(&visit, &name).await?;
     if !form.passphrase.is_empty() && form.passphrase.chars().count() < 12 {
-        let error = Error::fix("passphrase", "Take 12 characters or more: whoever finds the file can try for years. Four random words are good.");
+        let error = Error::fix(
+            "passphrase",
+            "Take 12 characters or more: whoever finds the file can try for years. Four random words are good.",
+        );
         return form_page(&visit, &server, Some(error)).await;
     }
     let passphrase = (!form.passphrase.is_empty()).then_some(form.passphrase);
@@ -120,7 +123,8 @@ pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) 
     let running = matches!(operation.state, State::Running | State::Waiting);
     let ready = (operation.state == State::Ready).then(|| ready(&operation));
     let (title, lead, next) = words(&operation);
-    let meter = operation.progress().filter(|_| running).map(|(done, total)| Bar::new(done, total, Some("records written")));
+    let meter =
+        operation.progress().filter(|_| running).map(|(done, total)| Bar::new(done, total, Some("records written")));
     page::show(&OneExport {
         shell: Shell::of(&visit, "leave", Some(&server)).await?,
         path: base(&server),
@@ -201,7 +205,11 @@ fn ready(operation: &Operation) -> Ready {
 }
 
 /// `GET /servers/{name}/exports/{operation}/archive`: the archive, whole or from an offset.
-pub(super) async fn archive(visit: Visit, Path((name, id)): Path<(String, String)>, headers: HeaderMap) -> Result<Response, crate::refusal::Refusal> {
+pub(super) async fn archive(
+    visit: Visit,
+    Path((name, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, crate::refusal::Refusal> {
     let server = own_server(&visit, &name).await?;
     let operation = operation_of(&visit, &server, &id).await?;
     let answer = visit.console.operations().export_download(&visit.actor, operation.id, &headers).await?;

@@ -114,7 +114,10 @@ pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) 
         Stage::Uploading => operation.bytes.map(|bytes| Bar::new(operation.received, bytes, None)),
         _ => meter.map(|(done, total)| Bar::new(done, total, Some("done"))),
     };
-    let problem = operation.error.clone().map(|why| Trouble { what: "It was not taken in, and nothing on your server has changed.", why });
+    let problem = operation
+        .error
+        .clone()
+        .map(|why| Trouble { what: "It was not taken in, and nothing on your server has changed.", why });
     page::show(&OneImport {
         shell: Shell::of(&visit, "server", Some(&server)).await?,
         path: base(&server),
@@ -126,7 +129,8 @@ pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) 
         problem,
         confirm: matches!(stage, Stage::Report) && operation.report.as_ref().is_some_and(|report| report.acceptable),
         done: operation.state == State::Done,
-        undo: operation.state == State::Done && operation.undo_until_ms.is_some_and(|until| until > visit.console.plane().now().as_millisecond()),
+        undo: operation.state == State::Done
+            && operation.undo_until_ms.is_some_and(|until| until > visit.console.plane().now().as_millisecond()),
         show_steps: !matches!(stage, Stage::Report),
         report,
         meter,
@@ -156,7 +160,10 @@ pub(super) async fn cancel(visit: Visit, path: Path<(String, String)>, _: Posted
     page::on_to(&back)
 }
 
-async fn mine(visit: &Visit, Path((name, id)): Path<(String, String)>) -> Result<(String, Operation), crate::refusal::Refusal> {
+async fn mine(
+    visit: &Visit,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<(String, Operation), crate::refusal::Refusal> {
     let server = own_server(visit, &name).await?;
     let operation = operation_of(visit, &server, &id).await?;
     Ok((format!("{}/imports/{}", base(&server), operation.id), operation))
@@ -202,7 +209,10 @@ impl Stage {
                 ", step 2 of 3",
                 "Every part is being checked",
                 "We read the archive and do not use it yet. Nothing on your server has changed.".into(),
-                vec!["Then you see what would come in and what would not, and decide.".into(), "You can close this page; the check goes on.".into()],
+                vec![
+                    "Then you see what would come in and what would not, and decide.".into(),
+                    "You can close this page; the check goes on.".into(),
+                ],
             ),
             Self::Report => (
                 ", step 2 of 3",
@@ -218,14 +228,19 @@ impl Stage {
                 ", step 3 of 3",
                 "Your server is being filled",
                 "It is built beside your present one. Until the last step everything stays as it is.".into(),
-                vec!["When all of it matches the archive, the two change places and this page says so.".into(), "You can close this page; it goes on by itself.".into()],
+                vec![
+                    "When all of it matches the archive, the two change places and this page says so.".into(),
+                    "You can close this page; it goes on by itself.".into(),
+                ],
             ),
             Self::Done => (
                 "",
                 "Your server has everything",
                 "Every record and file was compared with the archive before the two changed places.".into(),
                 vec![match undo_until {
-                    Some(until) => format!("Look around on your server. What was there before is kept until {until}; Undo brings it back."),
+                    Some(until) => format!(
+                        "Look around on your server. What was there before is kept until {until}; Undo brings it back."
+                    ),
                     None => "Look around on your server.".into(),
                 }],
             ),
@@ -261,11 +276,20 @@ fn tell(report: &ImportReport, server: &Server) -> Report {
     };
     let mut comes: Vec<Item> = Vec::new();
     for app in &report.apps {
-        let holds = format!("version {}, {} records, {} files, {}", app.version, Count(app.documents), Count(app.files), Amount(app.bytes));
+        let holds = format!(
+            "version {}, {} records, {} files, {}",
+            app.version,
+            Count(app.documents),
+            Count(app.files),
+            Amount(app.bytes)
+        );
         comes.push(Item::new(&app.name, holds));
     }
     if report.counts.documents > 0 {
-        comes.push(Item::new(format!("{} records", Count(report.counts.documents)), format!("in {} tables", Count(report.counts.tables))));
+        comes.push(Item::new(
+            format!("{} records", Count(report.counts.documents)),
+            format!("in {} tables", Count(report.counts.tables)),
+        ));
     }
     if report.counts.files > 0 {
         comes.push(Item::new(format!("{} files", Count(report.counts.files)), "in full size"));
@@ -277,7 +301,10 @@ fn tell(report: &ImportReport, server: &Server) -> Report {
     let mut stays: Vec<Item> = report.left_out.iter().map(|left| Item::new(&left.what, &left.why)).collect();
     for app in &report.apps {
         if let Some(why) = &app.dormant {
-            stays.push(Item::new(format!("{} does not start here", app.name), format!("{why} Its data comes and is kept.")));
+            stays.push(Item::new(
+                format!("{} does not start here", app.name),
+                format!("{why} Its data comes and is kept."),
+            ));
         }
     }
     for grant in &report.grants {
@@ -300,7 +327,10 @@ fn tell(report: &ImportReport, server: &Server) -> Report {
         facts.push(Fact::new("From", &report.domain).noted(&report.provider));
     }
     facts.push(Fact::html("Made", show::both(moment(report.taken_ms))).noted("later changes there are not in it"));
-    facts.push(Fact::new("Size", Amount(report.counts.bytes)).noted(format!("fits: {} stay free afterwards", Amount(report.free_bytes))));
+    facts.push(
+        Fact::new("Size", Amount(report.counts.bytes))
+            .noted(format!("fits: {} stay free afterwards", Amount(report.free_bytes))),
+    );
     facts.push(Fact::new("Takes", format!("about {} s", report.estimate_seconds.max(1))));
     facts.push(Fact::new("Format", format!("version {}", report.version)).noted(&report.archive_id));
     Report {

@@ -34,7 +34,9 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
     let server = own_server(&visit, &name).await?;
     let going = super::export::going(&visit, &server).await;
     let operations = visit.console.operations().of_server(&visit.actor, server.id).await?;
-    let last = operations.iter().find(|operation| operation.kind == Kind::Export && matches!(operation.state, State::Ready | State::Done));
+    let last = operations
+        .iter()
+        .find(|operation| operation.kind == Kind::Export && matches!(operation.state, State::Ready | State::Done));
     let last_export = last.map(|operation| show::both(moment(operation.created_ms)));
     let shell = Shell::of(&visit, "leave", Some(&server)).await?;
     page::show(&Leave { shell, path: base(&server), going, last_export })

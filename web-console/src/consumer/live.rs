@@ -30,7 +30,10 @@ pub(super) async fn server(visit: Visit, Path(name): Path<String>) -> Answer {
     tokio::spawn(until_stopped(console.stopping().clone(), send.clone(), async move {
         let mut last = usize::MAX;
         loop {
-            let Ok(progress) = control_plane::servers::progress(visit.console.plane(), &visit.actor, server.id).await else { return };
+            let Ok(progress) = control_plane::servers::progress(visit.console.plane(), &visit.actor, server.id).await
+            else {
+                return;
+            };
             if progress.ready {
                 let go = serde_json::json!({ "go": base(&server) });
                 let _ = send.send(Event::default().data(go.to_string())).await;

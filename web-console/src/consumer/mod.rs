@@ -22,11 +22,11 @@ use control_plane::Error;
 use control_plane::operations::{Operation, OperationId};
 use control_plane::servers::Server;
 
-use crate::doors::Who::{Account, Anybody, Visitor};
+use crate::assets;
 use crate::doors::Doors;
+use crate::doors::Who::{Account, Anybody, Visitor};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
-use crate::assets;
 
 /// The doors of this audience.
 pub(crate) fn doors(doors: Doors) -> Doors {

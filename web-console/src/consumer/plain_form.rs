@@ -34,7 +34,8 @@ impl PlainForm {
     /// Reads up to where the file begins.
     pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Self, Malformed> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let total: u64 = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()).ok_or(Malformed::NoLength)?;
+        let total: u64 =
+            text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()).ok_or(Malformed::NoLength)?;
         let boundary = text(header::CONTENT_TYPE).and_then(boundary).ok_or(Malformed::Other)?;
         let mut rest = body.into_data_stream();
         let mut read = BytesMut::new();
@@ -103,7 +104,8 @@ impl Head {
 
 fn boundary(kind: &str) -> Option<String> {
     let (form, parameters) = kind.split_once(';')?;
-    let boundary = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("boundary="))?.trim_matches('"');
+    let boundary =
+        parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("boundary="))?.trim_matches('"');
     let good = form.trim().eq_ignore_ascii_case("multipart/form-data") && (1..=70).contains(&boundary.len());
     good.then(|| boundary.to_owned())
 }
@@ -120,7 +122,9 @@ mod tests {
     use axum::http::HeaderValue;
 
     fn form(token_name: &str, file: &[u8]) -> (HeaderMap, Vec<u8>) {
-        let mut text = format!("--XyZ\r\nContent-Disposition: form-data; name=\"{token_name}\"\r\n\r\nsecret\r\n--XyZ\r\n").into_bytes();
+        let mut text =
+            format!("--XyZ\r\nContent-Disposition: form-data; name=\"{token_name}\"\r\n\r\nsecret\r\n--XyZ\r\n")
+                .into_bytes();
         text.extend(b"Content-Disposition: form-data; name=\"archive\"; filename=\"a.zip\"\r\nContent-Type: application/zip\r\n\r\n");
         text.extend(file);
         text.extend(b"\r\n--XyZ--\r\n");
@@ -131,7 +135,8 @@ mod tests {
     }
 
     async fn read(headers: &HeaderMap, text: &[u8], piece: usize) -> Result<(String, String, u64, Vec<u8>), Malformed> {
-        let pieces: Vec<_> = text.chunks(piece).map(|piece| Ok::<_, std::io::Error>(Bytes::copy_from_slice(piece))).collect();
+        let pieces: Vec<_> =
+            text.chunks(piece).map(|piece| Ok::<_, std::io::Error>(Bytes::copy_from_slice(piece))).collect();
         let form = PlainForm::read(headers, Body::from_stream(stream::iter(pieces))).await?;
         let told = (form.token.clone(), form.file_name.clone(), form.length);
         let file: Vec<Bytes> = form.into_file().map(Result::unwrap).collect().await;
@@ -145,7 +150,11 @@ mod tests {
             let (headers, text) = form("token", file);
             for piece in [1, 7, 64, 100_000] {
                 let read = read(&headers, &text, piece).await.unwrap();
-                assert_eq!(read, ("secret".into(), "a.zip".into(), file.len() as u64, file.to_vec()), "in pieces of {piece}");
+                assert_eq!(
+                    read,
+                    ("secret".into(), "a.zip".into(), file.len() as u64, file.to_vec()),
+                    "in pieces of {piece}"
+                );
             }
         }
     }

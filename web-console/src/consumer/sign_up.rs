@@ -77,7 +77,9 @@ pub(super) async fn addresses(visit: Visit, Query(wish): Query<Wish>) -> Result<
 
 async fn judge(visit: &Visit, name: &str) -> Result<(bool, String), Refusal> {
     let domain = &visit.business.sites_domain;
-    let meant = |suggestion: Option<servers::ServerName>| suggestion.map(|name| format!(" “{name}” is free.")).unwrap_or_default();
+    let meant = |suggestion: Option<servers::ServerName>| {
+        suggestion.map(|name| format!(" “{name}” is free.")).unwrap_or_default()
+    };
     Ok(match servers::name_available(visit.console.plane(), name).await? {
         Availability::Free(name) => (true, format!("{name}.{domain} is free.")),
         Availability::Taken { suggestion } => (false, format!("This address is taken.{}", meant(suggestion))),
@@ -128,7 +130,8 @@ fn display_name(form: &Form) -> String {
 async fn form_page(visit: &Visit, mut form: Form, error: Option<Error>) -> Result<Response, Refusal> {
     let plans = offered(visit).await?;
     if !plans.iter().any(|plan| plan.id == form.plan) {
-        form.plan = plans.iter().find(|plan| plan.first).or(plans.first()).map(|plan| plan.id.clone()).unwrap_or_default();
+        form.plan =
+            plans.iter().find(|plan| plan.first).or(plans.first()).map(|plan| plan.id.clone()).unwrap_or_default();
     }
     let error = error.as_ref();
     let known = ["address", "server_name", "name", "email", "password", "plan"];

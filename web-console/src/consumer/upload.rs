@@ -39,7 +39,12 @@ struct Reached {
 }
 
 /// `POST /servers/{name}/imports/begin`: refuses at once what cannot fit.
-pub(super) async fn begin(visit: Visit, Path(name): Path<String>, headers: HeaderMap, Json(announced): Json<Announced>) -> Answer {
+pub(super) async fn begin(
+    visit: Visit,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Json(announced): Json<Announced>,
+) -> Answer {
     visit.check_header(&headers)?;
     let server = own_server(&visit, &name).await?;
     let operation = visit.console.operations().start_import(&visit.actor, server.id, announced.bytes).await?;

@@ -58,7 +58,11 @@ fn row(customer: &Customer) -> Vec<Html> {
     let account = &customer.account;
     let name = if account.display_name.is_empty() { account.email.as_str() } else { &account.display_name };
     let names: Vec<&str> = customer.servers.iter().map(|(_, name)| name.as_str()).collect();
-    let badge = if account.operator && customer.servers.is_empty() { Badge::new("info", "operator") } else { standing(customer.standing.as_ref()) };
+    let badge = if account.operator && customer.servers.is_empty() {
+        Badge::new("info", "operator")
+    } else {
+        standing(customer.standing.as_ref())
+    };
     vec![
         Html::link(&format!("/operator/customers/{}", account.id), name).with_small(Html::text(account.email.as_str())),
         Html::text(names.join(", ")),
@@ -93,7 +97,8 @@ pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Answer {
     for server in &housed {
         jobs.extend(visit.console.operations().all(actor).await?.into_iter().filter(|job| job.server == server.id));
     }
-    let person = if account.display_name.is_empty() { account.email.as_str().to_owned() } else { account.display_name.clone() };
+    let person =
+        if account.display_name.is_empty() { account.email.as_str().to_owned() } else { account.display_name.clone() };
     let mut table = invoices::empty_table();
     for invoice in bill.iter().flat_map(|bill| bill.invoices.iter()) {
         table.row(invoices::row(&account, invoice));
@@ -105,7 +110,10 @@ pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Answer {
         since: show::day(account.created),
         standing: standing(bill.as_ref().map(|bill| &bill.standing)),
         operations: operations::table(&jobs, &housed),
-        servers: housed.iter().map(|server| Housed { plate: Plate::of(server), facts: super::servers::facts(server) }).collect(),
+        servers: housed
+            .iter()
+            .map(|server| Housed { plate: Plate::of(server), facts: super::servers::facts(server) })
+            .collect(),
         next: bill.as_ref().map_or_else(|| "This account has no subscription; nothing is billed.".to_owned(), next),
         bill: bill.as_ref().map(facts).unwrap_or_else(|| vec![Fact::new("Plan", "none")]),
         invoices: table,
@@ -130,8 +138,14 @@ fn facts(bill: &Bill) -> Vec<Fact> {
 fn next(bill: &Bill) -> String {
     let open = bill.invoices.iter().find(|invoice| invoice.state == InvoiceState::Open);
     match (open, &bill.next) {
-        (Some(invoice), _) => format!("Invoice {} is to be paid until {}. Mark it as paid when the money has come.", invoice.number, show::day(invoice.due).words()),
-        (None, Some(period)) => format!("The next invoice is written by itself on {}.", show::day(period.start).words()),
+        (Some(invoice), _) => format!(
+            "Invoice {} is to be paid until {}. Mark it as paid when the money has come.",
+            invoice.number,
+            show::day(invoice.due).words()
+        ),
+        (None, Some(period)) => {
+            format!("The next invoice is written by itself on {}.", show::day(period.start).words())
+        }
         (None, None) => "Nothing more is billed.".to_owned(),
     }
 }

@@ -16,7 +16,11 @@ pub(super) async fn table(visit: &Visit) -> Result<Table, Refusal> {
 }
 
 fn rows(hosts: &[HostView]) -> Table {
-    let mut table = Table::new(&["Host", "#Servers", "#Awake", "Memory free", "Seen"], "No hosts", "This provider has no host to place servers on.");
+    let mut table = Table::new(
+        &["Host", "#Servers", "#Awake", "Memory free", "Seen"],
+        "No hosts",
+        "This provider has no host to place servers on.",
+    );
     for host in hosts {
         let memory = format!("{} of {}", Amount(host.memory_available), Amount(host.memory_total));
         table.row(vec![

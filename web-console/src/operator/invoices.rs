@@ -39,7 +39,10 @@ pub(super) fn row(account: &Account, invoice: &Invoice) -> Vec<Html> {
     let (badge, settle) = match invoice.state {
         InvoiceState::Open => {
             let path = format!("/operator/invoices/{}", invoice.id);
-            (Badge::new("warn", "Open"), Html::link(&format!("{path}/paid"), "Paid").and(Html::link(&format!("{path}/void"), "Void")))
+            (
+                Badge::new("warn", "Open"),
+                Html::link(&format!("{path}/paid"), "Paid").and(Html::link(&format!("{path}/void"), "Void")),
+            )
         }
         InvoiceState::Paid { at } => (Badge::new("ok", "Paid"), Html::safe(show::day(at))),
         InvoiceState::Void { at } => (Badge::new("", "Void"), Html::safe(show::day(at))),
@@ -62,7 +65,8 @@ pub(super) async fn list(visit: Visit) -> Answer {
         table.row(row(account, invoice));
     }
     let open = invoices.iter().filter(|(_, invoice)| invoice.state == InvoiceState::Open);
-    let owed = billing::Money::new(open.clone().map(|(_, invoice)| invoice.amount.cents).sum(), visit.business.currency);
+    let owed =
+        billing::Money::new(open.clone().map(|(_, invoice)| invoice.amount.cents).sum(), visit.business.currency);
     let lead = format!("{} open, {owed} in all.", open.count());
     Listing::new(&visit, "invoices", "Invoices", lead, table)
         .await?
@@ -80,7 +84,8 @@ async fn ask(visit: &Visit, id: &str, paid: bool) -> Answer {
         meaning: if paid {
             "It is then settled, and a server that was held back works again at once.".into()
         } else {
-            "It then asks for nothing. Its number stays, so that the numbers have no gaps. This cannot be undone.".into()
+            "It then asks for nothing. Its number stays, so that the numbers have no gaps. This cannot be undone."
+                .into()
         },
         action: format!("{path}/{}", if paid { "paid" } else { "void" }),
         back: "/operator/invoices",

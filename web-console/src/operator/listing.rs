@@ -27,7 +27,13 @@ pub(super) struct Extra {
 }
 
 impl Listing {
-    pub(super) async fn new(visit: &Visit, here: &'static str, title: &'static str, lead: String, table: Table) -> Result<Self, Refusal> {
+    pub(super) async fn new(
+        visit: &Visit,
+        here: &'static str,
+        title: &'static str,
+        lead: String,
+        table: Table,
+    ) -> Result<Self, Refusal> {
         Ok(Self {
             shell: Shell::of(visit, here, None).await?,
             seen: show::time(visit.console.plane().now()),

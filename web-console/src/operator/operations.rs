@@ -1,9 +1,9 @@
 //! Operations: exports and imports with their steps and errors.
 
 use axum::extract::Path;
+use control_plane::Error;
 use control_plane::operations::{Operation, OperationId};
 use control_plane::servers::{self, Server};
-use control_plane::Error;
 
 use super::listing::Listing;
 use crate::page::{self, Answer};
@@ -33,7 +33,11 @@ fn server_name(operation: &Operation, servers: &[Server]) -> String {
 
 /// Operations as rows.
 pub(super) fn table(operations: &[Operation], servers: &[Server]) -> Table {
-    let mut table = Table::new(&["Operation", "Server", "State", "Step", "Started"], "No operations", "Exports and imports stand here while they run and afterwards.");
+    let mut table = Table::new(
+        &["Operation", "Server", "State", "Step", "Started"],
+        "No operations",
+        "Exports and imports stand here while they run and afterwards.",
+    );
     for operation in operations {
         table.row(vec![
             Html::link(&format!("/operator/operations/{}", operation.id), parts::what(operation)),

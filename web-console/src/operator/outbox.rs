@@ -39,7 +39,11 @@ fn badge(letter: &OutboxEntry) -> Badge {
 /// `GET /operator/outbox`.
 pub(super) async fn list(visit: Visit) -> Answer {
     let letters = mail::outbox(visit.console.plane(), &visit.actor).await?;
-    let mut table = Table::new(&["Letter", "To", "State", "Written"], "No letters yet", "The first one is written when somebody signs up.");
+    let mut table = Table::new(
+        &["Letter", "To", "State", "Written"],
+        "No letters yet",
+        "The first one is written when somebody signs up.",
+    );
     for letter in &letters {
         table.row(vec![
             Html::link(&format!("/operator/outbox/{}", letter.id), &letter.subject),
@@ -49,8 +53,16 @@ pub(super) async fn list(visit: Visit) -> Answer {
         ]);
     }
     let sends = visit.console.plane().settings().smtp.is_some();
-    let lead = if sends { "Letters leave by themselves." } else { "No mail server is configured, so letters stay here: read them and pass them on." };
-    let next = if sends { "A letter the mail server does not take is tried again by itself." } else { "Set mail.smtp in the configuration to have letters sent." };
+    let lead = if sends {
+        "Letters leave by themselves."
+    } else {
+        "No mail server is configured, so letters stay here: read them and pass them on."
+    };
+    let next = if sends {
+        "A letter the mail server does not take is tried again by itself."
+    } else {
+        "Set mail.smtp in the configuration to have letters sent."
+    };
     Listing::new(&visit, "outbox", "Outbox", lead.to_owned(), table).await?.next(next).show()
 }
 

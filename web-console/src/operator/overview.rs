@@ -46,10 +46,24 @@ pub(super) async fn show(visit: Visit) -> Answer {
     let (customers, all, invoices, letters, jobs) = (customers?, all?, invoices?, letters?, jobs?);
     let kept: Vec<&Server> = all.iter().filter(|server| server.desired == Desired::Kept).collect();
     let astray: Vec<&&Server> = kept.iter().filter(|server| !as_wanted(server)).collect();
-    let awake = kept.iter().filter(|server| matches!(server.seen.seen, Seen::Placed { doing: Doing::Awake { .. }, .. })).count();
-    let open: Vec<_> = invoices.iter().filter(|(_, invoice)| invoice.state == InvoiceState::Open && invoice.amount.cents > 0).collect();
+    let awake = kept
+        .iter()
+        .filter(|server| matches!(server.seen.seen, Seen::Placed { doing: Doing::Awake { .. }, .. }))
+        .count();
+    let open: Vec<_> = invoices
+        .iter()
+        .filter(|(_, invoice)| invoice.state == InvoiceState::Open && invoice.amount.cents > 0)
+        .collect();
     let owed = open.iter().map(|(_, invoice)| invoice.amount.cents).sum::<i64>();
-    let late = customers.iter().filter(|customer| matches!(customer.standing, Some(Standing::PastDue { .. } | Standing::ReadOnly { .. } | Standing::Asleep { .. }))).count();
+    let late = customers
+        .iter()
+        .filter(|customer| {
+            matches!(
+                customer.standing,
+                Some(Standing::PastDue { .. } | Standing::ReadOnly { .. } | Standing::Asleep { .. })
+            )
+        })
+        .count();
     let failed: Vec<_> = jobs.iter().filter(|job| job.state == State::Failed).collect();
     let going: Vec<_> = jobs.iter().filter(|job| matches!(job.state, State::Running | State::Waiting)).collect();
     let stuck_letters = letters.iter().filter(|letter| letter.last_error.is_some()).count();
@@ -59,16 +73,40 @@ pub(super) async fn show(visit: Visit) -> Answer {
         needs.push(Banner { tone, what, meaning: meaning.to_owned(), path: path.to_owned(), label });
     };
     if !astray.is_empty() {
-        need("danger", format!("{} not as wanted.", many(astray.len(), "server is", "servers are")), "We keep trying; the reason stands beside each.", "/operator/servers", "Look at them");
+        need(
+            "danger",
+            format!("{} not as wanted.", many(astray.len(), "server is", "servers are")),
+            "We keep trying; the reason stands beside each.",
+            "/operator/servers",
+            "Look at them",
+        );
     }
     if let Some(job) = failed.first().filter(|job| recent(plane.now(), job.updated_ms)) {
-        need("warn", format!("{} failed lately.", many(failed.len(), "operation has", "operations have")), "Nothing was changed on the servers; their owners were told.", &format!("/operator/operations/{}", job.id), "Look at the newest");
+        need(
+            "warn",
+            format!("{} failed lately.", many(failed.len(), "operation has", "operations have")),
+            "Nothing was changed on the servers; their owners were told.",
+            &format!("/operator/operations/{}", job.id),
+            "Look at the newest",
+        );
     }
     if late > 0 {
-        need("warn", format!("{} late with an invoice.", many(late, "customer is", "customers are")), "When the money has come, mark the invoice as paid.", "/operator/invoices", "Open invoices");
+        need(
+            "warn",
+            format!("{} late with an invoice.", many(late, "customer is", "customers are")),
+            "When the money has come, mark the invoice as paid.",
+            "/operator/invoices",
+            "Open invoices",
+        );
     }
     if stuck_letters > 0 {
-        need("warn", format!("{} not leave.", many(stuck_letters, "letter could", "letters could")), "The mail server did not take them.", "/operator/outbox", "Outbox");
+        need(
+            "warn",
+            format!("{} not leave.", many(stuck_letters, "letter could", "letters could")),
+            "The mail server did not take them.",
+            "/operator/outbox",
+            "Outbox",
+        );
     }
     let needed = match needs.len() {
         0 => "Nothing needs you.".to_owned(),
@@ -77,22 +115,52 @@ pub(super) async fn show(visit: Visit) -> Answer {
     };
     let money = billing::Money::new(owed, visit.business.currency);
     let cards = vec![
-        Card { label: "Customers", value: Count(customers.len() as u64).to_string(), note: String::new(), hint: format!("{late} late with an invoice") },
-        Card { label: "Open invoices", value: money.to_string(), note: String::new(), hint: format!("{} invoices", open.len()) },
-        Card { label: "Servers awake now", value: Count(awake as u64).to_string(), note: format!("of {}", kept.len()), hint: "the others wake at the first request".into() },
-        Card { label: "Operations", value: Count(going.len() as u64).to_string(), note: "now".into(), hint: format!("{} since the start", jobs.len()) },
+        Card {
+            label: "Customers",
+            value: Count(customers.len() as u64).to_string(),
+            note: String::new(),
+            hint: format!("{late} late with an invoice"),
+        },
+        Card {
+            label: "Open invoices",
+            value: money.to_string(),
+            note: String::new(),
+            hint: format!("{} invoices", open.len()),
+        },
+        Card {
+            label: "Servers awake now",
+            value: Count(awake as u64).to_string(),
+            note: format!("of {}", kept.len()),
+            hint: "the others wake at the first request".into(),
+        },
+        Card {
+            label: "Operations",
+            value: Count(going.len() as u64).to_string(),
+            note: "now".into(),
+            hint: format!("{} since the start", jobs.len()),
+        },
     ];
     let mut next = Vec::new();
     if visit.business.set_up.is_some() && customers.len() <= 1 {
-        next.push(format!("People can sign up at {}. Tell them.", control_plane::business::console_origin(plane).await?));
+        next.push(format!(
+            "People can sign up at {}. Tell them.",
+            control_plane::business::console_origin(plane).await?
+        ));
     }
-    next.push("Invoices are written and sent by themselves each month; you mark them as paid when the money has come.".to_owned());
+    next.push(
+        "Invoices are written and sent by themselves each month; you mark them as paid when the money has come."
+            .to_owned(),
+    );
     next.push("Servers sleep and wake by themselves.".to_owned());
     let shown: Vec<_> = going.into_iter().cloned().collect();
     page::show(&Overview {
         shell: Shell::of(&visit, "overview", None).await?,
         seen: show::time(plane.now()),
-        summary: format!("{} wanted, {} as wanted. {needed}", many(kept.len(), "server is", "servers are"), kept.len() - astray.len()),
+        summary: format!(
+            "{} wanted, {} as wanted. {needed}",
+            many(kept.len(), "server is", "servers are"),
+            kept.len() - astray.len()
+        ),
         needs,
         cards,
         hosts: hosts::table(&visit).await?,

@@ -30,7 +30,8 @@ impl PlanForm {
 
     /// What was typed, over what the plan held before; the rest of its terms stays.
     pub(super) fn read(&self, before: PlanDraft, currency: Currency) -> Result<PlanDraft, Error> {
-        let price = Money::parse(&self.price, currency).ok_or_else(|| Error::fix("price", "A price is digits, like 7.90."))?;
+        let price =
+            Money::parse(&self.price, currency).ok_or_else(|| Error::fix("price", "A price is digits, like 7.90."))?;
         let gigabytes: f64 = self
             .storage
             .trim()
@@ -39,8 +40,11 @@ impl PlanForm {
             .ok()
             .filter(|gigabytes: &f64| gigabytes.is_finite() && *gigabytes > 0.0)
             .ok_or_else(|| Error::fix("storage", "Storage is a number of gigabytes, like 50."))?;
-        let undo_days =
-            self.undo_days.trim().parse().map_err(|_| Error::fix("undo_days", "Undo is a whole number of days, like 30."))?;
+        let undo_days = self
+            .undo_days
+            .trim()
+            .parse()
+            .map_err(|_| Error::fix("undo_days", "Undo is a whole number of days, like 30."))?;
         let terms = PlanDraft {
             name: self.name.trim().to_owned(),
             price_cents: price.cents,
@@ -61,7 +65,10 @@ mod tests {
     #[test]
     fn a_plan_reads_back_as_it_is_shown() {
         for terms in PlanDraft::suggested(Currency::EUR) {
-            assert_eq!(PlanForm::of(&terms).read(terms.clone(), Currency::EUR).map_err(|error| error.to_string()), Ok(terms));
+            assert_eq!(
+                PlanForm::of(&terms).read(terms.clone(), Currency::EUR).map_err(|error| error.to_string()),
+                Ok(terms)
+            );
         }
     }
 

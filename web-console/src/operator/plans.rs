@@ -80,10 +80,17 @@ async fn editor(visit: &Visit, returned: Option<(Option<PlanId>, PlanForm, Error
             error,
         }
     };
-    let mut forms: Vec<Edited> =
-        plans.iter().map(|plan| edited(Some(plan.id), plan.terms.name.clone(), plan.offered, PlanForm::of(&plan.terms))).collect();
+    let mut forms: Vec<Edited> = plans
+        .iter()
+        .map(|plan| edited(Some(plan.id), plan.terms.name.clone(), plan.offered, PlanForm::of(&plan.terms)))
+        .collect();
     forms.push(edited(None, "One more plan".to_owned(), false, PlanForm::default()));
-    let page = PlansPage { shell: Shell::of(visit, "plans", None).await?, problem: None, currency: visit.business.currency, plans: forms };
+    let page = PlansPage {
+        shell: Shell::of(visit, "plans", None).await?,
+        problem: None,
+        currency: visit.business.currency,
+        plans: forms,
+    };
     let status = returned.map_or(StatusCode::OK, |(_, _, error)| control_plane::status(error.kind()));
     page::show_as(status, &page)
 }
@@ -115,7 +122,9 @@ pub(super) async fn change(visit: Visit, Path(id): Path<String>, Posted(form): P
 async fn answer(visit: &Visit, id: Option<PlanId>, form: PlanForm, result: Result<(), Error>) -> Answer {
     match result {
         Ok(()) => page::on_to("/operator/plans"),
-        Err(error) if matches!(error.kind(), Kind::Fix | Kind::Conflict) => editor(visit, Some((id, form, error))).await,
+        Err(error) if matches!(error.kind(), Kind::Fix | Kind::Conflict) => {
+            editor(visit, Some((id, form, error))).await
+        }
         Err(error) => Err(error.into()),
     }
 }

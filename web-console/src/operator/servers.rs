@@ -30,7 +30,8 @@ pub(super) async fn list(visit: Visit) -> Answer {
         table.row(vec![
             name,
             Html::link(&format!("/operator/customers/{}", server.account), email),
-            Html::text(server.desired.word()).with_small(Html::text(format!("since {}", show::both(server.desired_since).words()))),
+            Html::text(server.desired.word())
+                .with_small(Html::text(format!("since {}", show::both(server.desired_since).words()))),
             Html::badge(&seen(server)).with_small(show::time(server.seen.at)),
             Html::text(server.generation),
             Html::text(memory(server).map(|bytes| Amount(bytes).to_string()).unwrap_or_default()),
@@ -67,7 +68,9 @@ fn memory(server: &Server) -> Option<u64> {
 /// One server as facts, for the customer's page.
 pub(super) fn facts(server: &Server) -> Vec<Fact> {
     let seen_words = match &server.seen.seen {
-        Seen::Placed { doing: Doing::Crashing { why, times }, .. } => format!("crashing, {times} times in a row: {why}"),
+        Seen::Placed { doing: Doing::Crashing { why, times }, .. } => {
+            format!("crashing, {times} times in a row: {why}")
+        }
         other => other.word().to_owned(),
     };
     let agreed = if as_wanted(server) { "as wanted" } else { "not as wanted" };

@@ -80,7 +80,9 @@ pub(super) async fn show(visit: Visit, Query(ticket): Query<Ticket>) -> Answer {
     ]);
     for (at, terms) in PlanDraft::suggested(currency).iter().take(PLANS).enumerate() {
         let plan = PlanForm::of(terms);
-        for (key, value) in [("name", plan.name), ("price", plan.price), ("storage", plan.storage), ("undo", plan.undo_days)] {
+        for (key, value) in
+            [("name", plan.name), ("price", plan.price), ("storage", plan.storage), ("undo", plan.undo_days)]
+        {
             form.insert(format!("plan_{at}_{key}"), value);
         }
     }
@@ -156,7 +158,8 @@ fn form_page(visit: &Visit, form: &HashMap<String, String>, error: Option<Error>
     let mut plans = plan_forms(form);
     for (plan, before) in plans.iter_mut().zip(PlanDraft::suggested(currency)) {
         if !plan.name.trim().is_empty() {
-            plan.error = plan.read(before, currency).err().filter(|_| error.is_some()).map(|error| error.sentence().to_owned());
+            plan.error =
+                plan.read(before, currency).err().filter(|_| error.is_some()).map(|error| error.sentence().to_owned());
         }
     }
     let beside = error.is_some_and(|error| error.field().is_some_and(|field| fields.contains(&field)))

@@ -101,7 +101,10 @@ mod tests {
         let path = folder.path().join("data");
         let first = DataDir::open(&path).unwrap();
         let refused = DataDir::open(&path).unwrap_err();
-        assert!(matches!(&refused, ServeError::Locked { who: Some(who), .. } if *who == std::process::id().to_string()), "{refused}");
+        assert!(
+            matches!(&refused, ServeError::Locked { who: Some(who), .. } if *who == std::process::id().to_string()),
+            "{refused}"
+        );
         drop(first);
         DataDir::open(&path).unwrap();
     }

@@ -76,10 +76,14 @@ pub enum ServeError {
     #[error("the control plane did not start")]
     ControlPlane(#[from] control_plane::Error),
     /// The catalogue cannot be used.
-    #[error("the catalogue of apps cannot be used. Check catalogue.source and catalogue.key, or leave both out for the built-in apps")]
+    #[error(
+        "the catalogue of apps cannot be used. Check catalogue.source and catalogue.key, or leave both out for the built-in apps"
+    )]
     Catalogue(#[source] control_plane::catalog::Error),
     /// A catalogue elsewhere needs the key that signs it.
-    #[error("catalogue.source is set, but catalogue.key is not the public key that signs it. Write it as \"ssh-ed25519 AAAA…\"; it stands in the catalogue's key.pub, and should come to you by another way than the catalogue itself")]
+    #[error(
+        "catalogue.source is set, but catalogue.key is not the public key that signs it. Write it as \"ssh-ed25519 AAAA…\"; it stands in the catalogue's key.pub, and should come to you by another way than the catalogue itself"
+    )]
     CatalogueKey,
 }
 
@@ -87,7 +91,11 @@ impl ServeError {
     /// A trouble with the data directory; a full disk has an error of its own.
     pub(crate) fn data(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
         let path = path.to_owned();
-        if source.kind() == std::io::ErrorKind::StorageFull { Self::DiskFull { path, source } } else { Self::Data { doing, path, source } }
+        if source.kind() == std::io::ErrorKind::StorageFull {
+            Self::DiskFull { path, source }
+        } else {
+            Self::Data { doing, path, source }
+        }
     }
 
     /// The sentence and everything behind it, a line each.

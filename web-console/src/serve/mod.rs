@@ -62,7 +62,12 @@ impl Provider {
     pub async fn start_with(config: Config, launcher: LauncherHandle) -> Result<Self, ServeError> {
         let data = data::DataDir::open(&config.data)?;
         let listener = listen::bind(config.listen).await?;
-        let address = listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, why: "its address cannot be read", mend: "Try again.", source })?;
+        let address = listener.local_addr().map_err(|source| ServeError::Listen {
+            address: config.listen,
+            why: "its address cannot be read",
+            mend: "Try again.",
+            source,
+        })?;
 
         let host = control_plane::hosts::local_id(data.path())?;
         let runtime = runtime(&config)?;
@@ -75,7 +80,8 @@ impl Provider {
         let plane = ControlPlane::start(settings(&config, &data, address, &agent)).await?;
         let catalogue = catalogue(&config, &data).await?;
         let stopping = CancellationToken::new();
-        let form_key = context::form_key(data.path()).map_err(|source| ServeError::data("keeping a key in", data.path(), source))?;
+        let form_key = context::form_key(data.path())
+            .map_err(|source| ServeError::data("keeping a key in", data.path(), source))?;
         let console = Console::new(Parts {
             plane: plane.clone(),
             catalogue,

@@ -76,13 +76,19 @@ const TABLE: &[(&str, &str, Who)] = &[
 
 /// A path of this route that names things of Anna's, or nothing.
 fn example(path: &str) -> String {
-    path.replace("{name}", "anna").replace("{*file}", "index.json").split('/').map(|part| if part.starts_with('{') { "none" } else { part }).collect::<Vec<_>>().join("/")
+    path.replace("{name}", "anna")
+        .replace("{*file}", "index.json")
+        .split('/')
+        .map(|part| if part.starts_with('{') { "none" } else { part })
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 #[test]
 fn every_route_stands_in_the_table() {
     let mut written: Vec<_> = TABLE.iter().map(|(method, path, who)| format!("{method} {path} {who:?}")).collect();
-    let mut found: Vec<_> = web_console::doors().iter().map(|door| format!("{} {} {:?}", door.method, door.path, door.who)).collect();
+    let mut found: Vec<_> =
+        web_console::doors().iter().map(|door| format!("{} {} {:?}", door.method, door.path, door.who)).collect();
     written.sort();
     found.sort();
     assert_eq!(found, written);
@@ -118,7 +124,12 @@ async fn nobody_passes_a_door_that_is_not_theirs() {
         if path.starts_with("/servers/anna") {
             for other in [&tom, &operator] {
                 let status = ask(other).await.status();
-                let refused = [StatusCode::NOT_FOUND, StatusCode::FORBIDDEN, StatusCode::BAD_REQUEST, StatusCode::UNSUPPORTED_MEDIA_TYPE];
+                let refused = [
+                    StatusCode::NOT_FOUND,
+                    StatusCode::FORBIDDEN,
+                    StatusCode::BAD_REQUEST,
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                ];
                 assert!(refused.contains(&status), "somebody else at {method} {path}: {status}");
             }
         }

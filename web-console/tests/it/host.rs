@@ -39,7 +39,14 @@ impl SmallHost {
             let apps = Arc::clone(&apps);
             move || {
                 let installed = apps.lock().iter().filter(|app| app.removed_ms.is_none()).map(used).collect();
-                let usage = Usage { database_bytes: 81_920, blob_bytes: 2_000, documents: 1234, files: 1, apps: installed, limit_bytes };
+                let usage = Usage {
+                    database_bytes: 81_920,
+                    blob_bytes: 2_000,
+                    documents: 1234,
+                    files: 1,
+                    apps: installed,
+                    limit_bytes,
+                };
                 async move { Json(usage) }
             }
         };
@@ -53,7 +60,13 @@ impl SmallHost {
         let install = {
             let apps = Arc::clone(&apps);
             move || {
-                let app = AppView { id: "dev.freehold.notes".into(), name: "Notes".into(), label: "notes".into(), version: "1".into(), ..AppView::default() };
+                let app = AppView {
+                    id: "dev.freehold.notes".into(),
+                    name: "Notes".into(),
+                    label: "notes".into(),
+                    version: "1".into(),
+                    ..AppView::default()
+                };
                 let mut apps = apps.lock();
                 apps.retain(|known| known.id != app.id);
                 apps.push(app.clone());
@@ -77,7 +90,13 @@ impl SmallHost {
 }
 
 fn used(app: &AppView) -> AppUsage {
-    AppUsage { id: app.id.clone(), name: app.name.clone(), label: app.label.clone(), version: app.version.clone(), bytes: 2_000 }
+    AppUsage {
+        id: app.id.clone(),
+        name: app.name.clone(),
+        label: app.label.clone(),
+        version: app.version.clone(),
+        bytes: 2_000,
+    }
 }
 
 fn done<T: Send + 'static>(value: T) -> HostAnswer<'static, T> {
@@ -107,7 +126,8 @@ impl Host for SmallHost {
     }
 
     fn seen(&self) -> BoxFuture<'_, Vec<SeenServer>> {
-        let seen = |launch: &Launch| SeenServer { server: launch.server, generation: launch.generation, state: State::Asleep };
+        let seen =
+            |launch: &Launch| SeenServer { server: launch.server, generation: launch.generation, state: State::Asleep };
         let seen: Vec<SeenServer> = self.placed.lock().values().map(seen).collect();
         async move { seen }.boxed()
     }

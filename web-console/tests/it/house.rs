@@ -49,7 +49,9 @@ impl House {
             proposed_domain: "localhost".into(),
             stopping: CancellationToken::new(),
         }));
-        tokio::spawn(async move { axum::serve(listener, console.into_make_service_with_connect_info::<SocketAddr>()).await });
+        tokio::spawn(async move {
+            axum::serve(listener, console.into_make_service_with_connect_info::<SocketAddr>()).await
+        });
         Self { address, plane, _folder: folder }
     }
 
@@ -61,9 +63,12 @@ impl House {
         let page = operator.get(&format!("/setup?token={token}")).await;
         let mut form = fields(&page);
         form.retain(|(name, _)| !["business_name", "display_name", "email", "password"].contains(&name.as_str()));
-        for (name, value) in
-            [("business_name", "Nordhaus"), ("display_name", "Jonas Maier"), ("email", "jonas@nordhaus.example"), ("password", PASSWORD)]
-        {
+        for (name, value) in [
+            ("business_name", "Nordhaus"),
+            ("display_name", "Jonas Maier"),
+            ("email", "jonas@nordhaus.example"),
+            ("password", PASSWORD),
+        ] {
             form.push((name.into(), value.into()));
         }
         let answer = operator.send("/setup", &form).await;
@@ -129,7 +134,10 @@ impl Browser {
     pub(crate) async fn sign_up(&self, name: &str) -> Response {
         let mut form = fields(&self.get("/sign-up").await);
         form.retain(|(field, _)| !["address", "email"].contains(&field.as_str()));
-        form.extend([("address", name.to_owned()), ("email", format!("{name}@berg.example")), ("password", PASSWORD.into())].map(|(a, b)| (a.to_owned(), b)));
+        form.extend(
+            [("address", name.to_owned()), ("email", format!("{name}@berg.example")), ("password", PASSWORD.into())]
+                .map(|(a, b)| (a.to_owned(), b)),
+        );
         self.send("/sign-up", &form).await
     }
 }

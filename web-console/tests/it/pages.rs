@@ -30,11 +30,16 @@ const OPERATOR: &[&str] = &[
 async fn check(browser: &Browser, path: &str) -> String {
     let answer = browser.ask(Method::GET, path).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK, "{path}");
-    let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+    let header =
+        |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
     let policy = header("content-security-policy");
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
     assert!(!policy.contains("unsafe") && !policy.contains("data:") && !policy.contains('*'), "{path}: {policy}");
-    assert_eq!((header("x-content-type-options").as_str(), header("cache-control").as_str()), ("nosniff", "no-store"), "{path}");
+    assert_eq!(
+        (header("x-content-type-options").as_str(), header("cache-control").as_str()),
+        ("nosniff", "no-store"),
+        "{path}"
+    );
     let page = answer.text().await.unwrap();
     assert!(!page.contains(" style="), "{path} has a style of its own");
     for script in page.split("<script").skip(1) {
@@ -70,7 +75,9 @@ async fn every_link_and_file_on_a_page_leads_somewhere() {
     for (browser, pages) in [(&house.browser(), STRANGER), (&anna, OWNER), (&operator, OPERATOR)] {
         for page in pages {
             let text = browser.get(page).await;
-            for link in text.split([' ', '\n']).filter_map(|part| part.strip_prefix("href=\"").or(part.strip_prefix("src=\""))) {
+            for link in
+                text.split([' ', '\n']).filter_map(|part| part.strip_prefix("href=\"").or(part.strip_prefix("src=\"")))
+            {
                 let link = link.split('"').next().unwrap();
                 // The way to the person's own server leads off the console.
                 if !link.starts_with('/') || link.contains("/open") {
@@ -127,7 +134,12 @@ async fn errors_carry_a_number_and_a_way_on() {
     let number = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
     let page = answer.text().await.unwrap();
     assert!(page.contains(&number) && page.contains("What happens next") && page.contains("/leave"), "{page}");
-    let program = reqwest::Client::new().get(format!("{}/servers/tom", anna.origin)).header("accept", "application/json").send().await.unwrap();
+    let program = reqwest::Client::new()
+        .get(format!("{}/servers/tom", anna.origin))
+        .header("accept", "application/json")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(program.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(program.headers()["content-type"], "application/problem+json");
 }
@@ -152,7 +164,11 @@ async fn cookies_stay_on_the_console() {
     let (house, _operator) = House::open().await;
     let browser = house.browser();
     let answer = browser.sign_up("anna").await;
-    let cookies: Vec<_> = answer.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap().to_owned()).collect();
+    let cookies: Vec<_> =
+        answer.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap().to_owned()).collect();
     let session = cookies.iter().find(|cookie| cookie.starts_with("freehold_session=")).unwrap();
-    assert!(session.contains("HttpOnly") && session.contains("SameSite=Lax") && !session.contains("Domain"), "{session}");
+    assert!(
+        session.contains("HttpOnly") && session.contains("SameSite=Lax") && !session.contains("Domain"),
+        "{session}"
+    );
 }

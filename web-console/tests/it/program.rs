@@ -67,7 +67,10 @@ fn a_taken_port_and_a_newer_directory_are_clear_errors() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let said = refusal(&freehold(&["serve", "--data", data.to_str().unwrap(), "--listen", &address], &[]));
-    assert!(said.contains(&address) && said.contains("another program has this port") && said.contains("--listen"), "{said}");
+    assert!(
+        said.contains(&address) && said.contains("another program has this port") && said.contains("--listen"),
+        "{said}"
+    );
     std::fs::write(data.join("layout"), "99\n").unwrap();
     let said = refusal(&freehold(&["serve", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"], &[]));
     assert!(said.contains("newer version") && said.contains("99"), "{said}");

@@ -65,13 +65,15 @@ impl Create {
         let signer = match &self.key {
             None => Signer::random(),
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("the key {} could not be read", path.display()))?;
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("the key {} could not be read", path.display()))?;
                 Signer::from_openssh(&text).with_context(|| format!("{} is no usable key", path.display()))?
             }
         };
         let sealed = writer.seal(&signer)?;
         let plan = sealed.plan();
-        let mut out = File::create_new(&self.output).with_context(|| format!("{} could not be made", self.output.display()))?;
+        let mut out =
+            File::create_new(&self.output).with_context(|| format!("{} could not be made", self.output.display()))?;
         let writing = bar("writing");
         writing.set_length(plan.len());
         for piece in plan.range(0..plan.len()) {
@@ -89,9 +91,17 @@ impl Create {
         out.sync_all()?;
         writing.finish_and_clear();
         if json {
-            say(serde_json::json!({ "bytes": plan.len(), "entries": plan.entries(), "signedBy": signer.public().to_string() }));
+            say(
+                serde_json::json!({ "bytes": plan.len(), "entries": plan.entries(), "signedBy": signer.public().to_string() }),
+            );
         } else {
-            say(format_args!("{}: {} bytes, {} entries, signed by {}", self.output.display(), plan.len(), plan.entries(), signer.public()));
+            say(format_args!(
+                "{}: {} bytes, {} entries, signed by {}",
+                self.output.display(),
+                plan.len(),
+                plan.entries(),
+                signer.public()
+            ));
         }
         Ok(Outcome::Good)
     }
@@ -100,11 +110,14 @@ impl Create {
         let path = self.folder.join("pcc.json");
         if path.exists() {
             let text = std::fs::read(&path)?;
-            let mut manifest: Manifest = serde_json::from_slice(&text).with_context(|| format!("{} is no pcc.json", path.display()))?;
+            let mut manifest: Manifest =
+                serde_json::from_slice(&text).with_context(|| format!("{} is no pcc.json", path.display()))?;
             manifest.counts = Default::default();
             return Ok(manifest);
         }
-        let Some(domain) = &self.domain else { bail!("there is no pcc.json in {}; give --domain", self.folder.display()) };
+        let Some(domain) = &self.domain else {
+            bail!("there is no pcc.json in {}; give --domain", self.folder.display())
+        };
         let at = self.at.unwrap_or_else(jiff::Timestamp::now);
         Ok(Manifest::full(
             uuid::Uuid::new_v4(),
@@ -145,12 +158,17 @@ impl Create {
 
 /// What is deflated: all but the person's own files, volumes and sealed files, if it is short enough.
 fn is_document(path: &EntryPath, disk: &Path) -> anyhow::Result<bool> {
-    let own = matches!(Kind::of(path), Kind::App(_, AppPart::File(_) | AppPart::Volume) | Kind::Sealed) || path.as_str().ends_with(".age");
+    let own = matches!(Kind::of(path), Kind::App(_, AppPart::File(_) | AppPart::Volume) | Kind::Sealed)
+        || path.as_str().ends_with(".age");
     Ok(!own && std::fs::metadata(disk)?.len() <= MAX_DOCUMENT as u64)
 }
 
 /// Adds to the counts and the page what a document tells.
-fn count(writer: &mut Writer<export_format::writer::Open<OnDisk>>, path: &EntryPath, content: &[u8]) -> anyhow::Result<()> {
+fn count(
+    writer: &mut Writer<export_format::writer::Open<OnDisk>>,
+    path: &EntryPath,
+    content: &[u8],
+) -> anyhow::Result<()> {
     match Kind::of(path) {
         Kind::Account => {
             if let Ok(account) = serde_json::from_slice::<Account>(content) {

@@ -30,10 +30,16 @@ impl Diff {
         };
         let removed: Vec<&String> = old.keys().filter(|path| !new.contains_key(*path)).collect();
         let added: Vec<&String> = new.keys().filter(|path| !old.contains_key(*path)).collect();
-        let changed: Vec<&String> = old.iter().filter(|(path, digest)| new.get(*path).is_some_and(|other| other != *digest)).map(|(path, _)| path).collect();
+        let changed: Vec<&String> = old
+            .iter()
+            .filter(|(path, digest)| new.get(*path).is_some_and(|other| other != *digest))
+            .map(|(path, _)| path)
+            .collect();
         let equal = removed.is_empty() && added.is_empty() && changed.is_empty();
         if json {
-            say(serde_json::to_string_pretty(&json!({ "equal": equal, "removed": removed, "added": added, "changed": changed }))?);
+            say(serde_json::to_string_pretty(
+                &json!({ "equal": equal, "removed": removed, "added": added, "changed": changed }),
+            )?);
         } else {
             for (mark, paths) in [("-", removed), ("+", added), ("~", changed)] {
                 for path in paths {

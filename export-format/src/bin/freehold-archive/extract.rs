@@ -31,7 +31,8 @@ impl Extract {
             bar.set_length(progress.total);
             bar.set_position(progress.done);
         };
-        let verified = opened::archive(&self.archive, &self.limits.limits())?.and_then(|reader| reader.verify(&trust, &mut progress));
+        let verified = opened::archive(&self.archive, &self.limits.limits())?
+            .and_then(|reader| reader.verify(&trust, &mut progress));
         let verified = match verified {
             Ok(verified) => verified,
             Err(refusal) => {
@@ -42,7 +43,8 @@ impl Extract {
         };
         let at = || self.into.display().to_string();
         std::fs::create_dir_all(&self.into).with_context(|| format!("{} could not be made", at()))?;
-        let dir = Dir::open_ambient_dir(&self.into, ambient_authority()).with_context(|| format!("{} could not be opened", at()))?;
+        let dir = Dir::open_ambient_dir(&self.into, ambient_authority())
+            .with_context(|| format!("{} could not be opened", at()))?;
         anyhow::ensure!(dir.entries()?.next().is_none(), "{} is not empty", at());
         let wanted = |path: &export_format::EntryPath| {
             let beneath = |only: &String| {

@@ -18,7 +18,10 @@ use clap::{Parser, Subcommand};
 
 /// Make, look into, check, unpack and compare personal server archives (.pcc.zip).
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Exit status: 0 accepted, done or equal; 1 refused or different; 2 wrong usage; 3 could not read or write.")]
+#[command(
+    version,
+    after_help = "Exit status: 0 accepted, done or equal; 1 refused or different; 2 wrong usage; 3 could not read or write."
+)]
 struct Arguments {
     /// Print one JSON document instead of text.
     #[arg(long, global = true)]

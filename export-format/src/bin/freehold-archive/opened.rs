@@ -21,7 +21,9 @@ pub(crate) fn archive(path: &Path, limits: &Limits) -> anyhow::Result<Result<Rea
 /// Prints why an archive is refused.
 pub(crate) fn say_refusal(refusal: &Refusal, json: bool) -> anyhow::Result<()> {
     if json {
-        crate::say(serde_json::to_string_pretty(&serde_json::json!({ "accepted": false, "findings": refusal.findings.list() }))?);
+        crate::say(serde_json::to_string_pretty(
+            &serde_json::json!({ "accepted": false, "findings": refusal.findings.list() }),
+        )?);
     } else {
         for finding in refusal.findings.list() {
             crate::say(finding);

@@ -29,7 +29,8 @@ pub(super) async fn freeze(home: &Home, folder: &Path, id: &str, progress: Arc<P
         None => home.snapshot(&name).await?,
     };
     let request = request::read(folder)?.ok_or(Error::Missing("export"))?;
-    let about = About { display_name: request.display_name, handle: request.label, sealed_keys: request::sealed_keys(folder)? };
+    let about =
+        About { display_name: request.display_name, handle: request.label, sealed_keys: request::sealed_keys(folder)? };
     let documents = folder.join(frozen::DOCUMENTS);
     let snapshot = home.open_snapshot(&name).await?;
     let (payload, seed) = snapshot

@@ -74,7 +74,9 @@ pub(super) fn write(folder: &Path, payload: &Payload, at_ms: i64, seq: u64, seed
         counts: payload.counts,
         omitted: payload.omitted.clone(),
         sealed: payload.sealed.iter().map(ToString::to_string).collect(),
-        entries: entries.map(|(path, entry)| Line { path: path.to_string(), summary: entry.summary, source: entry.source }).collect(),
+        entries: entries
+            .map(|(path, entry)| Line { path: path.to_string(), summary: entry.summary, source: entry.source })
+            .collect(),
     };
     work::write_json(&folder.join(PLAN), &written)
 }
@@ -91,7 +93,9 @@ impl Frozen {
             let path: EntryPath = path.parse().map_err(|_| Error::Bug(format!("{path:?} is no path")))?;
             let (stored, source) = match source {
                 Source::Blob => (Stored::Whole, From::Blob(summary.digest)),
-                Source::Frozen { at, stored, deflated: true } => (Stored::Deflated { bytes: stored }, From::Documents(at)),
+                Source::Frozen { at, stored, deflated: true } => {
+                    (Stored::Deflated { bytes: stored }, From::Documents(at))
+                }
                 Source::Frozen { at, deflated: false, .. } => (Stored::Whole, From::Documents(at)),
                 Source::Measured => return Err(Error::Bug(format!("{path} was measured, not kept"))),
             };
@@ -99,7 +103,9 @@ impl Frozen {
                 .add(Planned { path, summary, stored, source })
                 .map_err(|why| Error::Refused(format!("the archive cannot be laid out: {why}")))?;
         }
-        let sealed = writer.seal(&Signer::from_seed(&seed)).map_err(|why| Error::Bug(format!("the archive cannot be sealed: {why}")))?;
+        let sealed = writer
+            .seal(&Signer::from_seed(&seed))
+            .map_err(|why| Error::Bug(format!("the archive cannot be sealed: {why}")))?;
         Ok(Self {
             counts: written.counts,
             omitted: written.omitted,

@@ -62,7 +62,8 @@ impl Exports {
     pub fn resume(&self) -> Result<(), Error> {
         for id in work::list(&self.inner.folder)? {
             let folder = self.folder(&id);
-            if request::read(&folder)?.is_some() && !frozen::is_written(&folder) && request::failure(&folder)?.is_none() {
+            if request::read(&folder)?.is_some() && !frozen::is_written(&folder) && request::failure(&folder)?.is_none()
+            {
                 self.go_on(&id);
             }
         }
@@ -174,7 +175,11 @@ impl Exports {
             } else if let Err(error) = outcome {
                 tracing::error!(export.id = id, error = error.chain(), "an export could not be made");
                 if let Err(error) = request::fail(&folder, &error.to_string()) {
-                    tracing::error!(export.id = id, error = error.chain(), "the failure of an export could not be noted");
+                    tracing::error!(
+                        export.id = id,
+                        error = error.chain(),
+                        "the failure of an export could not be noted"
+                    );
                 }
             }
             this.inner.running.lock().remove(&id);

@@ -52,9 +52,10 @@ impl Archive {
             progress.set(at.done);
         };
         let reader = self.reader.verify(&Trust::Anyone, &mut tell).map_err(|refusal| words(&refusal))?;
-        let payload = reader.entries().iter().filter_map(|entry| {
-            Some((entry.path().clone(), Listed { size: entry.size(), digest: entry.digest()? }))
-        });
+        let payload = reader
+            .entries()
+            .iter()
+            .filter_map(|entry| Some((entry.path().clone(), Listed { size: entry.size(), digest: entry.digest()? })));
         let entries = payload.filter(|(path, _)| path.is_payload()).collect();
         let is_own = own.is_some_and(|own| Signer::from_seed(&own.key().to_bytes()).public() == *reader.signed_by());
         let signature = SignatureView::Valid { fingerprint: reader.signed_by().fingerprint(), own: is_own };
@@ -85,21 +86,25 @@ impl Checked {
 
     /// A document, whole.
     pub(crate) fn document(&self, path: &EntryPath) -> Result<Vec<u8>, Error> {
-        let entry = self.reader.find(path.as_str()).ok_or_else(|| Error::Refused(format!("{path} is not in the archive")))?;
+        let entry =
+            self.reader.find(path.as_str()).ok_or_else(|| Error::Refused(format!("{path} is not in the archive")))?;
         self.reader.document(entry).map_err(Error::file("read"))
     }
 
     /// The content of an entry, compared once more while it is read.
     pub(super) fn content(&self, path: &EntryPath) -> Result<impl Read + '_, Error> {
-        let entry = self.reader.find(path.as_str()).ok_or_else(|| Error::Refused(format!("{path} is not in the archive")))?;
+        let entry =
+            self.reader.find(path.as_str()).ok_or_else(|| Error::Refused(format!("{path} is not in the archive")))?;
         self.reader.content(entry).map_err(Error::file("read"))
     }
 }
 
 fn words(refusal: &Refusal) -> Vec<String> {
     let refusals = refusal.findings.list().iter().filter(|finding| finding.severity == Severity::Refusal);
-    refusals.map(|finding| match &finding.path {
-        Some(path) => format!("{path}: {}", finding.message),
-        None => finding.message.clone(),
-    }).collect()
+    refusals
+        .map(|finding| match &finding.path {
+            Some(path) => format!("{path}: {}", finding.message),
+            None => finding.message.clone(),
+        })
+        .collect()
 }

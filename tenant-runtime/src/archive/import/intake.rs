@@ -118,7 +118,8 @@ fn take_account(archive: &Checked, rest: &mut BTreeSet<EntryPath>, intake: &mut 
         let mut members = object(archive, &path)?;
         members.remove("schema");
         if let Some(Value::Object(values)) = members.remove("values") {
-            intake.settings = values.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect();
+            intake.settings =
+                values.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect();
         }
         intake.members.insert(path, members);
     }
@@ -163,13 +164,16 @@ fn take_app(archive: &Checked, root: &str, rest: &mut BTreeSet<EntryPath>, intak
     let Some(path) = path(&format!("{root}/app.json")).filter(|path| rest.contains(path)) else { return Ok(()) };
     let mut members = object(archive, &path)?;
     let folder = root.rsplit('/').next().unwrap_or_default();
-    let id: Option<AppId> = members.get("id").and_then(Value::as_str).filter(|id| *id == folder).and_then(|id| id.parse().ok());
+    let id: Option<AppId> =
+        members.get("id").and_then(Value::as_str).filter(|id| *id == folder).and_then(|id| id.parse().ok());
     let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (name, version, runtime) = (text("name"), text("version"), text("runtime"));
     let (Some(id), "static" | "data") = (id, runtime.as_str()) else {
         let why = match runtime.as_str() {
             "static" | "data" => "its folder and its name do not fit each other".to_owned(),
-            kind => format!("apps of the kind {kind:?} do not run here yet; its data is kept and leaves with you again"),
+            kind => {
+                format!("apps of the kind {kind:?} do not run here yet; its data is kept and leaves with you again")
+            }
         };
         let mine = archive.entries().iter().filter(|(path, _)| crate::archive::payload::kept::part(path) == root);
         let bytes = mine.map(|(_, entry)| entry.size).sum();
@@ -181,14 +185,19 @@ fn take_app(archive: &Checked, root: &str, rest: &mut BTreeSet<EntryPath>, intak
             label if label.is_empty() => id.as_str().rsplit('.').next().unwrap_or_default().to_owned(),
             label => label,
         },
-        manifest: members.get("manifest").filter(|manifest| manifest.is_object()).map_or_else(|| "{}".into(), Value::to_string),
+        manifest: members
+            .get("manifest")
+            .filter(|manifest| manifest.is_object())
+            .map_or_else(|| "{}".into(), Value::to_string),
         installed_ms: instant(&text("installed")),
         removed_ms: instant(&text("removed")),
         code,
     });
     let tables = take_tables(archive, root, &id, &members, rest, intake)?;
     let files = take_files(archive, root, rest)?;
-    for ours in ["schema", "id", "runtime", "name", "version", "label", "installed", "removed", "manifest", "code", "tables"] {
+    for ours in
+        ["schema", "id", "runtime", "name", "version", "label", "installed", "removed", "manifest", "code", "tables"]
+    {
         members.remove(ours);
     }
     rest.remove(&path);
@@ -197,7 +206,12 @@ fn take_app(archive: &Checked, root: &str, rest: &mut BTreeSet<EntryPath>, intak
     Ok(())
 }
 
-fn take_code(root: &str, members: &Map<String, Value>, archive: &Checked, rest: &mut BTreeSet<EntryPath>) -> Vec<(String, EntryPath)> {
+fn take_code(
+    root: &str,
+    members: &Map<String, Value>,
+    archive: &Checked,
+    rest: &mut BTreeSet<EntryPath>,
+) -> Vec<(String, EntryPath)> {
     let prefix = format!("{root}/code/");
     let names = members.get("code").and_then(|code| code.get("names"));
     let mut code = Vec::new();
@@ -229,7 +243,9 @@ fn take_tables(
         let listed = table.get("segments").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let segments: Vec<EntryPath> = listed.filter_map(|within| path(&format!("{root}/{within}"))).collect();
         if let Some(missing) = segments.iter().find(|segment| !rest.contains(*segment)) {
-            return Err(Error::Refused(format!("the table {table_name} names {missing}, which is not in the archive or belongs to another table")));
+            return Err(Error::Refused(format!(
+                "the table {table_name} names {missing}, which is not in the archive or belongs to another table"
+            )));
         }
         for segment in &segments {
             rest.remove(segment);

@@ -199,11 +199,15 @@ impl Imports {
                 job.set(&self.folder(id), ImportState::Staging)?;
                 self.run(id, Work::Take);
             }
-            ImportState::Checked => return Err(Error::State("this archive cannot be taken; the report says why".into())),
+            ImportState::Checked => {
+                return Err(Error::State("this archive cannot be taken; the report says why".into()));
+            }
             ImportState::Uploading | ImportState::Checking => {
                 return Err(Error::State("the archive is not checked yet".into()));
             }
-            ImportState::Failed | ImportState::Undone => return Err(Error::State("this import is over; begin another".into())),
+            ImportState::Failed | ImportState::Undone => {
+                return Err(Error::State("this import is over; begin another".into()));
+            }
             ImportState::Staging | ImportState::Verifying | ImportState::Swapping | ImportState::Done => {}
         }
         self.view(id).await
@@ -320,9 +324,14 @@ impl Imports {
             } else if let Err(error) = outcome {
                 tracing::warn!(import.id = id, error = error.chain(), "an import did not go on");
                 let folder = this.folder(&id);
-                let noted = job::read(&folder).and_then(|job| job.map_or(Ok(()), |mut job| job.fail(&folder, &error.to_string())));
+                let noted = job::read(&folder)
+                    .and_then(|job| job.map_or(Ok(()), |mut job| job.fail(&folder, &error.to_string())));
                 if let Err(error) = noted {
-                    tracing::error!(import.id = id, error = error.chain(), "the failure of an import could not be noted");
+                    tracing::error!(
+                        import.id = id,
+                        error = error.chain(),
+                        "the failure of an import could not be noted"
+                    );
                 }
                 if let Err(error) = this.inner.home.discard_stage(&stage_name(&id)).await {
                     tracing::warn!(import.id = id, %error, "a stage could not be thrown away; it will be with the next import");

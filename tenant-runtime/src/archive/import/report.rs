@@ -110,7 +110,8 @@ fn human(bytes: u64) -> String {
 fn records(archive: &Checked, segment: &export_format::EntryPath) -> Result<u64, Error> {
     let mut records = 0;
     for line in lines(&archive.document(segment)?) {
-        row::from_line(line, 0).map_err(|why| Error::Refused(format!("row {} of {segment} cannot be read: {why}", records + 1)))?;
+        row::from_line(line, 0)
+            .map_err(|why| Error::Refused(format!("row {} of {segment} cannot be read: {why}", records + 1)))?;
         records += 1;
     }
     Ok(records)
@@ -142,9 +143,16 @@ fn kind(path: &str) -> &'static str {
 }
 
 fn left_out(archive: &Checked) -> Vec<Omission> {
-    let there = archive.manifest().omitted.iter().map(|omitted| Omission { what: omitted.what.clone(), why: omitted.why.clone() });
+    let there = archive
+        .manifest()
+        .omitted
+        .iter()
+        .map(|omitted| Omission { what: omitted.what.clone(), why: omitted.why.clone() });
     let mut all: Vec<Omission> = there.collect();
-    let here = [("sessions", "a sign-in belongs to one place; sign in again here"), ("admin tokens", "nobody comes along who could act as you")];
+    let here = [
+        ("sessions", "a sign-in belongs to one place; sign in again here"),
+        ("admin tokens", "nobody comes along who could act as you"),
+    ];
     for (what, why) in here {
         if all.iter().all(|omission| omission.what != what) {
             all.push(Omission { what: what.into(), why: why.into() });
@@ -165,15 +173,18 @@ fn grants(intake: &Intake) -> Vec<GrantComing> {
         resource: permission.tables.join(", "),
         actions: vec![permission.kind.clone()],
     });
-    let others = intake.other_permissions.iter().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).map(|line| {
-        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let resource = &line["resource"];
-        let parts = ["app", "table"].into_iter().filter_map(|name| resource.get(name)).map(text);
-        GrantComing {
-            grantee: text(&line["grantee"]["id"]),
-            resource: parts.collect::<Vec<_>>().join("."),
-            actions: line["actions"].as_array().into_iter().flatten().map(text).collect(),
-        }
-    });
+    let others =
+        intake.other_permissions.iter().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).map(
+            |line| {
+                let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let resource = &line["resource"];
+                let parts = ["app", "table"].into_iter().filter_map(|name| resource.get(name)).map(text);
+                GrantComing {
+                    grantee: text(&line["grantee"]["id"]),
+                    resource: parts.collect::<Vec<_>>().join("."),
+                    actions: line["actions"].as_array().into_iter().flatten().map(text).collect(),
+                }
+            },
+        );
     ours.chain(others).collect()
 }

@@ -145,7 +145,10 @@ fn file_record(app: &AppIntake, file: &FileIntake, blob: Summary, taken_ms: i64)
 pub(super) fn rows(archive: &Checked, segment: &EntryPath, taken_ms: i64) -> Result<Vec<documents::Row>, Error> {
     let text = archive.document(segment)?;
     lines(&text)
-        .map(|line| row::from_line(line, taken_ms).map_err(|why| Error::Refused(format!("a row of {segment} cannot be read: {why}"))))
+        .map(|line| {
+            row::from_line(line, taken_ms)
+                .map_err(|why| Error::Refused(format!("a row of {segment} cannot be read: {why}")))
+        })
         .collect()
 }
 
@@ -171,7 +174,8 @@ async fn put_all(staged: &Home, plan: &Plan, paths: Vec<EntryPath>) -> Result<Ve
 
 /// Puts one entry away among the server's files, unless it is there, and makes sure it is what the archive says.
 pub(super) async fn put_entry(staged: &Home, plan: &Plan, path: &EntryPath) -> Result<Summary, Error> {
-    let wanted = plan.archive.entries().get(path).copied().ok_or_else(|| Error::Bug(format!("{path} is not in the archive")))?;
+    let wanted =
+        plan.archive.entries().get(path).copied().ok_or_else(|| Error::Bug(format!("{path} is not in the archive")))?;
     let there = staged.blobs().stat(&wanted.digest).await?;
     let blob = match there {
         Some(blob) => blob,

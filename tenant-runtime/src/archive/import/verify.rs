@@ -47,7 +47,8 @@ pub(super) async fn verify(staged: &Home, plan: &Plan, about: &About) -> Result<
 fn differing(plan: &Plan, own: &Payload) -> BTreeMap<String, Vec<(EntryPath, bool)>> {
     let theirs = plan.archive.entries();
     let mut parts: BTreeMap<String, Vec<(EntryPath, bool)>> = BTreeMap::new();
-    let mut note = |path: &EntryPath, there| parts.entry(kept::part(path).to_owned()).or_default().push((path.clone(), there));
+    let mut note =
+        |path: &EntryPath, there| parts.entry(kept::part(path).to_owned()).or_default().push((path.clone(), there));
     for (path, entry) in theirs.iter().filter(|(path, _)| !plan.intake.carried.contains(*path)) {
         if own.entries.get(path).is_none_or(|ours| ours.summary.digest != entry.digest) {
             note(path, true);
@@ -60,7 +61,11 @@ fn differing(plan: &Plan, own: &Payload) -> BTreeMap<String, Vec<(EntryPath, boo
 }
 
 /// For the apps whose bytes differ: the records must still be the same.
-async fn check_tables(staged: &Home, plan: &Plan, parts: &BTreeMap<String, Vec<(EntryPath, bool)>>) -> Result<(), Error> {
+async fn check_tables(
+    staged: &Home,
+    plan: &Plan,
+    parts: &BTreeMap<String, Vec<(EntryPath, bool)>>,
+) -> Result<(), Error> {
     let differ: BTreeSet<&str> = parts.values().flatten().map(|(path, _)| path.as_str()).collect();
     for table in plan.intake.apps.iter().flat_map(|app| &app.tables) {
         if table.segments.iter().all(|segment| !differ.contains(segment.as_str())) {
@@ -121,8 +126,10 @@ fn sum_of_staged(db: &rusqlite::Connection, table: &TableName) -> Result<Sum, Er
 }
 
 fn compare(plan: &Plan, whole: &Payload) -> Result<(), Error> {
-    let ours: BTreeMap<&EntryPath, Digest> = whole.entries.iter().map(|(path, entry)| (path, entry.summary.digest)).collect();
-    let theirs: BTreeMap<&EntryPath, Digest> = plan.archive.entries().iter().map(|(path, entry)| (path, entry.digest)).collect();
+    let ours: BTreeMap<&EntryPath, Digest> =
+        whole.entries.iter().map(|(path, entry)| (path, entry.summary.digest)).collect();
+    let theirs: BTreeMap<&EntryPath, Digest> =
+        plan.archive.entries().iter().map(|(path, entry)| (path, entry.digest)).collect();
     if ours == theirs {
         return Ok(());
     }

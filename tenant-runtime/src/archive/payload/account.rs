@@ -42,7 +42,8 @@ pub(super) fn render(db: &Connection, about: &About, sink: &mut dyn Sink, payloa
 const OWN_KEYS: &str = "data/identity/keys-here.secret.jwks.json.age";
 
 fn keys_path(db: &Connection) -> Result<&'static str, Error> {
-    let carried: bool = db.query_row("select exists (select 1 from carried where path = ?1)", [KEYS], |row| row.get(0))?;
+    let carried: bool =
+        db.query_row("select exists (select 1 from carried where path = ?1)", [KEYS], |row| row.get(0))?;
     Ok(if carried { OWN_KEYS } else { KEYS })
 }
 

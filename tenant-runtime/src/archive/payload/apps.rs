@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
 use super::{Entry, Payload, Sink, Source, files, render, tables};
-use crate::archive::error::Error;
 use crate::apps;
+use crate::archive::error::Error;
 use crate::archive::row::written;
 use crate::files::parsed;
 

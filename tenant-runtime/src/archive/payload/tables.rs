@@ -18,7 +18,13 @@ pub(crate) const OWN: &str = "~";
 const STEP: u64 = 1000;
 
 /// Renders all tables of `app` and answers with their list for `app.json`.
-pub(super) fn render(db: &Connection, app: &AppId, root: &str, sink: &mut dyn Sink, payload: &mut Payload) -> Result<Value, Error> {
+pub(super) fn render(
+    db: &Connection,
+    app: &AppId,
+    root: &str,
+    sink: &mut dyn Sink,
+    payload: &mut Payload,
+) -> Result<Value, Error> {
     let mut namer = Namer::new(&format!("{root}/tables")).map_err(|why| Error::Bug(why.to_string()))?;
     let mut list = Vec::new();
     for collection in documents::collections_of(db, app)? {
@@ -75,7 +81,10 @@ fn segments(
         let line = match row::to_line(&record) {
             Ok(line) => line,
             Err(why) => {
-                left_out.push(Omission { what: format!("the record {:?} of {}", record.id, collection.table), why: why.to_string() });
+                left_out.push(Omission {
+                    what: format!("the record {:?} of {}", record.id, collection.table),
+                    why: why.to_string(),
+                });
                 return Ok(());
             }
         };

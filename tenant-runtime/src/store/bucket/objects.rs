@@ -64,7 +64,11 @@ impl Driver for Objects {
         async move {
             let wanted = range.end - range.start;
             let body = self.store.get_range(&self.path(key), range).await.map_err(|e| failure("read", key, e))?;
-            if body.len() as u64 == wanted { Ok(body) } else { Err(Error::damaged(key, "it is shorter than it should be")) }
+            if body.len() as u64 == wanted {
+                Ok(body)
+            } else {
+                Err(Error::damaged(key, "it is shorter than it should be"))
+            }
         }
         .boxed()
     }

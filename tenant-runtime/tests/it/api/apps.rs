@@ -50,9 +50,15 @@ async fn a_fragment_becomes_a_page_with_a_strict_policy() {
     let token = page.headers()["set-cookie"].to_str().unwrap();
     assert!(token.starts_with("app_token_anna=") && !token.contains("HttpOnly") && token.contains("SameSite=Strict"));
     let text = page.text().await.unwrap();
-    for part in ["<title>All &amp; more</title>", "<h1>version 1.0.0</h1>", "href=\"/app/com.example.notes/a.css\"",
-        "<script type=\"module\" src=\"/app/com.example.notes/kit/m.js\">", "src=\"/app/info.freezr.public/public/freezrApiV2.js\"",
-        "\"userId\":\"anna\"", "width=device-width"] {
+    for part in [
+        "<title>All &amp; more</title>",
+        "<h1>version 1.0.0</h1>",
+        "href=\"/app/com.example.notes/a.css\"",
+        "<script type=\"module\" src=\"/app/com.example.notes/kit/m.js\">",
+        "src=\"/app/info.freezr.public/public/freezrApiV2.js\"",
+        "\"userId\":\"anna\"",
+        "width=device-width",
+    ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     let nonce = text.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
@@ -62,15 +68,21 @@ async fn a_fragment_becomes_a_page_with_a_strict_policy() {
 
     let script = anna.get("notes", "/app/info.freezr.public/public/freezrApiV2.js").send().await.unwrap();
     assert_eq!(script.headers()["content-type"], "text/javascript; charset=utf-8");
-    let module = anna.get("notes", "/app/com.example.notes/kit/m.js").header("cookie", &app.cookie).send().await.unwrap();
+    let module =
+        anna.get("notes", "/app/com.example.notes/kit/m.js").header("cookie", &app.cookie).send().await.unwrap();
     assert_eq!(module.headers()["content-type"], "text/javascript; charset=utf-8");
     let tag = module.headers()["etag"].clone();
-    let known = anna.get("notes", "/app/com.example.notes/kit/m.js").header("cookie", &app.cookie).header("if-none-match", tag);
+    let known =
+        anna.get("notes", "/app/com.example.notes/kit/m.js").header("cookie", &app.cookie).header("if-none-match", tag);
     assert_eq!(known.send().await.unwrap().status(), 304);
-    let worker = anna.get("notes", "/app/com.example.notes/old.js").header("cookie", &app.cookie).header("service-worker", "script");
+    let worker = anna
+        .get("notes", "/app/com.example.notes/old.js")
+        .header("cookie", &app.cookie)
+        .header("service-worker", "script");
     assert_eq!(worker.send().await.unwrap().headers()["service-worker-allowed"], "/");
     assert_eq!(anna.get("notes", "/app/com.example.notes/public/p.txt").send().await.unwrap().status(), 200);
-    let private = anna.get("notes", "/app/com.example.notes/a.css").header("sec-fetch-mode", "no-cors").send().await.unwrap();
+    let private =
+        anna.get("notes", "/app/com.example.notes/a.css").header("sec-fetch-mode", "no-cors").send().await.unwrap();
     assert_eq!(private.status(), 401);
     let whole = anna.get("notes", "/whole.html").header("cookie", &app.cookie).send().await.unwrap();
     assert!(whole.headers()["content-security-policy"].to_str().unwrap().contains("'sha256-"));
@@ -100,7 +112,8 @@ async fn update_remove_and_both_taken_back_leave_the_data_alone() {
     let app = anna.open(record).await;
     anna.post(&app, "/ceps/write/com.example.notes.pages", json!({"x": 1})).await;
     let page = async || {
-        let page = anna.get("notes", "/apps/com.example.notes/index").header("cookie", &app.cookie).send().await.unwrap();
+        let page =
+            anna.get("notes", "/apps/com.example.notes/index").header("cookie", &app.cookie).send().await.unwrap();
         (page.status().as_u16(), page.text().await.unwrap())
     };
     let second = install(&anna, "2.0.0").await;
@@ -116,7 +129,8 @@ async fn update_remove_and_both_taken_back_leave_the_data_alone() {
     anna.server.refresh().await;
     assert_eq!(page().await.0, 404);
     assert_eq!(anna.post(&app, "/ceps/query/com.example.notes.pages", json!({})).await.0, 404);
-    let by_server = anna.ask(Method::POST, "", "/ceps/query/com.example.notes.pages").bearer_auth(&app.token).json(&json!({}));
+    let by_server =
+        anna.ask(Method::POST, "", "/ceps/query/com.example.notes.pages").bearer_auth(&app.token).json(&json!({}));
     assert_eq!(by_server.send().await.unwrap().status(), 401, "a removed app's token opens nothing");
     assert!(apps::remove(&anna.server.home, &second.id, now()).await.is_err());
     apps::undo(&anna.server.home, &second.id).await.unwrap();
@@ -200,7 +214,9 @@ async fn the_home_page_shows_what_its_owner_allows_and_runs_no_script() {
         "permissions": [{"name": "front", "type": "use_home_address", "description": "to show your page"}]});
     let record = anna.install(&[("manifest.json", &manifest.to_string()), ("index.html", "<p>")]).await;
     let app = anna.open(record).await;
-    for (name, text) in [("index.html", "<h1>Anna</h1><script>evil()</script>"), ("style.css", "h1{}"), ("../../secret", "s")] {
+    for (name, text) in
+        [("index.html", "<h1>Anna</h1><script>evil()</script>"), ("style.css", "h1{}"), ("../../secret", "s")]
+    {
         let body = json!({"targetFolder": "public", "fileName": name, "size": text.len(), "overwrite": true});
         let (status, begun) = anna.post(&app, "/feps/uploads/org.example.home", body).await;
         if status == 201 {
@@ -217,21 +233,37 @@ async fn the_home_page_shows_what_its_owner_allows_and_runs_no_script() {
     let launcher = launcher.text().await.unwrap();
     assert!(launcher.contains("asks to show its public page"), "{launcher}");
     let answer_it = |origin: String| {
-        let request = anna.ask(Method::POST, "", "/.freehold/permissions/answer").header("cookie", &owner).header("origin", origin);
+        let request = anna
+            .ask(Method::POST, "", "/.freehold/permissions/answer")
+            .header("cookie", &owner)
+            .header("origin", origin);
         request.form(&[("app", "org.example.home"), ("name", "front"), ("answer", "allow")]).send()
     };
     assert_eq!(answer_it(anna.origin("home")).await.unwrap().status(), 401);
     assert_eq!(answer_it(anna.origin("")).await.unwrap().status(), 303);
     let page = anna.get("", "/").send().await.unwrap();
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
-    assert!(policy.contains("default-src 'none'") && policy.contains("sandbox") && !policy.contains("allow-scripts"), "{policy}");
+    assert!(
+        policy.contains("default-src 'none'") && policy.contains("sandbox") && !policy.contains("allow-scripts"),
+        "{policy}"
+    );
     assert!(page.text().await.unwrap().contains("<h1>Anna</h1>"));
     let style = anna.get("", "/style.css").send().await.unwrap();
     assert_eq!(style.headers()["content-type"], "text/css; charset=utf-8");
     assert_eq!(anna.get("", "/index.html/../../x").send().await.unwrap().status(), 404);
     let as_owner = anna.get("", "/?as=visitor").header("cookie", &owner).send().await.unwrap();
     assert!(as_owner.text().await.unwrap().contains("<h1>Anna</h1>"));
-    assert!(anna.get("", "/").header("cookie", &owner).send().await.unwrap().text().await.unwrap().contains("Anna Berg’s server"));
+    assert!(
+        anna.get("", "/")
+            .header("cookie", &owner)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+            .contains("Anna Berg’s server")
+    );
 }
 
 #[tokio::test]

@@ -14,9 +14,8 @@ fn content(length: usize) -> Vec<u8> {
 }
 
 async fn upload(anna: &Anna, app: &App, options: Value, name: &str, bytes: Vec<u8>) -> (u16, Value) {
-    let form = Form::new()
-        .text("options", options.to_string())
-        .part("file", Part::bytes(bytes).file_name(name.to_owned()));
+    let form =
+        Form::new().text("options", options.to_string()).part("file", Part::bytes(bytes).file_name(name.to_owned()));
     let request = anna.ask(Method::PUT, &app.record.label, &format!("/feps/upload/{PHOTOS}"));
     answer(request.bearer_auth(&app.token).multipart(form).send().await.unwrap()).await
 }
@@ -30,9 +29,8 @@ async fn a_file_comes_back_whole_in_ranges_and_not_at_all_when_known() {
     let (status, made) = upload(&anna, &photos, options, "a b.JPG", bytes.clone()).await;
     assert_eq!((status, &made["_id"]), (200, &json!("albums/2026/a b.JPG")), "{made}");
 
-    let (_, record) = anna
-        .call(&photos, Method::GET, "/ceps/read/com.example.photos.files/albums/2026/a%20b.JPG", Value::Null)
-        .await;
+    let (_, record) =
+        anna.call(&photos, Method::GET, "/ceps/read/com.example.photos.files/albums/2026/a%20b.JPG", Value::Null).await;
     assert_eq!((&record["_mime_type"], &record["_file_extension"]), (&json!("image/jpeg"), &json!("jpg")));
     assert_eq!((&record["_file_size"], &record["title"]), (&json!(300_000), &json!("Sea")));
 
@@ -46,7 +44,12 @@ async fn a_file_comes_back_whole_in_ranges_and_not_at_all_when_known() {
     let tag = whole.headers()["etag"].clone();
     assert_eq!(whole.bytes().await.unwrap(), bytes);
 
-    for (range, expected) in [("bytes=10-19", 10..20), ("bytes=299990-", 299_990..300_000), ("bytes=-5", 299_995..300_000), ("bytes=100-999999999", 100..300_000)] {
+    for (range, expected) in [
+        ("bytes=10-19", 10..20),
+        ("bytes=299990-", 299_990..300_000),
+        ("bytes=-5", 299_995..300_000),
+        ("bytes=100-999999999", 100..300_000),
+    ] {
         let part = get().header("range", range).send().await.unwrap();
         assert_eq!(part.status(), 206, "{range}");
         let told = format!("bytes {}-{}/300000", expected.start, expected.end - 1);
@@ -54,7 +57,10 @@ async fn a_file_comes_back_whole_in_ranges_and_not_at_all_when_known() {
         assert_eq!(part.bytes().await.unwrap(), bytes[expected], "{range}");
     }
     let beyond = get().header("range", "bytes=300000-").send().await.unwrap();
-    assert_eq!((beyond.status().as_u16(), beyond.headers()["content-range"].to_str().unwrap()), (416, "bytes */300000"));
+    assert_eq!(
+        (beyond.status().as_u16(), beyond.headers()["content-range"].to_str().unwrap()),
+        (416, "bytes */300000")
+    );
     assert_eq!(get().header("range", "bytes=0-1").header("if-range", "\"other\"").send().await.unwrap().status(), 200);
     assert_eq!(get().header("if-none-match", &tag).send().await.unwrap().status(), 304);
     let head = anna.ask(Method::HEAD, "photos", path).bearer_auth(&photos.token).send().await.unwrap();
@@ -69,12 +75,16 @@ async fn an_address_with_a_file_token_or_the_pages_cookie_opens_a_file() {
     let photos = anna.app(PHOTOS).await;
     upload(&anna, &photos, json!({}), "x.txt", b"hello".to_vec()).await;
     let path = "/feps/userfiles/com.example.photos/anna/x.txt";
-    let (_, answer) = anna.call(&photos, Method::GET, "/feps/getuserfiletoken/self/com.example.photos/anna", Value::Null).await;
+    let (_, answer) =
+        anna.call(&photos, Method::GET, "/feps/getuserfiletoken/self/com.example.photos/anna", Value::Null).await;
     let token = answer["fileToken"].as_str().unwrap();
     let open = anna.get("photos", &format!("{path}?fileToken={token}")).send().await.unwrap();
     assert_eq!(open.text().await.unwrap(), "hello");
     assert_eq!(anna.get("photos", &format!("{path}?fileToken={}", photos.token)).send().await.unwrap().status(), 401);
-    assert_eq!(anna.get("photos", "/ceps/query/com.example.photos").bearer_auth(token).send().await.unwrap().status(), 401);
+    assert_eq!(
+        anna.get("photos", "/ceps/query/com.example.photos").bearer_auth(token).send().await.unwrap().status(),
+        401
+    );
     let by_page = anna.get("photos", path).header("cookie", &photos.cookie).header("sec-fetch-site", "same-origin");
     assert_eq!(by_page.send().await.unwrap().status(), 200);
     let other = anna.get("photos", path).header("cookie", &photos.cookie).header("sec-fetch-site", "same-site");
@@ -97,12 +107,20 @@ async fn names_are_kept_apart_and_a_file_goes_with_its_record() {
     assert_eq!((&tree["files"][0]["path"], &tree["files"][1]["size"]), (&json!("d/e/y"), &json!(5)));
 
     let (_, changed) = anna
-        .call(&photos, Method::PUT, "/feps/update/com.example.photos.files/x.txt", json!({"_entity": {"album": "A", "_file_size": 0}}))
+        .call(
+            &photos,
+            Method::PUT,
+            "/feps/update/com.example.photos.files/x.txt",
+            json!({"_entity": {"album": "A", "_file_size": 0}}),
+        )
         .await;
     assert_eq!(changed["nModified"], 1);
     let (_, found) = anna.post(&photos, "/ceps/query/com.example.photos.files", json!({"q": {"album": "A"}})).await;
     assert_eq!((&found[0]["_id"], &found[0]["_file_size"]), (&json!("x.txt"), &json!(5)));
-    assert_eq!(anna.call(&photos, Method::DELETE, "/ceps/delete/com.example.photos.files/x.txt", Value::Null).await.0, 200);
+    assert_eq!(
+        anna.call(&photos, Method::DELETE, "/ceps/delete/com.example.photos.files/x.txt", Value::Null).await.0,
+        200
+    );
     let path = "/feps/userfiles/com.example.photos/anna/x.txt";
     assert_eq!(anna.get("photos", path).bearer_auth(&photos.token).send().await.unwrap().status(), 404);
 }
@@ -112,7 +130,8 @@ async fn an_upload_that_is_cut_goes_on_where_it_was() {
     let anna = Anna::start().await;
     let photos = anna.app(PHOTOS).await;
     let bytes = content(1_000_000);
-    let announce = json!({"targetFolder": "big", "fileName": "v.mp4", "size": bytes.len(), "type": "video/mp4", "data": {"a": 1}});
+    let announce =
+        json!({"targetFolder": "big", "fileName": "v.mp4", "size": bytes.len(), "type": "video/mp4", "data": {"a": 1}});
     let (status, begun) = anna.post(&photos, "/feps/uploads/com.example.photos", announce.clone()).await;
     assert_eq!((status, &begun["offset"]), (201, &json!(0)), "{begun}");
     let path = format!("/feps/uploads/com.example.photos/{}", begun["upload_id"].as_str().unwrap());
@@ -139,7 +158,18 @@ async fn an_upload_that_is_cut_goes_on_where_it_was() {
     assert_eq!(head.headers()["upload-offset"].to_str().unwrap(), offset.to_string());
     let (status, wrong) = send(offset + 1, &bytes[..1]).await;
     assert_eq!((status, &wrong["offset"]), (409, &json!(offset)));
-    assert_eq!(answer(anna.ask(Method::POST, "photos", &format!("{path}/finish")).bearer_auth(&photos.token).send().await.unwrap()).await.0, 409);
+    assert_eq!(
+        answer(
+            anna.ask(Method::POST, "photos", &format!("{path}/finish"))
+                .bearer_auth(&photos.token)
+                .send()
+                .await
+                .unwrap()
+        )
+        .await
+        .0,
+        409
+    );
     let (status, _) = send(offset, &content(1_000_001)[offset..]).await;
     assert_eq!(status, 400, "more than was announced");
 
@@ -159,7 +189,8 @@ async fn an_upload_can_be_given_up_and_an_empty_file_is_a_file() {
     let path = format!("/feps/uploads/com.example.photos/{}", begun["upload_id"].as_str().unwrap());
     assert_eq!(anna.call(&photos, Method::DELETE, &path, Value::Null).await.0, 200);
     assert_eq!(anna.call(&photos, Method::GET, &path, Value::Null).await.0, 404);
-    let (_, begun) = anna.post(&photos, "/feps/uploads/com.example.photos", json!({"fileName": "empty", "size": 0})).await;
+    let (_, begun) =
+        anna.post(&photos, "/feps/uploads/com.example.photos", json!({"fileName": "empty", "size": 0})).await;
     let path = format!("/feps/uploads/com.example.photos/{}/finish", begun["upload_id"].as_str().unwrap());
     let (status, done) = anna.call(&photos, Method::POST, &path, Value::Null).await;
     assert_eq!((status, &done["_id"]), (200, &json!("empty")), "{done}");
@@ -172,14 +203,21 @@ async fn an_upload_can_be_given_up_and_an_empty_file_is_a_file() {
 async fn what_does_not_fit_is_refused_before_it_is_sent() {
     let anna = Anna::start_with(|launch| launch.limits.storage_bytes = 3 << 20).await;
     let photos = anna.app(PHOTOS).await;
-    let (status, problem) =
-        anna.post(&photos, "/feps/uploads/com.example.photos", json!({"fileName": "x", "size": 10_000_000_000_u64})).await;
+    let (status, problem) = anna
+        .post(&photos, "/feps/uploads/com.example.photos", json!({"fileName": "x", "size": 10_000_000_000_u64}))
+        .await;
     assert_eq!((status, &problem["error"]), (507, &json!("no_room")));
     assert!(problem["message"].as_str().unwrap().contains("10 GB"), "{problem}");
     let (status, _) = upload(&anna, &photos, json!({}), "y", content(4 << 20)).await;
     assert_eq!(status, 507);
     // Uploads under way hold their room against each other.
-    assert_eq!(anna.post(&photos, "/feps/uploads/com.example.photos", json!({"fileName": "a", "size": 2 << 20})).await.0, 201);
-    assert_eq!(anna.post(&photos, "/feps/uploads/com.example.photos", json!({"fileName": "b", "size": 2 << 20})).await.0, 507);
+    assert_eq!(
+        anna.post(&photos, "/feps/uploads/com.example.photos", json!({"fileName": "a", "size": 2 << 20})).await.0,
+        201
+    );
+    assert_eq!(
+        anna.post(&photos, "/feps/uploads/com.example.photos", json!({"fileName": "b", "size": 2 << 20})).await.0,
+        507
+    );
     assert_eq!(upload(&anna, &photos, json!({}), "small", content(1000)).await.0, 200);
 }

@@ -147,7 +147,8 @@ impl Anna {
         let path = place.strip_prefix(&self.origin(&label)).unwrap().to_owned();
         let arrived = self.get(&label, &path).send().await.unwrap();
         let cookie = self::cookie(&arrived, "freehold_app");
-        let page = self.get(&label, &format!("/apps/{}/index", record.id)).header("cookie", &cookie).send().await.unwrap();
+        let page =
+            self.get(&label, &format!("/apps/{}/index", record.id)).header("cookie", &cookie).send().await.unwrap();
         let token = self::cookie(&page, "app_token_anna").split_once('=').unwrap().1.to_owned();
         App { record, cookie, token }
     }

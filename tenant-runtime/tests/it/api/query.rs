@@ -29,9 +29,18 @@ async fn order_skip_and_count() {
         request.header("content-type", "application/json").body(text).send()
     };
     let found: Value = raw(r#"{"sort":{"name":1,"n":-1}}"#).await.unwrap().json().await.unwrap();
-    assert_eq!(found.as_array().unwrap().iter().map(|row| row["n"].as_i64().unwrap()).collect::<Vec<_>>(), [4, 2, 3, 1]);
+    assert_eq!(
+        found.as_array().unwrap().iter().map(|row| row["n"].as_i64().unwrap()).collect::<Vec<_>>(),
+        [4, 2, 3, 1]
+    );
     assert_eq!(ask(json!({"sort": {"n": 1}, "skip": 1, "count": 2, "q": {"name": "a"}})).await, [4]);
-    for wrong in [json!({"count": -1}), json!({"sort": {"n": 0}}), json!({"sort": "n"}), json!({"q": {"$where": "1"}}), json!({"q": 3})] {
+    for wrong in [
+        json!({"count": -1}),
+        json!({"sort": {"n": 0}}),
+        json!({"sort": "n"}),
+        json!({"q": {"$where": "1"}}),
+        json!({"q": 3}),
+    ] {
         assert_eq!(anna.post(&notes, "/ceps/query/com.example.notes", wrong.clone()).await.0, 400, "{wrong}");
     }
 }

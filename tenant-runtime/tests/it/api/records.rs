@@ -57,7 +57,8 @@ async fn own_ids_upserts_and_restores() {
     let (_, read) = anna.call(&notes, Method::GET, "/ceps/read/com.example.notes.pages/a%2Fb", Value::Null).await;
     assert_eq!((&read["x"], &read["y"], &read["_id"]), (&json!(2), &json!(1), &json!("a/b")));
 
-    let old = json!({"_id": "old", "_date_created": 1000, "_date_modified": 2000, "x": 1, "_accessibles": {"_public": {}}});
+    let old =
+        json!({"_id": "old", "_date_created": 1000, "_date_modified": 2000, "x": 1, "_accessibles": {"_public": {}}});
     let restore = |options: Value| json!({"record": old, "options": options});
     let path = "/feps/restore/com.example.notes.pages";
     assert_eq!(anna.post(&notes, path, restore(json!({}))).await.0, 200);
@@ -112,10 +113,12 @@ async fn a_token_opens_one_apps_tables_only() {
         let (status, _) = anna.call(&photos, method.clone(), &path, body.clone()).await;
         assert_eq!(status, 403, "{method} {path} as another app");
         let request = anna.ask(method.clone(), "notes", &path);
-        let (status, _) = answer(if body.is_null() { request } else { request.json(&body) }.send().await.unwrap()).await;
+        let (status, _) =
+            answer(if body.is_null() { request } else { request.json(&body) }.send().await.unwrap()).await;
         assert_eq!(status, 401, "{method} {path} as nobody");
         let request = anna.ask(method.clone(), "notes", &path).bearer_auth(&photos.token);
-        let (status, _) = answer(if body.is_null() { request } else { request.json(&body) }.send().await.unwrap()).await;
+        let (status, _) =
+            answer(if body.is_null() { request } else { request.json(&body) }.send().await.unwrap()).await;
         assert_eq!(status, 403, "{method} {path} with another app's token on this app's origin");
     }
     let path = format!("/ceps/read/{table}/{id}");
@@ -137,7 +140,10 @@ async fn a_granted_permission_opens_a_table_and_leaks_nothing_more() {
     anna.server
         .home
         .write(move |db| {
-            db.execute("update document_1 set doc = json_set(doc, '$._accessibles', json('{\"berta\":{}}')) where _id = ?1", [within])?;
+            db.execute(
+                "update document_1 set doc = json_set(doc, '$._accessibles', json('{\"berta\":{}}')) where _id = ?1",
+                [within],
+            )?;
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         })
         .await
@@ -152,7 +158,8 @@ async fn a_granted_permission_opens_a_table_and_leaks_nothing_more() {
     assert_eq!(status, 401, "an app must not answer for the owner");
     let owner = anna.sign_in().await;
     let grant = anna.ask(Method::PUT, "", "/feps/permissions/change").header("cookie", &owner);
-    let elsewhere = grant.try_clone().unwrap().header("origin", anna.origin("reader")).json(&change).send().await.unwrap();
+    let elsewhere =
+        grant.try_clone().unwrap().header("origin", anna.origin("reader")).json(&change).send().await.unwrap();
     assert_eq!(elsewhere.status(), 401, "another origin must not ride on the owner's cookie");
     let granted = grant.header("origin", anna.origin("")).json(&change).send().await.unwrap();
     assert_eq!(granted.status(), 200);
@@ -236,7 +243,10 @@ async fn ping_says_who_asks_and_no_more() {
     assert_eq!((status, &stranger["logged_in"], stranger.get("user_id")), (200, &json!(false), None));
     assert_eq!(stranger["storageLimits"]["ok"], true);
     let (_, app) = anna.call(&notes, Method::GET, "/ceps/ping", Value::Null).await;
-    assert_eq!((&app["logged_in"], &app["user_id"], &app["server_type"]), (&json!(true), &json!("anna"), &json!("freehold")));
+    assert_eq!(
+        (&app["logged_in"], &app["user_id"], &app["server_type"]),
+        (&json!(true), &json!("anna"), &json!("freehold"))
+    );
 }
 
 #[tokio::test]

@@ -54,14 +54,20 @@ async fn an_app_is_reached_by_a_code_that_works_once_for_it_alone() {
     anna.app("com.example.notes").await;
     anna.app("com.example.photos").await;
     let owner = anna.sign_in().await;
-    let open = anna.get("", "/open/notes?next=/apps/com.example.notes/index").header("cookie", &owner).send().await.unwrap();
+    let open =
+        anna.get("", "/open/notes?next=/apps/com.example.notes/index").header("cookie", &owner).send().await.unwrap();
     let path = location(&open).strip_prefix(&anna.origin("notes")).unwrap().to_owned();
     let wrong = anna.get("photos", &path).send().await.unwrap();
     assert!(wrong.headers().get("set-cookie").is_none(), "a code for another app");
     let arrived = anna.get("notes", &path).send().await.unwrap();
     // Trying it elsewhere used it up.
     assert!(arrived.headers().get("set-cookie").is_none());
-    let open = anna.get("", "/open/com.example.notes?next=/apps/com.example.notes/index").header("cookie", &owner).send().await.unwrap();
+    let open = anna
+        .get("", "/open/com.example.notes?next=/apps/com.example.notes/index")
+        .header("cookie", &owner)
+        .send()
+        .await
+        .unwrap();
     let path = location(&open).strip_prefix(&anna.origin("notes")).unwrap().to_owned();
     let arrived = anna.get("notes", &path).send().await.unwrap();
     assert_eq!(location(&arrived), "/apps/com.example.notes/index");
@@ -72,7 +78,12 @@ async fn an_app_is_reached_by_a_code_that_works_once_for_it_alone() {
     assert_eq!(anna.get("notes", "/").header("cookie", &app).send().await.unwrap().status(), 303);
     let elsewhere = anna.get("photos", "/apps/com.example.photos/index").header("cookie", &app).send().await.unwrap();
     assert!(location(&elsewhere).contains("/open/photos"), "one app's cookie is nothing to another");
-    let server = anna.get("", "/.freehold/devices").header("cookie", app.replace("freehold_app", "freehold")).send().await.unwrap();
+    let server = anna
+        .get("", "/.freehold/devices")
+        .header("cookie", app.replace("freehold_app", "freehold"))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(server.status(), 401, "an app's cookie is nothing to the server");
 }
 
@@ -81,12 +92,14 @@ async fn signing_a_device_out_ends_it_everywhere() {
     let anna = Anna::start().await;
     let notes = anna.app("com.example.notes").await;
     let owner = anna.sign_in().await;
-    let devices = anna.get("", "/.freehold/devices").header("cookie", &owner).send().await.unwrap().text().await.unwrap();
+    let devices =
+        anna.get("", "/.freehold/devices").header("cookie", &owner).send().await.unwrap().text().await.unwrap();
     assert!(devices.contains("(this one)"));
     let sessions = anna.server.sessions.list(0);
     let app_session = sessions.last().unwrap();
     let end = |origin: String| {
-        let request = anna.ask(Method::POST, "", "/.freehold/devices/end").header("cookie", &owner).header("origin", origin);
+        let request =
+            anna.ask(Method::POST, "", "/.freehold/devices/end").header("cookie", &owner).header("origin", origin);
         request.form(&[("id", app_session.id.clone())]).send()
     };
     assert_eq!(end("http://evil.example".into()).await.unwrap().status(), 401);
@@ -96,7 +109,8 @@ async fn signing_a_device_out_ends_it_everywhere() {
     let page = anna.get("notes", "/apps/com.example.notes/index").header("cookie", &notes.cookie).send().await.unwrap();
     assert_eq!(page.status(), 303);
 
-    let out = anna.ask(Method::POST, "", "/.freehold/sign-out").header("cookie", &owner).header("origin", anna.origin(""));
+    let out =
+        anna.ask(Method::POST, "", "/.freehold/sign-out").header("cookie", &owner).header("origin", anna.origin(""));
     assert_eq!(out.send().await.unwrap().status(), 303);
     let front = anna.get("", "/").header("cookie", &owner).send().await.unwrap().text().await.unwrap();
     assert!(front.contains("Is this your server?"), "{front}");
@@ -117,7 +131,8 @@ async fn a_page_cannot_write_with_another_origins_cookie() {
         assert_eq!(write().header("origin", &origin).send().await.unwrap().status(), 401, "{origin}");
     }
     for site in ["same-site", "cross-site", "none"] {
-        let response = write().header("sec-fetch-site", site).header("origin", anna.origin("notes")).send().await.unwrap();
+        let response =
+            write().header("sec-fetch-site", site).header("origin", anna.origin("notes")).send().await.unwrap();
         assert_eq!(response.status(), 401, "{site}");
     }
     assert_eq!(write().send().await.unwrap().status(), 401);
@@ -143,7 +158,9 @@ async fn a_program_is_let_in_by_a_password_that_works_once() {
     assert!(token["expires_in"].as_i64().unwrap() > 1_700_000_000_000, "an absolute moment");
     assert!(token.get("password").is_none());
     assert_eq!(exchange(password, "com.example.notes").await.unwrap().status(), 401, "once only");
-    let use_it = anna.ask(Method::POST, "", "/ceps/write/com.example.notes").bearer_auth(token["access_token"].as_str().unwrap());
+    let use_it = anna
+        .ask(Method::POST, "", "/ceps/write/com.example.notes")
+        .bearer_auth(token["access_token"].as_str().unwrap());
     assert_eq!(use_it.json(&json!({"x": 1})).send().await.unwrap().status(), 200);
     let launcher = anna.get("", "/").header("cookie", format!("freehold={}", token["access_token"].as_str().unwrap()));
     assert!(launcher.send().await.unwrap().text().await.unwrap().contains("Is this your server?"));

@@ -46,12 +46,17 @@ async fn after_a_change_our_own_words_go_out_and_the_strangers_stay_in() {
     assert_eq!(other.import("op_2", &changed).await.state, ImportState::Done);
     assert_eq!(other.number("select count(*) from document_1").await, 3);
     let manifest = payload_manifest(&changed);
-    for carried in ["data/messages/ceps/inbox.ndjson", "data/apps/org.matrix.conduit/volumes/db/conduit.sqlite", "data/contacts/contacts.vcf"] {
+    for carried in [
+        "data/messages/ceps/inbox.ndjson",
+        "data/apps/org.matrix.conduit/volumes/db/conduit.sqlite",
+        "data/contacts/contacts.vcf",
+    ] {
         let line = payload_manifest(&sample()).lines().find(|line| line.ends_with(carried)).unwrap().to_owned();
         assert!(manifest.contains(&line), "{carried}");
     }
     let mut zip = zip::ZipArchive::new(std::io::Cursor::new(&changed)).unwrap();
-    let app: serde_json::Value = serde_json::from_reader(zip.by_name("data/apps/org.freezr.notes/app.json").unwrap()).unwrap();
+    let app: serde_json::Value =
+        serde_json::from_reader(zip.by_name("data/apps/org.freezr.notes/app.json").unwrap()).unwrap();
     assert_eq!(app["origin"], "https://apps.example/org.freezr.notes");
     assert_eq!(app["tables"][0]["count"], 3);
 }
@@ -95,7 +100,11 @@ async fn damaged_archives_are_refused_and_nothing_changes() {
     server.export("before").await;
     let before = payload_manifest(&server.fetch("before").await);
     let good = sample();
-    let mut damaged = vec![("zeros", vec![0; good.len()]), ("truncated", good[..good.len() - 1].to_vec()), ("half", good[..good.len() / 2].to_vec())];
+    let mut damaged = vec![
+        ("zeros", vec![0; good.len()]),
+        ("truncated", good[..good.len() - 1].to_vec()),
+        ("half", good[..good.len() / 2].to_vec()),
+    ];
     for at in [100, good.len() / 3, good.len() / 2, good.len() - 30] {
         let mut flipped = good.clone();
         flipped[at] ^= 0x10;
@@ -125,7 +134,9 @@ async fn an_archive_that_cannot_fit_is_refused_before_a_byte_is_sent() {
     small.limits.storage_bytes = sample().len() as u64;
     let root = tempfile::tempdir().unwrap();
     let server = furnished(root.path(), "localhost").await;
-    server.put_rows("org.example.notes", "wide", vec![row("w", &format!(r#"{{"t":"{}"}}"#, "a".repeat(100_000)))]).await;
+    server
+        .put_rows("org.example.notes", "wide", vec![row("w", &format!(r#"{{"t":"{}"}}"#, "a".repeat(100_000)))])
+        .await;
     server.export("e").await;
     let archive = server.fetch("e").await;
     let root = tempfile::tempdir().unwrap();
@@ -228,8 +239,16 @@ async fn nobody_comes_along_who_could_act_as_the_owner() {
     assert_eq!(target.import("op", &archive).await.state, ImportState::Done);
     assert_eq!(target.number("select count(*) from session where id = 's'").await, 0);
     assert_eq!(target.number("select count(*) from session where id = 'app'").await, 0);
-    assert_eq!(target.number("select count(*) from session where id = 'mine'").await, 1, "who is signed in here stays so");
+    assert_eq!(
+        target.number("select count(*) from session where id = 'mine'").await,
+        1,
+        "who is signed in here stays so"
+    );
     assert_eq!(target.number("select count(*) from burnt_ticket").await, 1, "a used link stays used");
-    assert_eq!(target.number("select count(*) from permission where status = 'granted'").await, 0, "grants are asked again");
+    assert_eq!(
+        target.number("select count(*) from permission where status = 'granted'").await,
+        0,
+        "grants are asked again"
+    );
     assert_eq!(target.number("select count(*) from permission where status = 'pending'").await, 1);
 }

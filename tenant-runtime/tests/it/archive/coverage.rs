@@ -66,6 +66,8 @@ async fn every_exported_table_changes_the_archive() {
         assert_ne!(now, last, "a change in {table} is not in the archive");
         last = now;
     }
-    let exported = coverage::TABLES.iter().filter(|(name, fate)| *fate == Fate::Exported && !name.starts_with("archive_") && *name != "carried");
+    let exported = coverage::TABLES
+        .iter()
+        .filter(|(name, fate)| *fate == Fate::Exported && !name.starts_with("archive_") && *name != "carried");
     assert!(exported.into_iter().all(|(name, _)| changes.iter().any(|(table, _)| table == name)));
 }

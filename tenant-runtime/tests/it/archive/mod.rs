@@ -62,7 +62,8 @@ impl Server {
     }
 
     pub(crate) async fn wake_without_resuming(root: &Path, launch: Launch) -> Self {
-        let place = Place { bucket: Bucket::directory(root.join("bucket")), cache: root.join("cache"), owner: "test".into() };
+        let place =
+            Place { bucket: Bucket::directory(root.join("bucket")), cache: root.join("cache"), owner: "test".into() };
         let home = Home::open(place, Options::default()).await.unwrap();
         home.write(|db| Ok::<_, Error>(schema::migrate(db)?)).await.unwrap();
         let swaps = Arc::new(AtomicUsize::new(0));

@@ -36,7 +36,15 @@ async fn stock_tools_accept_a_real_export() {
     peer("sha256sum", &["--check", "--strict", "--quiet", "manifest-sha256.txt"], &folder);
     peer("sha256sum", &["--check", "--strict", "--quiet", "tagmanifest-sha256.txt"], &folder);
     peer("jq", &["-e", ".format == \"pcc-archive\" and .counts.documents == 2002", "pcc.json"], &folder);
-    peer("jq", &["-es", "length == 2000 and .[7].big[\"$int\"] == \"9007199254740993\"", "data/apps/org.example.notes/tables/notes/00.ndjson"], &folder);
+    peer(
+        "jq",
+        &[
+            "-es",
+            "length == 2000 and .[7].big[\"$int\"] == \"9007199254740993\"",
+            "data/apps/org.example.notes/tables/notes/00.ndjson",
+        ],
+        &folder,
+    );
     let bagit = std::env::var("FREEHOLD_BAGIT").unwrap_or_else(|_| "bagit.py".into());
     peer(&bagit, &["--validate", "--quiet", "."], &folder);
 

@@ -19,7 +19,12 @@ async fn a_server_moves_to_another_provider_and_on_without_losing_a_byte() {
     let second = Server::wake(root.path(), launch("annette", "other.localhost", 1 << 30)).await;
     let done = second.import("op", &archive).await;
     assert_eq!(done.state, ImportState::Done, "{:?}", done.error);
-    assert_eq!(second.number("select count(*) from document_2").await + second.number("select count(*) from document_1").await + second.number("select count(*) from document_3").await, 2002);
+    assert_eq!(
+        second.number("select count(*) from document_2").await
+            + second.number("select count(*) from document_1").await
+            + second.number("select count(*) from document_3").await,
+        2002
+    );
     second.export("on").await;
     let on = second.fetch("on").await;
     assert_eq!(payload_manifest(&on), wanted);
@@ -58,7 +63,8 @@ fn any_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(6, 32, 5, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::btree_map(name.clone(), inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map(name.clone(), inner, 0..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
@@ -92,7 +98,8 @@ async fn furnish(server: &Server, furniture: &Furniture) {
     for app in &furniture.apps {
         let id = format!("org.example.{}", app.name);
         if app.installed {
-            let code: std::collections::BTreeMap<&str, &str> = app.code.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+            let code: std::collections::BTreeMap<&str, &str> =
+                app.code.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
             server.install(&id, &code.into_iter().collect::<Vec<_>>()).await;
         }
         for (table, records) in &app.tables {
@@ -111,14 +118,19 @@ async fn furnish(server: &Server, furniture: &Furniture) {
 fn whatever_a_server_holds_comes_back_the_same() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let furniture = prop::collection::vec(any_app(), 0..4).prop_map(|apps| Furniture { apps });
-    let mut runner = TestRunner::new(Config { cases: 24, max_shrink_iters: 60, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: 24, max_shrink_iters: 60, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&furniture, |furniture| {
         runtime.block_on(async {
             let root = tempfile::tempdir().unwrap();
             let first = Server::wake(root.path(), launch("anna", "localhost", 1 << 30)).await;
             furnish(&first, &furniture).await;
             let view = first.export("e").await;
-            prop_assert!(!view.omitted.iter().any(|omission| omission.what.starts_with("the record")), "{:?}", view.omitted);
+            prop_assert!(
+                !view.omitted.iter().any(|omission| omission.what.starts_with("the record")),
+                "{:?}",
+                view.omitted
+            );
             let archive = first.fetch("e").await;
             let other = tempfile::tempdir().unwrap();
             let second = Server::wake(other.path(), launch("bea", "other.localhost", 1 << 30)).await;

@@ -9,12 +9,16 @@ use clap::{Args as Options, Parser, Subcommand};
 ///
 /// People sign up for a server of their own, use it in a browser, and can take all of it elsewhere at any time.
 #[derive(Debug, Parser)]
-#[command(name = "freehold", version, after_help = "Examples:
+#[command(
+    name = "freehold",
+    version,
+    after_help = "Examples:
   freehold serve                                   start a provider on http://localhost:8080
   freehold serve --data /srv/b --listen 127.0.0.1:8090 --sites-domain other.localhost
                                                    a second one beside it
   freehold config > freehold.toml                  write down every setting with its default
-  freehold check-config freehold.toml              find mistakes before the start")]
+  freehold check-config freehold.toml              find mistakes before the start"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,

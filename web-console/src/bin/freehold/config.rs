@@ -9,7 +9,8 @@ use crate::args::CheckConfig;
 
 /// The file and the environment, with the cause of an error on a line of its own.
 pub(crate) fn read(file: Option<&Path>) -> Result<Config, Box<dyn Error>> {
-    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     Config::read(file, environment).map_err(|error| told(&error).into())
 }
 
@@ -36,7 +37,10 @@ pub(crate) fn check(options: &CheckConfig) -> Result<(), Box<dyn Error>> {
     println!("  data          {}", config.data.display());
     println!("  listen        {}", config.listen);
     println!("  sites_domain  {}", config.sites_domain);
-    println!("  database      {}", if config.database.is_some() { "as configured" } else { "SQLite in the data directory" });
+    println!(
+        "  database      {}",
+        if config.database.is_some() { "as configured" } else { "SQLite in the data directory" }
+    );
     println!("  letters       {}", if config.smtp.is_some() { "are sent" } else { "are kept in the outbox" });
     Ok(())
 }

@@ -40,7 +40,8 @@ fn configured(options: &Serve) -> Result<Config, Box<dyn Error>> {
 }
 
 fn log(config: &Config) -> Result<(), Box<dyn Error>> {
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(&config.log)?).with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(&config.log)?).with_writer(std::io::stderr);
     let set = match config.log_format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
