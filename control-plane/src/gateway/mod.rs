@@ -18,10 +18,12 @@
 //! bills. What a standing means has been decided before it reaches a [`Route`].
 
 mod gates;
+mod held;
 mod pages;
 mod proxy;
 mod routes;
 
 pub use gates::{Gates, Pass, PutToSleep};
+pub(crate) use held::Held;
 pub use proxy::{Gateway, Upstream};
 pub use routes::{Admission, Found, Route, Routes};

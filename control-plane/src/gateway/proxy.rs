@@ -13,10 +13,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::connect_info::ConnectInfo;
 use axum::response::Response;
-use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use hyper::rt;
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -24,6 +23,7 @@ use tokio::net::UnixStream;
 use tower::{Service, ServiceExt};
 
 use super::gates::{Gates, Pass};
+use super::held::Held;
 use super::pages;
 use super::routes::{Admission, Found, Route, Routes};
 
@@ -87,7 +87,7 @@ impl Gateway {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => tunnel(response, on_client, pass),
             Ok(mut response) => {
                 drop_hop_headers(response.headers_mut());
-                response.map(|body| Body::new(Held { body, _pass: pass }))
+                response.map(|body| Body::new(Held::new(body, pass)))
             }
             Err(Failure::Slow) => {
                 tracing::warn!(server.id = %route.server, "the server did not answer in time");
@@ -235,29 +235,6 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// A response body that keeps its server awake until it has been read.
-struct Held {
-    body: hyper::body::Incoming,
-    _pass: Pass,
-}
-
-impl http_body::Body for Held {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 /// Connects to one server's Unix socket, whatever the URI says.

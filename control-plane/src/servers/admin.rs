@@ -1,26 +1,22 @@
 //! Talking to a server's runtime over its admin socket.
 //!
-//! Connecting wakes the server, and a [`Pass`] keeps it awake until the last byte of the answer. Bodies stream both ways and are
-//! never gathered here, except JSON, which has a limit. What the runtime refuses arrives as our own error, sentence and
-//! all; what it does not answer is a [`Kind::Retry`].
+//! Connecting wakes the server, and a [`Pass`](crate::gateway::Pass) keeps it awake until the last byte of the answer.
+//! Bodies stream both ways and are never gathered here, except JSON, which has a limit. What the runtime refuses arrives
+//! as our own error, sentence and all; what it does not answer is a [`Kind::Retry`].
 
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body::Frame;
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenant_runtime::ids::ServerId;
 use tokio::net::UnixStream;
 
-use crate::gateway::{Gates, Pass};
+use crate::gateway::{Gates, Held};
 use crate::{Actor, ControlPlane, Error, Kind, Problem, Result};
 
 /// The most JSON a runtime answers with.
@@ -95,7 +91,7 @@ impl AdminClient {
         *request.headers_mut() = headers;
         request.headers_mut().insert(header::HOST, header::HeaderValue::from_static("admin"));
         let answer = sender.send_request(request).await.map_err(away)?;
-        Ok(answer.map(|inner| Body::new(Watched { inner, _pass: pass })))
+        Ok(answer.map(|inner| Body::new(Held::new(inner, pass))))
     }
 
     async fn json<T: DeserializeOwned>(
@@ -151,27 +147,4 @@ async fn gather(body: Body) -> Result<Bytes> {
 
 fn away(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::retry("Your server does not answer just now. Nothing is lost; try again in a moment.").because(error)
-}
-
-/// A body whose server is held awake until it is read or dropped.
-struct Watched {
-    inner: Incoming,
-    _pass: Pass,
-}
-
-impl http_body::Body for Watched {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.inner.size_hint()
-    }
 }

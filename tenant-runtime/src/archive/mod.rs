@@ -6,6 +6,7 @@ pub mod identity;
 pub mod import;
 pub mod payload;
 pub mod row;
+mod running;
 mod work;
 
 pub use error::Error;

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use export_format::digest::Summary;
 use export_format::packed::{Packed, Stored};
 
-use super::{Progress, frozen, request};
+use super::{frozen, request};
 use crate::archive::error::Error;
 use crate::archive::identity;
 use crate::archive::payload::{self, About, Entry, Sink, Source};
+use crate::archive::running::Progress;
 use crate::store::Home;
 
 /// The name under which an export's moment is pinned.

@@ -15,7 +15,6 @@ mod stream;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -24,6 +23,7 @@ pub use request::Request;
 pub use stream::stream;
 
 use super::error::Error;
+use super::running::Running;
 use super::{identity, work};
 use crate::admin::api::{ExportState, ExportView};
 use crate::launch::Launch;
@@ -39,22 +39,15 @@ struct Inner {
     home: Home,
     launch: Launch,
     folder: PathBuf,
-    running: Mutex<HashMap<String, Arc<Progress>>>,
+    running: Running,
     ready: Mutex<HashMap<String, Arc<Frozen>>>,
-}
-
-/// How far a freeze has come.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    done: AtomicU64,
-    total: AtomicU64,
 }
 
 impl Exports {
     /// The exports whose work files lie in `folder`.
     #[must_use]
     pub fn new(home: Home, launch: Launch, folder: PathBuf) -> Self {
-        let inner = Inner { home, launch, folder, running: Mutex::default(), ready: Mutex::default() };
+        let inner = Inner { home, launch, folder, running: Running::default(), ready: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -92,9 +85,9 @@ impl Exports {
         let folder = self.folder(id);
         let request = request::read(&folder)?.ok_or(Error::Missing("export"))?;
         let mut view = request.view();
-        if let Some(progress) = self.inner.running.lock().get(id) {
-            view.done = progress.done.load(Ordering::Relaxed);
-            view.total = progress.total.load(Ordering::Relaxed);
+        if let Some(progress) = self.inner.running.progress(id) {
+            view.done = progress.done();
+            view.total = progress.total();
         } else if let Some(why) = request::failure(&folder)? {
             view.state = ExportState::Failed;
             view.error = Some(why);
@@ -146,7 +139,7 @@ impl Exports {
     /// True while some export is being written out: the runtime should not be put to sleep.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.inner.running.lock().is_empty()
+        !self.inner.running.is_empty()
     }
 
     fn folder(&self, id: &str) -> PathBuf {
@@ -155,14 +148,7 @@ impl Exports {
 
     /// Freezes in the background; once at a time for each export.
     fn go_on(&self, id: &str) {
-        let progress = Arc::new(Progress::default());
-        {
-            let mut running = self.inner.running.lock();
-            if running.contains_key(id) {
-                return;
-            }
-            running.insert(id.to_owned(), progress.clone());
-        }
+        let Some(progress) = self.inner.running.begin(id) else { return };
         let (this, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
             let folder = this.folder(&id);
@@ -182,17 +168,7 @@ impl Exports {
                     );
                 }
             }
-            this.inner.running.lock().remove(&id);
+            this.inner.running.end(&id);
         });
-    }
-}
-
-impl Progress {
-    pub(crate) fn expect(&self, records: u64) {
-        self.total.store(records, Ordering::Relaxed);
-    }
-
-    pub(crate) fn add(&self, records: u64) {
-        self.done.fetch_add(records, Ordering::Relaxed);
     }
 }

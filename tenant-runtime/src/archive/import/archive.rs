@@ -11,10 +11,10 @@ use export_format::reader::{Limits, Reader, Unverified, Verified};
 use export_format::signature::{Signer, Trust};
 use export_format::{Digest, EntryPath};
 
-use super::Progress;
 use crate::admin::api::SignatureView;
 use crate::archive::error::Error;
 use crate::archive::identity::Identity;
+use crate::archive::running::Progress;
 
 /// An archive whose list of entries is sound.
 pub(super) struct Archive {

@@ -18,10 +18,9 @@ mod stage;
 mod upload;
 mod verify;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::Stream;
@@ -34,6 +33,7 @@ use self::report::Present;
 use super::error::Error;
 use super::payload::kept::{self, Origin};
 use super::payload::{self, About};
+use super::running::{Progress, Running};
 use super::work;
 use crate::admin::api::{Counts, ImportReport, ImportState, ImportView};
 use crate::launch::Launch;
@@ -55,35 +55,9 @@ struct Inner {
     launch: Launch,
     folder: PathBuf,
     on_swap: OnSwap,
-    running: Mutex<HashMap<String, Arc<Progress>>>,
-    uploading: Mutex<std::collections::HashSet<String>>,
+    running: Running,
+    uploading: Mutex<HashSet<String>>,
     swapping: tokio::sync::Mutex<()>,
-}
-
-/// How far the present state of an import has come.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    done: AtomicU64,
-    total: AtomicU64,
-}
-
-impl Progress {
-    pub(crate) fn expect(&self, total: u64) {
-        self.done.store(0, Ordering::Relaxed);
-        self.total.store(total, Ordering::Relaxed);
-    }
-
-    pub(crate) fn add(&self, amount: u64) {
-        self.done.fetch_add(amount, Ordering::Relaxed);
-    }
-
-    pub(crate) fn total(&self) -> u64 {
-        self.total.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set(&self, done: u64) {
-        self.done.store(done, Ordering::Relaxed);
-    }
 }
 
 /// The snapshot that brings back what an import replaced.
@@ -104,7 +78,7 @@ impl Imports {
             launch,
             folder,
             on_swap,
-            running: Mutex::default(),
+            running: Running::default(),
             uploading: Mutex::default(),
             swapping: tokio::sync::Mutex::default(),
         };
@@ -245,9 +219,9 @@ impl Imports {
             view.received = upload::offset(&folder)?;
             (view.done, view.total) = (view.received, job.bytes);
         }
-        if let Some(progress) = self.inner.running.lock().get(id) {
-            view.done = progress.done.load(Ordering::Relaxed);
-            view.total = progress.total.load(Ordering::Relaxed);
+        if let Some(progress) = self.inner.running.progress(id) {
+            view.done = progress.done();
+            view.total = progress.total();
         }
         Ok(view)
     }
@@ -255,7 +229,7 @@ impl Imports {
     /// Lets go of an import that is not being taken just now. What it brought stays, and can still be undone.
     pub async fn remove(&self, id: &str) -> Result<(), Error> {
         work::check_id(id)?;
-        if self.inner.running.lock().contains_key(id) {
+        if self.inner.running.progress(id).is_some() {
             return Err(Error::State("this import is at work just now".into()));
         }
         work::remove(&self.folder(id))?;
@@ -265,7 +239,7 @@ impl Imports {
     /// True while some import is at work: the runtime should not be put to sleep.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.inner.running.lock().is_empty() || !self.inner.uploading.lock().is_empty()
+        !self.inner.running.is_empty() || !self.inner.uploading.lock().is_empty()
     }
 
     fn folder(&self, id: &str) -> PathBuf {
@@ -306,14 +280,7 @@ impl Imports {
 
     /// Does its work in the background; once at a time for each import.
     fn run(&self, id: &str, what: Work) {
-        let progress = Arc::new(Progress::default());
-        {
-            let mut running = self.inner.running.lock();
-            if running.contains_key(id) {
-                return;
-            }
-            running.insert(id.to_owned(), progress.clone());
-        }
+        let Some(progress) = self.inner.running.begin(id) else { return };
         let (this, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
             let outcome = work::patiently(|| this.work_now(&id, what, progress.clone())).await;
@@ -337,7 +304,7 @@ impl Imports {
                     tracing::warn!(import.id = id, %error, "a stage could not be thrown away; it will be with the next import");
                 }
             }
-            this.inner.running.lock().remove(&id);
+            this.inner.running.end(&id);
         });
     }
 
@@ -471,7 +438,7 @@ enum Work {
 
 /// Lets the next part of an upload in when this one is over, however it ends.
 struct Free<'a> {
-    set: &'a Mutex<std::collections::HashSet<String>>,
+    set: &'a Mutex<HashSet<String>>,
     id: &'a str,
 }
 

@@ -12,13 +12,13 @@ use export_format::digest::Summary;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use rusqlite::Connection;
 
-use super::Progress;
 use super::archive::Checked;
 use super::intake::{AppIntake, FileIntake, Intake, lines};
 use super::keepsakes::{self, Keepsakes};
 use crate::apps::{AppRecord, CodeFile};
 use crate::archive::error::Error;
 use crate::archive::payload::{account, kept};
+use crate::archive::running::Progress;
 use crate::archive::{row, work};
 use crate::documents;
 use crate::files::FileRecord;
