@@ -18,8 +18,6 @@ pub const SETTINGS_SCHEMA: &str = "pcc/settings@1";
 pub const APP_SCHEMA: &str = "pcc/app@1";
 /// `schema` of a row of `data/permissions.ndjson`.
 pub const PERMISSION_SCHEMA: &str = "pcc/permission@1";
-/// `schema` of `data/domains/domains.json`.
-pub const DOMAINS_SCHEMA: &str = "pcc/domains@1";
 
 /// What stands at a path beneath `data/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,12 +157,6 @@ impl<'p> AppPart<'p> {
 #[must_use]
 pub fn files_segment(index: usize) -> String {
     if index == 0 { "files.ndjson".to_owned() } else { format!("files.{index:02}.ndjson") }
-}
-
-/// The name of the segment of a table with this index, relative to the app's folder: `tables/<t>/00.ndjson`, …
-#[must_use]
-pub fn table_segment(table: &str, index: usize) -> String {
-    format!("tables/{table}/{index:02}.ndjson")
 }
 
 fn is_files_segment(part: &str) -> bool {

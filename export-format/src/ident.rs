@@ -73,12 +73,6 @@ macro_rules! prefixed_id {
                 Self($crate::ident::support::uuid_at(now_ms))
             }
 
-            /// The id around an existing UUID.
-            #[must_use]
-            pub const fn from_uuid(uuid: $crate::ident::support::uuid::Uuid) -> Self {
-                Self(uuid)
-            }
-
             /// The UUID inside.
             #[must_use]
             pub const fn uuid(self) -> $crate::ident::support::uuid::Uuid {

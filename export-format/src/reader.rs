@@ -213,11 +213,6 @@ impl<S: Source> Reader<S, Verified> {
     pub fn rows(&self, entry: &Entry) -> io::Result<Rows> {
         Ok(Rows { content: self.document(entry)?, at: 0 })
     }
-
-    /// The file the archive is read from.
-    pub fn into_source(self) -> S {
-        self.source
-    }
 }
 
 /// An entry's content; made by [`Reader::content`].

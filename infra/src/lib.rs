@@ -2,7 +2,7 @@
 //!
 //! - [`agent`]: one host's daemon, as the control plane talks to it.
 //! - [`launcher`]: the process that holds every server's sockets and wakes runtimes.
-//! - [`isolation`]: the sandbox around one runtime; the one place with unsafe code.
+//! - [`isolation`]: the sandbox around one runtime; the one place in this crate with unsafe code.
 //! - [`hosts`]: where hosts come from.
 //! - [`storage`]: where homes lie, how large they are, how they are erased.
 //! - [`binaries`]: where this build's other programs are.

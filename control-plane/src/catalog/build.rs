@@ -1,4 +1,4 @@
-//! Making a catalogue from app folders: the function behind `freehold catalog build`.
+//! Making a catalogue from app folders: the function behind `freehold catalogue build`.
 
 use std::fs;
 use std::io;

@@ -128,14 +128,6 @@ impl Db {
         }))
     }
 
-    /// What a `select` inside an `update` adds to take rows that nobody else is taking. One writer needs none of it.
-    pub fn skip_locked(&self) -> &'static str {
-        match self {
-            Self::Sqlite { .. } => "",
-            Self::Postgres(_) => "for update skip locked",
-        }
-    }
-
     /// Closes every connection; SQLite folds its log into the file.
     pub async fn close(&self) {
         match self {

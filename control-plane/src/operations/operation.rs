@@ -116,10 +116,4 @@ impl Operation {
     pub fn progress(&self) -> Option<(u64, u64)> {
         self.steps.iter().rev().find_map(|step| step.progress)
     }
-
-    /// True when its owner can still stop it.
-    #[must_use]
-    pub fn can_end(&self) -> bool {
-        matches!(self.state, State::Running | State::Waiting | State::Ready)
-    }
 }

@@ -7,9 +7,10 @@
 //! - [`Walls`] is what this machine can do, tried once when the launcher starts; [`IsolationReport`] says it in words.
 //! - [`Walls::confine`] makes one runtime behind these walls.
 //!
-//! Architecture Invariant: this is the one module of the workspace with unsafe code. `clone3`, mounts, `seccomp` and
-//! `prctl` have no safe interface, and the child between `clone3` and `execve` may call only what is safe in the
-//! copy of a process: everything it needs is prepared before, and it allocates nothing.
+//! Architecture Invariant: this is the one module with unsafe code, but for the lines by which a runtime takes over the
+//! listeners it inherits. `clone3`, mounts, `seccomp` and `prctl` have no safe interface, and the child between `clone3`
+//! and `execve` may call only what is safe in the copy of a process: everything it needs is prepared before, and it
+//! allocates nothing.
 //!
 //! Failure: a wall that cannot be raised at start is reported as missing. One that fails for a single runtime ends
 //! that runtime before its program begins, and the launcher hears which step it was.

@@ -38,12 +38,6 @@ impl State {
         self.inner.imports.resume(now_ms()).await
     }
 
-    /// True while an export or import is at work.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.inner.exports.is_busy() || self.inner.imports.is_busy()
-    }
-
     /// Says that the content was changed beside those who remember it.
     pub(super) async fn changed(&self) {
         (self.inner.on_swap)().await;

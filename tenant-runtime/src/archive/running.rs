@@ -32,10 +32,6 @@ impl Running {
     pub(super) fn end(&self, id: &str) {
         self.by_id.lock().remove(id);
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_id.lock().is_empty()
-    }
 }
 
 /// How far a piece of work has come, in bytes or records.

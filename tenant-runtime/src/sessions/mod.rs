@@ -183,16 +183,6 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends every session of programs that use one app's data.
-    pub async fn end_of_app(&self, app: &AppId) -> Result<(), Error> {
-        let of_app = |session: &Session| matches!(&session.kind, Kind::App(other) if other == app);
-        let ids: Vec<String> = self.known.read().live.values().filter(|s| of_app(s)).map(|s| s.id.clone()).collect();
-        for id in ids {
-            self.end(&id).await?;
-        }
-        Ok(())
-    }
-
     /// All sessions that live, the newest first.
     #[must_use]
     pub fn list(&self, now: i64) -> Vec<Session> {

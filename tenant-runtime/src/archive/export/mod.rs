@@ -136,12 +136,6 @@ impl Exports {
         Ok(())
     }
 
-    /// True while some export is being written out: the runtime should not be put to sleep.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        !self.inner.running.is_empty()
-    }
-
     fn folder(&self, id: &str) -> PathBuf {
         Path::new(&self.inner.folder).join(id)
     }

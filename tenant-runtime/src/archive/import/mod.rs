@@ -236,12 +236,6 @@ impl Imports {
         Ok(self.inner.home.discard_stage(&stage_name(id)).await?)
     }
 
-    /// True while some import is at work: the runtime should not be put to sleep.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        !self.inner.running.is_empty() || !self.inner.uploading.lock().is_empty()
-    }
-
     fn folder(&self, id: &str) -> PathBuf {
         Path::new(&self.inner.folder).join(id)
     }

@@ -1,5 +1,6 @@
 //! The documents about the person: account, settings, permissions, identity.
 
+use export_format::entry::{ACCOUNT_SCHEMA, PERMISSION_SCHEMA, SETTINGS_SCHEMA};
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
@@ -56,7 +57,7 @@ fn render_account(
 ) -> Result<(), Error> {
     let path = render::path(ACCOUNT)?;
     let mut ours = Map::new();
-    ours.insert("schema".into(), "pcc/account@1".into());
+    ours.insert("schema".into(), ACCOUNT_SCHEMA.into());
     ours.insert("displayName".into(), about.display_name.as_str().into());
     ours.insert("handle".into(), about.handle.as_str().into());
     if let Some(identity) = identity {
@@ -70,7 +71,7 @@ fn render_settings(db: &Connection, sink: &mut dyn Sink, payload: &mut Payload) 
     let path = render::path(SETTINGS)?;
     let values: Map<String, Value> = settings::all(db)?.into_iter().map(|(name, value)| (name, value.into())).collect();
     let mut ours = Map::new();
-    ours.insert("schema".into(), "pcc/settings@1".into());
+    ours.insert("schema".into(), SETTINGS_SCHEMA.into());
     ours.insert("values".into(), values.into());
     let content = render::document(db, &path, ours)?;
     payload.add(path, sink.keep(&content)?)
@@ -86,7 +87,7 @@ fn render_permissions(
     let path = render::path(PERMISSIONS)?;
     let ours = permissions::list(db)?.into_iter().map(|permission| {
         json!({
-            "schema": "pcc/permission@1",
+            "schema": PERMISSION_SCHEMA,
             "id": format!("{}/{}", permission.app, permission.name),
             "name": permission.name,
             "grantee": {"type": "app", "id": permission.app},

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use export_format::AppId;
 use export_format::digest::Summary;
+use export_format::entry::APP_SCHEMA;
 use export_format::path::Namer;
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
@@ -23,7 +24,7 @@ pub(super) fn render(db: &Connection, sink: &mut dyn Sink, payload: &mut Payload
         let document = folders.place(&format!("{id}/app.json"));
         let root = document.as_str().trim_end_matches("/app.json").to_owned();
         let mut ours = Map::new();
-        ours.insert("schema".into(), "pcc/app@1".into());
+        ours.insert("schema".into(), APP_SCHEMA.into());
         ours.insert("id".into(), id.as_str().into());
         match apps::get(db, &id)? {
             Some(app) => {
