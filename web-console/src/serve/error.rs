@@ -98,6 +98,20 @@ impl ServeError {
         }
     }
 
+    /// The same trouble, told as a full disk when that is what lies at its bottom, wherever it came up.
+    pub(crate) fn or_disk_full(self, path: &Path) -> Self {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&self);
+        while let Some(error) = cause {
+            let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            // SQLite tells in words only, by the time its error has come through two crates.
+            if io == Some(std::io::ErrorKind::StorageFull) || error.to_string().contains("database or disk is full") {
+                return Self::DiskFull { path: path.to_owned(), source: std::io::ErrorKind::StorageFull.into() };
+            }
+            cause = error.source();
+        }
+        self
+    }
+
     /// The sentence and everything behind it, a line each.
     #[must_use]
     pub fn chain(&self) -> String {
@@ -112,5 +126,22 @@ impl ServeError {
             cause = error.source();
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listening(kind: std::io::ErrorKind) -> ServeError {
+        let address = SocketAddr::from(([127, 0, 0, 1], 80));
+        ServeError::Listen { address, why: "", mend: "", source: kind.into() }.or_disk_full(Path::new("/srv/freehold"))
+    }
+
+    #[test]
+    fn a_full_disk_is_called_one_wherever_it_comes_up() {
+        let told = listening(std::io::ErrorKind::StorageFull);
+        assert!(matches!(&told, ServeError::DiskFull { path, .. } if path == Path::new("/srv/freehold")), "{told}");
+        assert!(matches!(listening(std::io::ErrorKind::AddrInUse), ServeError::Listen { .. }));
     }
 }

@@ -60,6 +60,11 @@ impl Provider {
     /// # Errors
     /// [`ServeError`], which says what to change.
     pub async fn start_with(config: Config, launcher: LauncherHandle) -> Result<Self, ServeError> {
+        let data = config.data.clone();
+        Self::assemble(config, launcher).await.map_err(|error| error.or_disk_full(&data))
+    }
+
+    async fn assemble(config: Config, launcher: LauncherHandle) -> Result<Self, ServeError> {
         let data = data::DataDir::open(&config.data)?;
         let listener = listen::bind(config.listen).await?;
         let address = listener.local_addr().map_err(|source| ServeError::Listen {
