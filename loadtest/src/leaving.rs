@@ -70,14 +70,25 @@ impl OwnServer {
 
     /// Imports an archive: upload, report, consent, and on until it is done. The path of the operation.
     pub async fn import(&self, file: &Path) -> Result<String> {
+        let operation = self.begin_import(file).await?;
+        self.arrived(&operation).await?;
+        Ok(operation)
+    }
+
+    /// An import up to consent: upload, report, *Import*. The path of the operation.
+    pub async fn begin_import(&self, file: &Path) -> Result<String> {
         let response = self.upload(file).await?;
         let (status, at) = (response.status(), response.url().clone());
         let text = response.text().await?;
         ensure!(status.is_success(), "the upload answered {status}: {}", crate::person::words(&text));
         let operation = at.path().to_owned();
         self.press_when_offered(&operation, "confirm").await?;
-        self.wait_for(&operation, "undo").await?;
         Ok(operation)
+    }
+
+    /// Waits until an import is done.
+    pub async fn arrived(&self, operation: &str) -> Result<()> {
+        self.wait_for(operation, "undo").await
     }
 
     /// Takes an import back, and waits until that is done.

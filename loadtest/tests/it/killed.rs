@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{NOTES, TABLE, records};
+use crate::support::{NOTES, TABLE, records, write};
 
 struct Process {
     child: Child,
@@ -164,5 +164,40 @@ async fn after_every_kill_each_acknowledged_write_is_there_once_and_nothing_is_l
     let link = server.export().await.unwrap();
     let length = server.download(&link, &dir.path().join("anna.zip")).await.unwrap();
     assert!(length > 0);
+    process.kill(&data);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_ends_whole_however_often_the_provider_is_killed_under_it() {
+    let rounds: u64 = std::env::var("FREEHOLD_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let mut process = Process::start(&data, 0);
+    let address = process.address;
+    set_up(&process).await;
+    let console = format!("http://localhost:{}", address.port());
+    let server = Person::at(address, &console).unwrap().sign_up("anna").await.unwrap();
+    server.install(NOTES).await.unwrap();
+    for nth in 0..300 {
+        write(&server, &json!({"nth": nth})).await;
+    }
+    let then = records(&server).await;
+    let archive = dir.path().join("anna.zip");
+    let link = server.export().await.unwrap();
+    server.download(&link, &archive).await.unwrap();
+
+    for round in 0..rounds {
+        let later = write(&server, &json!({"later": round})).await;
+        let operation = server.begin_import(&archive).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(37 * (round % 9))).await;
+        process.kill(&data);
+        process = Process::start(&data, address.port());
+
+        server.arrived(&operation).await.unwrap();
+        assert_eq!(records(&server).await, then, "round {round}: what the archive holds, whole");
+        server.undo(&operation).await.unwrap();
+        let back = records(&server).await;
+        assert!(back.contains_key(later["_id"].as_str().unwrap()), "round {round}: undo brings back what was there");
+    }
     process.kill(&data);
 }
