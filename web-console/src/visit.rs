@@ -1,7 +1,7 @@
 //! One request to the console: who comes, from where, and whether they may.
 //!
 //! Everything that must hold for every page is done here and nowhere else: the session becomes an
-//! [`Actor`](control_plane::Actor), forged requests are turned away, the table of doors is asked, errors become pages,
+//! [`Actor`], forged requests are turned away, the table of doors is asked, errors become pages,
 //! and every answer gets the headers that keep browsers strict.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

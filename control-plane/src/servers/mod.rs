@@ -1,9 +1,9 @@
 //! Servers: one a person, kept where they ought to be by a loop that only compares what is wanted with what is seen.
 //!
-//! A page writes a wish (a row) and nudges; [`reconcile`] makes it so. Desired and seen are apart: what is desired is in
+//! A page writes a wish (a row) and nudges; `reconcile` makes it so. Desired and seen are apart: what is desired is in
 //! the database and survives anything, what is seen is asked of the hosts and kept in memory with the time it was seen.
 //!
-//! Architecture Invariant: nothing outside [`reconcile`] tells a host what to keep.
+//! Architecture Invariant: nothing outside `reconcile` tells a host what to keep.
 
 mod admin;
 mod apps;

@@ -4,8 +4,8 @@
 //! no other process, no other file, no network, few system calls. The walls are Linux's own (namespaces, cgroups,
 //! landlock, seccomp), raised here without a helper program because a wake has milliseconds.
 //!
-//! - [`Walls`] is what this machine can do, tried once when the launcher starts; [`IsolationReport`] says it in words.
-//! - [`Walls::confine`] makes one runtime behind these walls.
+//! - `Walls` is what this machine can do, tried once when the launcher starts; [`IsolationReport`] says it in words.
+//! - `Walls::confine` makes one runtime behind these walls.
 //!
 //! Architecture Invariant: this is the one module with unsafe code, but for the lines by which a runtime takes over the
 //! listeners it inherits. `clone3`, mounts, `seccomp` and `prctl` have no safe interface, and the child between `clone3`

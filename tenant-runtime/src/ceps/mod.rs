@@ -4,7 +4,7 @@
 //! `If-Match` on records, resumable uploads under `/feps/uploads`, and the change feed under `/feps/changes`.
 //!
 //! A handler reads the request, asks the domain, and writes the answer. Who may do what is decided in
-//! [`auth`] and [`crate::permissions::decide`]; there is no other door.
+//! `auth` and [`crate::permissions::decide`]; there is no other door.
 
 pub(crate) mod auth;
 mod body;

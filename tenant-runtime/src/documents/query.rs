@@ -1,7 +1,7 @@
 //! What a mongo-like query means, and whether a record meets it.
 //!
 //! A query is parsed once into a [`Filter`]; records are then judged one by one, each parsed no further than the
-//! fields the query names. [`super::narrow`] derives from the same filter which rows SQLite need not even look at, so
+//! fields the query names. `narrow` derives from the same filter which rows SQLite need not even look at, so
 //! there is one place that decides what matches.
 //!
 //! The rules are MongoDB's, as far as they go: a path leads through arrays to every element; a test on an array holds

@@ -12,7 +12,7 @@ pub enum Listener {
     Tcp(TcpListener),
 }
 
-/// A connection of either kind, for [`axum::serve`].
+/// A connection of either kind, for [`mod@axum::serve`].
 pub type Connection = tokio_util::either::Either<UnixStream, TcpStream>;
 
 impl axum::serve::Listener for Listener {

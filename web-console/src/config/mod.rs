@@ -1,7 +1,7 @@
 //! What the operator may decide before the provider starts: one TOML file in which every key has a default, and the
 //! environment above it.
 //!
-//! There is one list of keys ([`keys::KEYS`]). The file, the environment, the printed document and the errors are all
+//! There is one list of keys (`keys::KEYS`). The file, the environment, the printed document and the errors are all
 //! made from it, so that none of them can forget a key. A mistake names the key, the place and the mend; a key that
 //! does not exist is a mistake too, because a misspelt key that is silently ignored is worse than an error.
 
