@@ -21,9 +21,11 @@ mod gates;
 mod held;
 mod pages;
 mod proxy;
+mod reach;
 mod routes;
 
 pub use gates::{Gates, Pass, PutToSleep};
 pub(crate) use held::Held;
 pub use proxy::{Gateway, Upstream};
+pub(crate) use reach::reach;
 pub use routes::{Admission, Found, Route, Routes};

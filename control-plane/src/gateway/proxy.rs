@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -25,6 +25,7 @@ use tower::{Service, ServiceExt};
 use super::gates::{Gates, Pass};
 use super::held::Held;
 use super::pages;
+use super::reach::reach;
 use super::routes::{Admission, Found, Route, Routes};
 
 /// Pooled connections to one awake server.
@@ -256,25 +257,8 @@ impl Service<http::Uri> for Socket {
 
     fn call(&mut self, _: http::Uri) -> Self::Future {
         let (path, patience) = (self.path.clone(), self.patience);
-        Box::pin(async move {
-            let start = Instant::now();
-            loop {
-                match UnixStream::connect(&path).await {
-                    Err(error) if passes(&error) && start.elapsed() < patience => {
-                        tokio::time::sleep(Duration::from_millis(5)).await;
-                    }
-                    connected => return Ok(Connection(TokioIo::new(connected?))),
-                }
-            }
-        })
+        Box::pin(async move { Ok(Connection(TokioIo::new(reach(&path, patience).await?))) })
     }
-}
-
-/// Whether it passes by waiting: the backlog of a waking server is full, or its
-/// host has not opened its socket again after a restart.
-fn passes(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionRefused, NotFound, WouldBlock};
-    matches!(error.kind(), WouldBlock | NotFound | ConnectionRefused)
 }
 
 /// One connection to a server's socket.

@@ -14,15 +14,16 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenant_runtime::ids::ServerId;
-use tokio::net::UnixStream;
 
-use crate::gateway::{Gates, Held};
+use crate::gateway::{self, Gates, Held};
 use crate::{Actor, ControlPlane, Error, Kind, Problem, Result};
 
 /// The most JSON a runtime answers with.
 const MOST_JSON: usize = 8 << 20;
 /// How long a runtime may take to begin an answer in JSON: a cold wake and a slow disk, with room to spare.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server's socket may be absent, as it is while its host starts.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// The way to one server's runtime. A cheap clone.
 #[derive(Clone)]
@@ -79,7 +80,7 @@ impl AdminClient {
     /// Sends a request and hands on the answer as it comes, whatever its status.
     pub async fn send(&self, method: Method, path: &str, headers: HeaderMap, body: Body) -> Result<Response<Body>> {
         let pass = self.gates.enter(self.server).await;
-        let stream = UnixStream::connect(&self.socket).await.map_err(away)?;
+        let stream = gateway::reach(&self.socket, SETTLE).await.map_err(away)?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(away)?;
         tokio::spawn(async move {

@@ -132,7 +132,7 @@ pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) 
         title,
         lead,
         running,
-        problem: operation.error.clone(),
+        problem: operation.error.clone().filter(|_| operation.state == State::Failed),
         ready,
         meter,
         steps: parts::steps(&operation),

@@ -114,9 +114,11 @@ pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) 
         Stage::Uploading => operation.bytes.map(|bytes| Bar::new(operation.received, bytes, None)),
         _ => meter.map(|(done, total)| Bar::new(done, total, Some("done"))),
     };
+    // What holds up work that goes on stands beside its step; only an end is a problem.
     let problem = operation
         .error
         .clone()
+        .filter(|_| operation.state == State::Failed)
         .map(|why| Trouble { what: "It was not taken in, and nothing on your server has changed.", why });
     page::show(&OneImport {
         shell: Shell::of(&visit, "server", Some(&server)).await?,
