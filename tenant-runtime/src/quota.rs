@@ -68,6 +68,19 @@ impl Quota {
         self.limit
     }
 
+    /// Holds room again for the uploads that were under way when the server last slept. Each of them fitted once.
+    pub async fn hold_pending(&self, home: &Home) -> Result<(), Problem> {
+        let pending = home.read(|db| Ok::<_, Problem>(files::uploads::pending(db)?)).await?;
+        self.known.lock().uploads.extend(pending.into_iter().map(|upload| (upload.id, upload.size)));
+        Ok(())
+    }
+
+    /// What is left.
+    pub async fn free(&self, home: &Home, now: i64) -> Result<u64, Problem> {
+        self.refresh(home, now).await?;
+        Ok(self.left(&self.known.lock()))
+    }
+
     /// Refuses what does not fit; what fits is counted as held.
     pub async fn take(&self, home: &Home, bytes: u64, now: i64) -> Result<(), Problem> {
         self.refresh(home, now).await?;
@@ -100,9 +113,13 @@ impl Quota {
         self.known.lock().read_at = 0;
     }
 
-    fn fits(&self, known: &Known, bytes: u64) -> Result<(), Problem> {
+    fn left(&self, known: &Known) -> u64 {
         let taken = known.held + known.uploads.values().sum::<u64>();
-        let free = self.limit.saturating_sub(taken);
+        self.limit.saturating_sub(taken)
+    }
+
+    fn fits(&self, known: &Known, bytes: u64) -> Result<(), Problem> {
+        let free = self.left(known);
         if bytes > free { Err(Problem::no_room(bytes, free)) } else { Ok(()) }
     }
 

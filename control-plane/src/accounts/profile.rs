@@ -1,6 +1,6 @@
 //! What people change about their own account.
 
-use super::{display_name, password, session, store};
+use super::{display_name, password, session, store, throttle};
 use crate::db::on;
 use crate::{Actor, ControlPlane, Error, Result};
 
@@ -26,10 +26,13 @@ pub async fn change_password(
 ) -> Result<()> {
     let id = actor.account().ok_or_else(Error::sign_in)?;
     let account = store::by_id(plane.db(), id).await?.ok_or_else(Error::sign_in)?;
+    let attempt =
+        throttle::count_signed_in(plane.db(), id, plane.now()).await.map_err(|error| error.about("current"))?;
     let known = store::credentials(plane.db(), &account.email).await?;
     if !plane.passwords().matches(current, known.as_ref().map(|(_, hash)| hash)).await? {
         return Err(Error::fix("current", "This is not your present password."));
     }
+    attempt.forgive(plane.db()).await?;
     let email = account.email.as_str();
     password::judge(fresh, &[email, &account.display_name]).map_err(|error| error.about("fresh"))?;
     let hash = plane.passwords().hash(fresh).await?;

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Email;
 use crate::db::{Db, on};
-use crate::{Error, Kind, Result};
+use crate::{AccountId, Error, Kind, Result};
 
 const WINDOW: SignedDuration = SignedDuration::from_mins(15);
 const PER_ACCOUNT: i64 = 8;
@@ -26,29 +26,58 @@ pub(crate) struct Attempt {
 pub(crate) async fn count(db: &Db, email: &Email, from: IpAddr, now: Timestamp) -> Result<Attempt> {
     let attempt = Attempt { account: format!("account {email}"), address: format!("address {}", network(from)) };
     for (subject, limit) in [(&attempt.account, PER_ACCOUNT), (&attempt.address, PER_ADDRESS)] {
-        let (count, since_ms) = count_one(db, subject, now).await?;
-        if count > limit {
-            let left = since_ms + window_ms() - now.as_millisecond();
-            let minutes = left.max(1).saturating_add(59_999) / 60_000;
-            let unit = if minutes == 1 { "minute" } else { "minutes" };
-            let sentence = format!(
-                "There were too many attempts to sign in. Your account is safe; try again in {minutes} {unit}."
-            );
-            return Err(Error::new(Kind::Retry, sentence).about("password"));
-        }
+        bounded(db, subject, limit, "to sign in", now).await.map_err(|error| error.about("password"))?;
     }
     Ok(attempt)
+}
+
+/// Counts an attempt of somebody who is signed in to name the present password, and refuses it likewise. It is counted
+/// apart from signing in: who found a device that is signed in must not be able to lock the owner out.
+pub(crate) async fn count_signed_in(db: &Db, account: AccountId, now: Timestamp) -> Result<SignedIn> {
+    let attempt = SignedIn { subject: format!("signed in {account}") };
+    bounded(db, &attempt.subject, PER_ACCOUNT, "to name your present password", now).await?;
+    Ok(attempt)
+}
+
+async fn bounded(db: &Db, subject: &str, limit: i64, what: &str, now: Timestamp) -> Result<()> {
+    let (count, since_ms) = count_one(db, subject, now).await?;
+    if count <= limit {
+        return Ok(());
+    }
+    let left = since_ms + window_ms() - now.as_millisecond();
+    let minutes = left.max(1).saturating_add(59_999) / 60_000;
+    let unit = if minutes == 1 { "minute" } else { "minutes" };
+    let sentence = format!("There were too many attempts {what}. Your account is safe; try again in {minutes} {unit}.");
+    Err(Error::new(Kind::Retry, sentence))
+}
+
+/// A counted attempt of somebody who is signed in.
+#[derive(Debug)]
+pub(crate) struct SignedIn {
+    subject: String,
+}
+
+impl SignedIn {
+    /// The password was right.
+    pub(crate) async fn forgive(self, db: &Db) -> Result<()> {
+        forget(db, &self.subject).await
+    }
 }
 
 impl Attempt {
     /// The password was right.
     pub(crate) async fn forgive(self, db: &Db) -> Result<()> {
-        on!(db.writer(), e => sqlx::query("delete from attempt where subject = $1")
-            .bind(&self.account).execute(e).await.map(|_| ()))?;
+        forget(db, &self.account).await?;
         on!(db.writer(), e => sqlx::query("update attempt set count = count - 1 where subject = $1 and count > 0")
             .bind(&self.address).execute(e).await.map(|_| ()))?;
         Ok(())
     }
+}
+
+async fn forget(db: &Db, subject: &str) -> Result<()> {
+    on!(db.writer(), e => sqlx::query("delete from attempt where subject = $1")
+        .bind(subject).execute(e).await.map(|_| ()))?;
+    Ok(())
 }
 
 async fn count_one(db: &Db, subject: &str, now: Timestamp) -> Result<(i64, i64)> {

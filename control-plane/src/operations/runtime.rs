@@ -1,7 +1,7 @@
 //! What an operation asks of a server's runtime.
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderName, Method, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use http_body_util::{BodyExt as _, Limited};
 use tenant_runtime::admin::api::{ExportRequest, ExportView, ImportRequest, ImportView, Received};
 use tenant_runtime::ids::ServerId;
@@ -68,8 +68,7 @@ impl Runtime {
             return Err(refusal(answer).await);
         }
         let (mut parts, body) = answer.into_parts();
-        parts.headers =
-            TOLD.into_iter().filter_map(|name| Some((name.clone(), parts.headers.get(&name)?.clone()))).collect();
+        parts.headers = told(&parts.headers);
         Ok(Response::from_parts(parts, body))
     }
 
@@ -143,4 +142,43 @@ async fn refusal(answer: Response<Body>) -> Error {
         Limited::new(answer.into_body(), REFUSAL).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let detail = serde_json::from_slice::<Problem>(&bytes).ok().map(|problem| problem.detail);
     Error::new(kind, detail.unwrap_or_else(|| format!("The server answered with {status}.")))
+}
+
+/// What the browser is told of an archive. It comes to the console's own origin, so whatever a runtime says, it is a
+/// file to be saved: never a page, never a script.
+fn told(said: &HeaderMap) -> HeaderMap {
+    let mut told: HeaderMap =
+        TOLD.into_iter().filter_map(|name| Some((name.clone(), said.get(&name)?.clone()))).collect();
+    if told.contains_key(header::CONTENT_TYPE) {
+        told.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+    }
+    let named = told.get(header::CONTENT_DISPOSITION).is_some_and(|how| how.as_bytes().starts_with(b"attachment;"));
+    if !named {
+        told.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn whatever_a_runtime_says_its_archive_is_a_file_to_save() {
+        let said = |pairs: &[(HeaderName, &'static str)]| {
+            let said = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+            told(&said)
+        };
+        let page = said(&[
+            (header::CONTENT_TYPE, "text/html"),
+            (header::CONTENT_DISPOSITION, "inline"),
+            (header::SET_COOKIE, "freehold_session=x"),
+        ]);
+        assert_eq!(page[header::CONTENT_TYPE], "application/zip");
+        assert_eq!(page[header::CONTENT_DISPOSITION], "attachment");
+        assert!(!page.contains_key(header::SET_COOKIE));
+        let archive = said(&[(header::CONTENT_DISPOSITION, "attachment; filename=\"a.pcc.zip\"")]);
+        assert_eq!(archive[header::CONTENT_DISPOSITION], "attachment; filename=\"a.pcc.zip\"");
+    }
 }

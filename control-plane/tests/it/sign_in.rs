@@ -75,6 +75,25 @@ async fn guessing_is_slow_for_one_account_and_from_one_address() {
 }
 
 #[tokio::test]
+async fn a_borrowed_session_does_not_find_out_the_password() {
+    on_each_database(async |world: &mut World| {
+        world.set_up().await;
+        let plane = &world.plane;
+        let (anna, _) = world.sign_up("anna").await;
+        for _ in 0..8 {
+            let wrong = accounts::change_password(plane, &anna, "a guess", "x", None).await.unwrap_err();
+            assert_eq!((wrong.kind(), wrong.field()), (Kind::Fix, Some("current")));
+        }
+        let late = accounts::change_password(plane, &anna, PASSWORD, OTHER_PASSWORD, None).await.unwrap_err();
+        assert_eq!((late.kind(), late.field()), (Kind::Retry, Some("current")));
+        accounts::sign_in(plane, form("anna@example.org", PASSWORD), HERE).await.unwrap();
+        world.clock.forward_minutes(16);
+        accounts::change_password(plane, &anna, PASSWORD, OTHER_PASSWORD, None).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_new_password_ends_every_other_session() {
     on_each_database(async |world: &mut World| {
         world.set_up().await;

@@ -83,9 +83,12 @@ async fn receive(
     attached(server, attach, blob).await
 }
 
-/// Streams a field into the store. Without an announced length the plan's room is the limit.
+/// Streams a field into the store. Without an announced length the room that is left is the limit.
 async fn store(server: &Server, field: Field<'_>, announced: Option<u64>) -> Result<Blob, Problem> {
-    let limit = announced.unwrap_or_else(|| server.quota.limit());
+    let limit = match announced {
+        Some(length) => length,
+        None => server.quota.free(&server.home, now()).await?,
+    };
     let stream = field.map_err(std::io::Error::other);
     let blob = server.home.blobs().put(stream, Some(limit)).await?;
     if announced.is_none() {

@@ -4,6 +4,9 @@ use futures::StreamExt as _;
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
+use tenant_runtime::files::uploads::{self, Upload};
+use tenant_runtime::problem::Problem;
+use tenant_runtime::server::{Server, now};
 
 use super::{Anna, App, answer};
 
@@ -220,4 +223,50 @@ async fn what_does_not_fit_is_refused_before_it_is_sent() {
         507
     );
     assert_eq!(upload(&anna, &photos, json!({}), "small", content(1000)).await.0, 200);
+}
+
+#[tokio::test]
+async fn uploads_under_way_hold_their_room_over_a_sleep() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let launch = super::launch(folder.path(), 1, &key, 3 << 20);
+    let upload = Upload {
+        id: "begun".into(),
+        app: PHOTOS.parse().unwrap(),
+        path: "a".parse().unwrap(),
+        size: 2 << 20,
+        mime: "image/jpeg".into(),
+        overwrite: false,
+        data: serde_json::Map::new(),
+        started: now(),
+        is_done: false,
+    };
+    let server = Server::open(launch.clone(), now()).await.unwrap();
+    server.home.write(move |db| Ok::<_, Problem>(uploads::put(db, &upload)?)).await.unwrap();
+    server.home.sleep().await.unwrap();
+    drop(server);
+
+    let server = Server::open(launch, now()).await.unwrap();
+    let refused = server.quota.hold(&server.home, "more", 2 << 20, now()).await.unwrap_err();
+    assert_eq!(refused.status, 507);
+    server.quota.hold(&server.home, "begun", 2 << 20, now()).await.unwrap();
+    server.home.sleep().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_of_unknown_length_ends_where_the_room_ends() {
+    let anna = Anna::start_with(|launch| launch.limits.storage_bytes = 4 << 20).await;
+    let photos = anna.app(PHOTOS).await;
+    anna.server.quota.hold(&anna.server.home, "another", 2 << 20, now()).await.unwrap();
+    let before = anna.server.home.usage().await.unwrap().blob_bytes;
+    let send = async |length: usize| {
+        let pieces = content(length).chunks(64 << 10).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect();
+        let body = reqwest::Body::wrap_stream(futures::stream::iter::<Vec<_>>(pieces));
+        let form = Form::new().part("file", Part::stream(body).file_name("x"));
+        let request = anna.ask(Method::PUT, "photos", &format!("/feps/upload/{PHOTOS}")).bearer_auth(&photos.token);
+        answer(request.multipart(form).send().await.unwrap()).await
+    };
+    assert_eq!(send(2 << 20).await.0, 413);
+    assert_eq!(anna.server.home.usage().await.unwrap().blob_bytes, before, "nothing of it is kept");
+    assert_eq!(send(1 << 20).await.0, 200);
 }
