@@ -64,7 +64,7 @@ async fn main() -> Result<()> {
 
     let wakes = wakes(&a, &server, args.wakes).await?;
     println!("wake, cached data         {wakes}");
-    memory(&a).await?;
+    memory(&a, args.people).await?;
     gateway(&a, &server, args.requests).await?;
     writes(&server).await?;
     leave(&b, &server, &args).await?;
@@ -109,7 +109,24 @@ async fn wakes(platform: &Platform, server: &OwnServer, times: usize) -> Result<
     Ok(samples)
 }
 
-async fn memory(platform: &Platform) -> Result<()> {
+async fn memory(platform: &Platform, people: usize) -> Result<()> {
+    all_asleep(platform).await?;
+    let target = Target::Port(platform.address());
+    for nth in 0..people {
+        let host = format!("person-{nth}.{}:{}", platform.domain, platform.address().port());
+        press(&target, &host, "/", 1, 1).await?;
+        if nth == 0 {
+            println!("idle awake server, alone  {:.2} MiB PSS", mean_memory(platform).await?);
+        }
+    }
+    println!("idle awake server         {:.2} MiB PSS each, {people} of them", mean_memory(platform).await?);
+    all_asleep(platform).await?;
+    println!("asleep                    no runtime");
+    Ok(())
+}
+
+/// The mean memory of the awake servers, in MiB of proportional set size.
+async fn mean_memory(platform: &Platform) -> Result<f64> {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let seen = platform.provider().agent().seen().await;
     let awake: Vec<u64> = seen
@@ -120,11 +137,7 @@ async fn memory(platform: &Platform) -> Result<()> {
         })
         .collect();
     ensure!(!awake.is_empty(), "no awake server whose memory can be read");
-    let mean = awake.iter().sum::<u64>() as f64 / awake.len() as f64 / f64::from(1 << 20);
-    println!("idle awake server         {mean:.2} MiB PSS (mean of {})", awake.len());
-    all_asleep(platform).await?;
-    println!("asleep                    no runtime for {} servers", seen.len());
-    Ok(())
+    Ok(awake.iter().sum::<u64>() as f64 / awake.len() as f64 / f64::from(1 << 20))
 }
 
 async fn gateway(platform: &Platform, server: &OwnServer, requests: usize) -> Result<()> {
@@ -260,7 +273,9 @@ async fn fill(server: &OwnServer, args: &Args) -> Result<()> {
         let file = multipart::Part::bytes(bytes).file_name(name.clone());
         let form = multipart::Form::new().text("options", options.to_string()).part("file", file);
         let request = server.call("photos", Method::PUT, &format!("/feps/upload/{PHOTOS}"))?;
-        request.multipart(form).send().await?.error_for_status()?;
+        let answer = request.multipart(form).send().await?;
+        let status = answer.status();
+        ensure!(status.is_success(), "uploading {name} answered {status}: {}", answer.text().await?);
     }
     println!(
         "upload                    {} files, {:.0} MB/s, one at a time",

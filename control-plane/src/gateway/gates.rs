@@ -65,12 +65,15 @@ impl Gates {
     pub async fn enter(&self, server: ServerId) -> Pass {
         loop {
             let gate = Arc::clone(self.shared.gates.lock().entry(server).or_insert_with(new_gate));
+            if let Some(pass) = Gate::pass(&gate) {
+                return pass;
+            }
+            // Listens before it looks again, so that an opening in between is not missed.
             let opened = gate.opened.notified();
             tokio::pin!(opened);
             opened.as_mut().enable();
-            if let State::Open { inside, .. } = &mut *gate.state.lock() {
-                *inside += 1;
-                return Pass { gate: Arc::clone(&gate) };
+            if let Some(pass) = Gate::pass(&gate) {
+                return pass;
             }
             opened.await;
         }
@@ -145,6 +148,15 @@ impl Drop for Pass {
 }
 
 impl Gate {
+    /// Lets one in if it is open.
+    fn pass(gate: &Arc<Self>) -> Option<Pass> {
+        match &mut *gate.state.lock() {
+            State::Open { inside, .. } => *inside += 1,
+            State::Closed => return None,
+        }
+        Some(Pass { gate: Arc::clone(gate) })
+    }
+
     fn is_idle(&self, idle: Duration) -> bool {
         matches!(&*self.state.lock(), State::Open { inside: 0, last, .. } if last.elapsed() >= idle)
     }

@@ -224,7 +224,9 @@ fn tunnel(
 }
 
 fn connect(socket: &Path, patience: Duration) -> Upstream {
-    Client::builder(TokioExecutor::new()).pool_max_idle_per_host(32).build(Socket { path: socket.to_owned(), patience })
+    Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(256)
+        .build(Socket { path: socket.to_owned(), patience })
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

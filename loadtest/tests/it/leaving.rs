@@ -28,7 +28,7 @@ async fn a_server_moves_by_archive_to_another_provider_and_the_import_can_be_tak
         write(&at_a, &json!({"nth": nth, "text": "Grüße 🌿 \u{2028}", "deep": {"list": [1, 2.5, null, true]}})).await;
     }
     for seed in 0..5 {
-        put_file(&at_a, &format!("photo {seed}.jpg"), noise(seed, 300_000)).await;
+        put_file(&at_a, &format!("photo {seed}.jpg"), noise(seed, 3_000_000)).await;
     }
 
     // when it is exported, fetched in pieces, and imported at B over what is there,
@@ -59,7 +59,7 @@ async fn a_server_moves_by_archive_to_another_provider_and_the_import_can_be_tak
     at_b.open(PHOTOS).await.unwrap();
     assert_eq!(records(&at_b).await, records(&at_a).await);
     for seed in 0..5 {
-        assert_eq!(get_file(&at_b, &format!("photo {seed}.jpg")).await, noise(seed, 300_000));
+        assert_eq!(get_file(&at_b, &format!("photo {seed}.jpg")).await, noise(seed, 3_000_000));
     }
     let again = dir.path().join("berta.pcc.zip");
     let link = at_b.export().await.unwrap();

@@ -21,6 +21,7 @@ mod uploads;
 pub(crate) use grants::decide;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post, put};
 
 use crate::server::Server;
@@ -47,7 +48,8 @@ pub fn router() -> Router<Server> {
         .route("/feps/delete/{table}/{*id}", delete(records::delete))
         .route("/feps/restore/{table}", post(records::restore))
         .route("/feps/changes/{table}", get(feed::feed))
-        .route("/feps/upload/{app}", put(files::upload).post(files::upload))
+        // How much fits is the plan's to say, which `upload` asks before it reads.
+        .route("/feps/upload/{app}", put(files::upload).post(files::upload).layer(DefaultBodyLimit::disable()))
         .route("/feps/userfiles/{app}/{user}/{*path}", get(files::download))
         .route("/feps/getuserfiletoken/self/{app}/{user}", get(files::file_token))
         .route("/feps/read_user_file_tree/{app}", post(files::tree))
