@@ -17,7 +17,7 @@ use tenant_runtime::ids::ServerId;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::proxy::Upstream;
+use super::upstream::Upstream;
 
 /// How a server is put to sleep; resolves when its process is gone.
 pub type PutToSleep = Arc<dyn Fn(ServerId) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
@@ -49,7 +49,7 @@ enum State {
         last: Instant,
         /// Pooled connections; dropped with the gate's closing, so that none
         /// outlives the process it leads to.
-        upstream: Option<Box<Upstream>>,
+        upstream: Option<Upstream>,
     },
     Closed,
 }
@@ -125,7 +125,7 @@ impl Pass {
     /// The server's pooled connections, made by `connect` at first use after a wake.
     pub(super) fn upstream(&self, connect: impl FnOnce() -> Upstream) -> Upstream {
         match &mut *self.gate.state.lock() {
-            State::Open { upstream, .. } => Upstream::clone(upstream.get_or_insert_with(|| Box::new(connect()))),
+            State::Open { upstream, .. } => upstream.get_or_insert_with(connect).clone(),
             State::Closed => connect(),
         }
     }

@@ -3,29 +3,27 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::gates::Pass;
 
 /// A response body and the [`Pass`] under which it was asked for.
-pub(crate) struct Held {
-    body: Incoming,
+pub(crate) struct Held<B> {
+    body: B,
     _pass: Pass,
 }
 
-impl Held {
-    pub(crate) fn new(body: Incoming, pass: Pass) -> Self {
+impl<B> Held<B> {
+    pub(crate) fn new(body: B, pass: Pass) -> Self {
         Self { body, _pass: pass }
     }
 }
 
-impl Body for Held {
-    type Data = Bytes;
-    type Error = hyper::Error;
+impl<B: Body + Unpin> Body for Held<B> {
+    type Data = B::Data;
+    type Error = B::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

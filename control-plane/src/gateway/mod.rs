@@ -23,9 +23,10 @@ mod pages;
 mod proxy;
 mod reach;
 mod routes;
+mod upstream;
 
 pub use gates::{Gates, Pass, PutToSleep};
 pub(crate) use held::Held;
-pub use proxy::{Gateway, Upstream};
+pub use proxy::Gateway;
 pub(crate) use reach::reach;
 pub use routes::{Admission, Found, Route, Routes};

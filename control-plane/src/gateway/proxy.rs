@@ -1,12 +1,9 @@
 //! The streaming reverse proxy between the public port and a server's socket.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::path::Path;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,20 +13,14 @@ use axum::response::Response;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body::Body as _;
-use hyper::rt;
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::UnixStream;
-use tower::{Service, ServiceExt};
+use hyper_util::rt::TokioIo;
+use tower::ServiceExt;
 
 use super::gates::{Gates, Pass};
 use super::held::Held;
 use super::pages;
-use super::reach::reach;
 use super::routes::{Admission, Found, Route, Routes};
-
-/// Pooled connections to one awake server.
-pub type Upstream = Client<Socket, Body>;
+use super::upstream::{self, Answer, Upstream};
 
 /// The gateway. Cheap to clone.
 #[derive(Clone)]
@@ -106,12 +97,12 @@ impl Gateway {
         pass: &Pass,
         socket: &Path,
         request: Request<Body>,
-    ) -> Result<http::Response<hyper::body::Incoming>, Failure> {
-        let upstream = pass.upstream(|| connect(socket, self.shared.patience));
+    ) -> Result<http::Response<Answer>, Failure> {
+        let upstream = pass.upstream(|| Upstream::to(socket, self.shared.patience));
         // Only a request without a body is held to a deadline: an upload takes
         // as long as the person's line takes.
         let bounded = request.body().is_end_stream();
-        let answer = upstream.request(request);
+        let answer = upstream.send(request);
         if !bounded {
             return answer.await.map_err(Failure::Broken);
         }
@@ -156,7 +147,7 @@ impl Gateway {
 
 enum Failure {
     Slow,
-    Broken(legacy::Error),
+    Broken(upstream::Error),
 }
 
 const FORWARDED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip"];
@@ -204,11 +195,7 @@ fn copy_if_repeatable(request: &Request<Body>) -> Option<Request<Body>> {
     Some(copy)
 }
 
-fn tunnel(
-    mut response: http::Response<hyper::body::Incoming>,
-    on_client: Option<hyper::upgrade::OnUpgrade>,
-    pass: Pass,
-) -> Response {
+fn tunnel(mut response: http::Response<Answer>, on_client: Option<hyper::upgrade::OnUpgrade>, pass: Pass) -> Response {
     let on_server = hyper::upgrade::on(&mut response);
     if let Some(on_client) = on_client {
         tokio::spawn(async move {
@@ -223,12 +210,6 @@ fn tunnel(
     response.map(|_| Body::empty())
 }
 
-fn connect(socket: &Path, patience: Duration) -> Upstream {
-    Client::builder(TokioExecutor::new())
-        .pool_max_idle_per_host(256)
-        .build(Socket { path: socket.to_owned(), patience })
-}
-
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -238,72 +219,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Connects to one server's Unix socket, whatever the URI says.
-#[derive(Clone)]
-pub struct Socket {
-    path: PathBuf,
-    /// How long it may be absent, as it is while its host starts.
-    patience: Duration,
-}
-
-impl Service<http::Uri> for Socket {
-    type Response = Connection;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Connection, std::io::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: http::Uri) -> Self::Future {
-        let (path, patience) = (self.path.clone(), self.patience);
-        Box::pin(async move { Ok(Connection(TokioIo::new(reach(&path, patience).await?))) })
-    }
-}
-
-/// One connection to a server's socket.
-pub struct Connection(TokioIo<UnixStream>);
-
-impl legacy::connect::Connection for Connection {
-    fn connected(&self) -> legacy::connect::Connected {
-        legacy::connect::Connected::new()
-    }
-}
-
-impl rt::Read for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: rt::ReadBufCursor<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl rt::Write for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, buffers)
-    }
 }
