@@ -31,7 +31,7 @@ impl Build {
     /// Waits for the packs; never returns when there are none.
     pub(super) async fn finished(build: &mut Option<Self>) -> Result<Built, Error> {
         match build {
-            Some(build) => (&mut build.task).await.unwrap_or(Err(Error::Panicked)),
+            Some(build) => (&mut build.task).await.unwrap_or_else(|why| Err(Error::no_result(&why))),
             None => std::future::pending().await,
         }
     }

@@ -164,6 +164,12 @@ impl Error {
         matches!(self, Self::Full { .. })
     }
 
+    /// What it means that a task of this home gave no result: it was dropped with its executor, which is an end like
+    /// sleep, or it panicked.
+    pub(super) fn no_result(why: &tokio::task::JoinError) -> Self {
+        if why.is_cancelled() { Self::Asleep } else { Self::Panicked }
+    }
+
     pub(super) fn cache(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Cache { doing, source: Arc::new(source) }
     }

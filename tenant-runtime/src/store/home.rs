@@ -1,8 +1,10 @@
 //! The durable home of one server, as the rest of the runtime uses it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use rusqlite::Connection;
 use tokio::sync::{RwLock, mpsc, oneshot};
 
@@ -66,7 +68,12 @@ impl Home {
         let keeper = wake::wake(place.clone(), key, options.clone()).await?;
         let (gate, live) = (Arc::clone(&keeper.gate), Arc::clone(&keeper.live));
         let (queue, waiting) = mpsc::channel(1024);
-        tokio::spawn(keeper.run(waiting));
+        let ended = Arc::clone(&gate);
+        tokio::spawn(async move {
+            if AssertUnwindSafe(keeper.run(waiting)).catch_unwind().await.is_err() {
+                ended.end(Error::Broken(Arc::new(Error::Panicked)));
+            }
+        });
         Ok(Self { inner: Arc::new(Inner { place, options, queue, gate, live, blobs, stage }) })
     }
 
@@ -206,9 +213,9 @@ impl Home {
         self.inner.queue.send(message).await.map_err(|_| self.gone())
     }
 
-    /// Why the keeper gave no answer.
+    /// Why the keeper gave no answer: what ended the home, or the end of the executor it ran on.
     fn gone(&self) -> Error {
-        self.inner.gate.check().err().unwrap_or(Error::Panicked)
+        self.inner.gate.check().err().unwrap_or(Error::Asleep)
     }
 
     /// The reason the home ended, if it did, for it explains the error.

@@ -161,6 +161,6 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(end) => end,
-        Err(_) => Err(Error::Panicked),
+        Err(why) => Err(Error::no_result(&why)),
     }
 }
