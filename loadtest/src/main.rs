@@ -11,7 +11,7 @@ use infra::agent::State;
 use loadtest::measure::{Samples, megabytes_a_second, milliseconds, timed};
 use loadtest::person::OwnServer;
 use loadtest::platform::{Platform, Wish};
-use loadtest::pressure::{Target, press};
+use loadtest::pressure::{Ask, Target, press};
 use parking_lot::Mutex;
 use rand::RngCore as _;
 use reqwest::{Method, multipart};
@@ -103,7 +103,7 @@ async fn wakes(platform: &Platform, server: &OwnServer, times: usize) -> Result<
     for _ in 0..times {
         all_asleep(platform).await?;
         let start = Instant::now();
-        press(&target, &server.host(None)?, "/", 1, 1).await?;
+        press(&target, &Ask::openly(&server.host(None)?, "/"), 1, 1).await?;
         samples.add(start.elapsed());
     }
     Ok(samples)
@@ -114,7 +114,7 @@ async fn memory(platform: &Platform, people: usize) -> Result<()> {
     let target = Target::Port(platform.address());
     for nth in 0..people {
         let host = format!("person-{nth}.{}:{}", platform.domain, platform.address().port());
-        press(&target, &host, "/", 1, 1).await?;
+        press(&target, &Ask::openly(&host, "/"), 1, 1).await?;
         if nth == 0 {
             println!("idle awake server, alone  {:.2} MiB PSS", mean_memory(platform).await?);
         }
@@ -140,24 +140,36 @@ async fn mean_memory(platform: &Platform) -> Result<f64> {
     Ok(awake.iter().sum::<u64>() as f64 / awake.len() as f64 / f64::from(1 << 20))
 }
 
+/// Requests a second through the gateway and straight to the runtime: of a page that is a few bytes from memory, which
+/// shows the gateway's own cost, and of a record read by an app, which is what a server does all day.
 async fn gateway(platform: &Platform, server: &OwnServer, requests: usize) -> Result<()> {
-    let host = server.host(None)?;
-    let port = Target::Port(platform.address());
-    press(&port, &host, "/", 1, 50).await?;
+    let record = json!({"text": "one record, read again and again"});
+    let path = format!("/ceps/write/{NOTES}.read");
+    let written = server.json("notes", Method::POST, &path, Some(&record)).await?;
+    let id = written["_id"].as_str().context("a written record has an id")?;
+    let read = Ask {
+        host: server.host(Some("notes"))?,
+        path: format!("/ceps/read/{NOTES}.read/{id}"),
+        token: Some(server.token("notes", NOTES).await?),
+    };
     let awake = platform.provider().agent().seen().await;
     let own = awake.iter().find(|server| matches!(server.state, State::Awake { .. })).context("nobody is awake")?;
+    let port = Target::Port(platform.address());
     let socket = Target::Socket(platform.provider().agent().public_socket(own.server));
-    for clients in [1, 8, 64] {
-        let each = requests / clients;
-        let direct = press(&socket, &host, "/", clients, each).await?;
-        let through = press(&port, &host, "/", clients, each).await?;
-        println!(
-            "gateway, {clients:>2} clients       {:.0} requests/s, directly {:.0}, ratio {:.2}; {}",
-            through.rate(),
-            direct.rate(),
-            through.rate() / direct.rate(),
-            through.samples
-        );
+    for (what, ask) in [("tiny page", Ask::openly(&server.host(None)?, "/")), ("record", read)] {
+        press(&port, &ask, 1, 50).await?;
+        for clients in [1, 8, 64] {
+            let each = requests / clients;
+            let direct = press(&socket, &ask, clients, each).await?;
+            let through = press(&port, &ask, clients, each).await?;
+            println!(
+                "gateway, {what:>9}, {clients:>2} clients  {:.0} requests/s, directly {:.0}, ratio {:.2}; {}",
+                through.rate(),
+                direct.rate(),
+                through.rate() / direct.rate(),
+                through.samples
+            );
+        }
     }
     Ok(())
 }

@@ -204,6 +204,17 @@ impl OwnServer {
         self.open(app).await
     }
 
+    /// A token for an app, as a program outside the browser gets one.
+    pub async fn token(&self, label: &str, app: &str) -> Result<String> {
+        let url = self.origin.join(&format!("/acctapi/generateAppPassword?app_name={app}"))?;
+        let made: Value = self.person.http.get(url).send().await?.error_for_status()?.json().await?;
+        let ask = serde_json::json!({
+            "username": self.name, "password": made["app_password"], "client_id": app, "grant_type": "password",
+        });
+        let given = self.json(label, Method::POST, "/oauth/token", Some(&ask)).await?;
+        given["access_token"].as_str().map(str::to_owned).context("an answer without a token")
+    }
+
     /// Opens an app from the launcher.
     pub async fn open(&self, app: &str) -> Result<()> {
         let url = self.origin.join(&format!("/open/{app}"))?;

@@ -24,6 +24,25 @@ pub enum Target {
     Socket(PathBuf),
 }
 
+/// What is asked for, over and over.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The host name, with its port.
+    pub host: String,
+    /// The path.
+    pub path: String,
+    /// An app's token, where the path needs one.
+    pub token: Option<String>,
+}
+
+impl Ask {
+    /// Something that needs no token.
+    #[must_use]
+    pub fn openly(host: &str, path: &str) -> Self {
+        Self { host: host.to_owned(), path: path.to_owned(), token: None }
+    }
+}
+
 /// What a run of requests showed.
 #[derive(Debug)]
 pub struct Pressure {
@@ -40,12 +59,12 @@ impl Pressure {
     }
 }
 
-/// `clients` connections send GET `path` to `host`, `each` times; every answer must be 200.
-pub async fn press(target: &Target, host: &str, path: &str, clients: usize, each: usize) -> Result<Pressure> {
+/// `clients` connections ask the same `each` times; every answer must be a success.
+pub async fn press(target: &Target, ask: &Ask, clients: usize, each: usize) -> Result<Pressure> {
     let start = Instant::now();
     let runs = (0..clients).map(|_| {
-        let (target, host, path) = (target.clone(), host.to_owned(), path.to_owned());
-        tokio::spawn(async move { one_client(&target, &host, &path, each).await })
+        let (target, ask) = (target.clone(), ask.clone());
+        tokio::spawn(async move { one_client(&target, &ask, each).await })
     });
     let mut samples = Samples::default();
     for run in futures::future::join_all(runs).await {
@@ -54,7 +73,7 @@ pub async fn press(target: &Target, host: &str, path: &str, clients: usize, each
     Ok(Pressure { samples, took: start.elapsed() })
 }
 
-async fn one_client(target: &Target, host: &str, path: &str, times: usize) -> Result<Samples> {
+async fn one_client(target: &Target, ask: &Ask, times: usize) -> Result<Samples> {
     let mut sender = match target {
         Target::Port(address) => {
             let stream = TcpStream::connect(address).await.context("connecting to the gateway")?;
@@ -69,12 +88,16 @@ async fn one_client(target: &Target, host: &str, path: &str, times: usize) -> Re
     let mut samples = Samples::default();
     for _ in 0..times {
         let start = Instant::now();
-        let request = Request::get(path).header("host", host).body(Empty::<Bytes>::new())?;
+        let mut request = Request::get(&ask.path).header("host", &ask.host);
+        if let Some(token) = &ask.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Empty::<Bytes>::new())?;
         sender.ready().await?;
         let answer = sender.send_request(request).await?;
         let status = answer.status();
         answer.into_body().collect().await?;
-        ensure!(status.is_success(), "{host}{path} answered {status}");
+        ensure!(status.is_success(), "{}{} answered {status}", ask.host, ask.path);
         samples.add(start.elapsed());
     }
     Ok(samples)
