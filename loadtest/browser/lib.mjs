@@ -80,6 +80,10 @@ export async function shoot(page, name) {
 /** What axe finds on the page; and nothing may be wider than a phone. */
 export async function accessible(page, name) {
   await page.evaluate(AXE);
+  // Colours are judged where they come to rest: a toast that still fades in has less contrast than it will have.
+  await page.evaluate(() => Promise.all(document.getAnimations()
+    .filter((animation) => Number.isFinite(animation.effect.getComputedTiming().endTime))
+    .map((animation) => animation.finished.catch(() => {}))));
   const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
     .then(({ violations }) => violations.map(({ id, nodes }) => `${id} at ${nodes.map(({ target }) => target).join(', ')}`)));
   await check(`${name}: axe finds nothing`, found.length === 0, found.join('; '));
