@@ -106,6 +106,16 @@ async fn set_up(process: &Process) {
     operator.submit(form.with(&answers)).await.unwrap();
 }
 
+/// A provider that is open for business, and a customer's server with Notes on it.
+async fn opened(data: &Path) -> (Process, OwnServer) {
+    let process = Process::start(data, 0);
+    set_up(&process).await;
+    let console = format!("http://localhost:{}", process.address.port());
+    let server = Person::at(process.address, &console).unwrap().sign_up("anna").await.unwrap();
+    server.install(NOTES).await.unwrap();
+    (process, server)
+}
+
 /// Writes until the line breaks; what was acknowledged goes into `acknowledged`.
 async fn write_until_cut(server: OwnServer, writer: usize, round: usize, acknowledged: Arc<Mutex<BTreeSet<String>>>) {
     for nth in 0.. {
@@ -123,12 +133,8 @@ async fn after_every_kill_each_acknowledged_write_is_there_once_and_nothing_is_l
     let rounds: usize = std::env::var("FREEHOLD_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let mut process = Process::start(&data, 0);
+    let (mut process, server) = opened(&data).await;
     let address = process.address;
-    set_up(&process).await;
-    let console = format!("http://localhost:{}", address.port());
-    let server = Person::at(address, &console).unwrap().sign_up("anna").await.unwrap();
-    server.install(NOTES).await.unwrap();
 
     let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
     for round in 0..rounds {
@@ -172,12 +178,8 @@ async fn an_import_ends_whole_however_often_the_provider_is_killed_under_it() {
     let rounds: u64 = std::env::var("FREEHOLD_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let mut process = Process::start(&data, 0);
+    let (mut process, server) = opened(&data).await;
     let address = process.address;
-    set_up(&process).await;
-    let console = format!("http://localhost:{}", address.port());
-    let server = Person::at(address, &console).unwrap().sign_up("anna").await.unwrap();
-    server.install(NOTES).await.unwrap();
     for nth in 0..300 {
         write(&server, &json!({"nth": nth})).await;
     }
