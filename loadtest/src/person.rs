@@ -56,6 +56,8 @@ impl Person {
     pub fn at(address: SocketAddr, console: &str) -> Result<Self> {
         let mut console: Url = console.parse().context("the console's address")?;
         console.set_port(Some(address.port())).map_err(|()| anyhow!("a console without a host"))?;
+        // The HTTP client builds TLS even where it speaks none, and takes the cryptography the program installs.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder()
             .cookie_store(true)
             .dns_resolver(Arc::new(ThisMachine))

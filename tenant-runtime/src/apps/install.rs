@@ -14,6 +14,7 @@ use super::store::{self, AppRecord, CodeFile};
 use super::{Error, label};
 use crate::documents::{self, TableName};
 use crate::permissions::{self, Permission, Status};
+use crate::sessions;
 use crate::store::Home;
 
 /// Installs a package, or updates the app it is a release of; an app that was removed comes back.
@@ -94,12 +95,14 @@ fn ask(db: &Connection, app: &AppId, package: &Package, now: i64) -> Result<(), 
     Ok(())
 }
 
-/// Takes an app away; everything of it is kept and [`undo`] brings it back.
+/// Takes an app away; everything of it is kept and [`undo`] brings it back. What was let in to it is not: its programs
+/// are signed out, and no token of its pages opens it again.
 pub async fn remove(home: &Home, app: &AppId, now: i64) -> Result<AppRecord, Error> {
     let app = app.clone();
     home.write(move |db| {
         let record = store::get(db, &app)?.filter(|record| record.removed.is_none()).ok_or_else(|| missing(&app))?;
         store::set_removed(db, &app, Some(now))?;
+        sessions::end_app(db, &app)?;
         Ok(AppRecord { removed: Some(now), ..record })
     })
     .await

@@ -17,7 +17,7 @@ use crate::permissions::{Action, decide};
 use crate::problem::Problem;
 use crate::server::{Server, now};
 use crate::sessions::Session;
-use crate::sessions::token::Purpose;
+use crate::sessions::token::{Purpose, Token};
 
 /// An app that asks, on behalf of the owner.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Caller {
     pub(crate) app: AppId,
     /// The session behind the token.
     pub(crate) session: Session,
+    /// The token itself, for what outlasts a request.
+    pub(crate) token: Token,
 }
 
 /// The owner, on the server's own origin.
@@ -66,28 +68,31 @@ impl FromRequestParts<Server> for Owner {
 
 /// The owner's session by the cookie alone: enough to show a page, never to change something.
 pub(crate) fn owner(server: &Server, headers: &HeaderMap) -> Option<Session> {
-    let token = cookie(headers, &owner_cookie(server))?;
-    server.sessions.behind(token, Purpose::Owner, now()).map(|(session, _)| session)
+    let (name, now) = (owner_cookie(server), now());
+    cookies(headers, &name)
+        .find_map(|token| server.sessions.behind(token, Purpose::Owner, now))
+        .map(|(session, _)| session)
 }
 
 /// The owner's session on an app's origin by the cookie alone.
-pub(crate) fn owner_at(server: &Server, headers: &HeaderMap, app: &AppId) -> Option<Session> {
-    let token = cookie(headers, &app_cookie(server))?;
-    let (session, token) = server.sessions.behind(token, Purpose::AppOrigin, now())?;
-    (token.app.as_ref() == Some(app)).then_some(session)
+pub(crate) fn owner_at(server: &Server, headers: &HeaderMap, app: &AppId) -> Option<(Session, Token)> {
+    let (name, now) = (app_cookie(server), now());
+    let mut known = cookies(headers, &name).filter_map(|token| server.sessions.behind(token, Purpose::AppOrigin, now));
+    known.find(|(_, token)| token.app.as_ref() == Some(app))
 }
 
 /// The app a token of one purpose opens.
 pub(crate) fn by_token(server: &Server, token: &str, purpose: Purpose) -> Option<Caller> {
     let (session, token) = server.sessions.behind(token, purpose, now())?;
-    let app = token.app?;
-    server.apps.get(&app).map(|_| Caller { app, session })
+    let app = token.app.clone()?;
+    server.apps.get(&app).map(|_| Caller { app, session, token })
 }
 
 fn by_cookie(server: &Server, parts: &Parts, place: &Place) -> Option<Caller> {
     let Place::App(app) = place else { return None };
-    let session = owner_at(server, &parts.headers, &app.record.id).filter(|_| is_same_origin(parts, server))?;
-    Some(Caller { app: app.record.id.clone(), session })
+    let known = owner_at(server, &parts.headers, &app.record.id).filter(|_| is_same_origin(parts, server))?;
+    let (session, token) = known;
+    Some(Caller { app: app.record.id.clone(), session, token })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -96,11 +101,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// A cookie of a name; the first one, if somebody managed to set two.
-pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+/// The cookies of a name. Without TLS a page of a neighbouring host name can plant one beside ours; it opens nothing,
+/// for it is not sealed with this server's key, and it must not hide the one that does.
+pub(crate) fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = lines.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(move |(key, _)| *key == name).map(|(_, value)| value)
 }
 
 /// The name of the owner's cookie. Over TLS the prefix keeps other host names from setting it.

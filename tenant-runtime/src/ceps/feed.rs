@@ -21,16 +21,16 @@ use crate::documents::query::{Comparison, Test};
 use crate::documents::{self, COUNT_LIMIT, Filter, Search, TableName};
 use crate::permissions::Action;
 use crate::problem::Problem;
-use crate::server::Server;
+use crate::server::{Server, now};
 
-/// Listens to one table until the page goes or the server stops.
+/// Listens to one table until the page goes, the server stops, or whoever listens may no longer.
 pub(super) async fn feed(
     State(server): State<Server>,
     caller: Caller,
     Path(table): Path<String>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let table = caller.table(&server, &table, Action::Read)?;
+    let (name, table) = (table.clone(), caller.table(&server, &table, Action::Read)?);
     let changes = server.changes.listen();
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
     let missed = match last {
@@ -52,9 +52,33 @@ pub(super) async fn feed(
     });
     // Telling at once that it works also tells every proxy on the way to pass things on.
     let hello = stream::once(async { Event::default().comment("listening") });
-    let ended = async move { server.stopped().await };
+    let ended = async move {
+        tokio::select! {
+            () = server.stopped() => {}
+            () = barred(&server, &caller, &name) => {}
+        }
+    };
     let events = hello.chain(stream::iter(missed)).chain(live).take_until(Box::pin(ended)).map(Ok);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(25))))
+}
+
+/// Returns once the caller may no longer hear of the table: signed out, the app removed, a permission taken back.
+async fn barred(server: &Server, caller: &Caller, table: &str) {
+    let (mut sessions, mut apps) = (server.sessions.revisions(), server.apps.revisions());
+    loop {
+        let now = now();
+        let installed = server.apps.get(&caller.app).is_some();
+        let holds = installed && server.sessions.holds(&caller.token, now);
+        if !holds || caller.table(server, table, Action::Read).is_err() {
+            return;
+        }
+        let left = Duration::from_millis(caller.token.expires.min(caller.session.expires).abs_diff(now));
+        tokio::select! {
+            _ = sessions.changed() => {}
+            _ = apps.changed() => {}
+            () = tokio::time::sleep(left) => {}
+        }
+    }
 }
 
 async fn missed(server: &Server, table: &TableName, last: i64) -> Result<Vec<Event>, Problem> {

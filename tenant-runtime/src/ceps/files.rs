@@ -138,11 +138,16 @@ pub(super) async fn download(
     parts: Parts,
 ) -> Result<Response, Problem> {
     own_data(&server, Some(&user))?;
-    let by_address = wanted.file_token.as_deref().and_then(|token| by_token(&server, token, Purpose::Files));
+    let by_address = wanted.file_token.as_deref().and_then(|token| by_token(&server, token, at(&parts)));
     let caller = match by_address.or_else(|| by_visit(&server, &parts)) {
         Some(caller) => caller,
         None => caller?,
     };
+    if let Place::App(here) = Place::of(&parts)
+        && here.record.id != caller.app
+    {
+        return Err(Problem::forbidden("This token is for another app than the one whose address this is."));
+    }
     let app = caller.is(&app)?.clone();
     let path: FilePath = path.parse()?;
     let (wanted_app, wanted_path) = (app, path.clone());
@@ -154,11 +159,20 @@ pub(super) async fn download(
     Ok(response)
 }
 
+/// What a file's token is good for, by the origin it is given out and used on.
+fn at(parts: &Parts) -> Purpose {
+    match Place::of(parts) {
+        Place::Server => Purpose::ServerFiles,
+        _ => Purpose::Files,
+    }
+}
+
 /// The owner opening a file of an app by its address, in a tab of its own.
 fn by_visit(server: &Server, parts: &Parts) -> Option<Caller> {
     let Place::App(app) = Place::of(parts) else { return None };
-    let session = owner_at(server, &parts.headers, &app.record.id).filter(|_| is_same_origin(parts, server))?;
-    Some(Caller { app: app.record.id.clone(), session })
+    let known = owner_at(server, &parts.headers, &app.record.id).filter(|_| is_same_origin(parts, server))?;
+    let (session, token) = known;
+    Some(Caller { app: app.record.id.clone(), session, token })
 }
 
 /// `GET /feps/getuserfiletoken/self/:app/:user`
@@ -166,10 +180,11 @@ pub(super) async fn file_token(
     State(server): State<Server>,
     caller: Caller,
     Path((app, user)): Path<(String, String)>,
+    parts: Parts,
 ) -> Result<Response, Problem> {
     own_data(&server, Some(&user))?;
     let app = caller.is(&app)?;
-    let token = server.sessions.token(&caller.session, Purpose::Files, Some(app), now());
+    let token = server.sessions.token(&caller.session, at(&parts), Some(app), now());
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(json!({"success": true, "fileToken": token}))).into_response())
 }
 

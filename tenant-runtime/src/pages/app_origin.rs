@@ -88,7 +88,7 @@ async fn client(parts: Parts) -> Response {
 
 /// Whoever asks as the owner, or the answer for somebody else.
 fn visit(server: &Server, app: &Installed, parts: &Parts) -> Result<Session, Box<Response>> {
-    if let Some(session) = owner_at(server, &parts.headers, &app.record.id) {
+    if let Some((session, _)) = owner_at(server, &parts.headers, &app.record.id) {
         return Ok(session);
     }
     let is_page = parts.headers.get("sec-fetch-mode").is_none_or(|mode| mode == "navigate");

@@ -29,6 +29,7 @@ pub(crate) fn router() -> Router<Server> {
         .route("/.freehold/icon/{app}", get(launcher::icon))
         .route("/.freehold/devices", get(owner::devices))
         .route("/.freehold/devices/end", post(owner::end_device))
+        .route("/.freehold/devices/end-others", post(owner::end_others))
         .route("/.freehold/permissions", get(owner::permissions))
         .route("/.freehold/permissions/answer", post(owner::answer))
         .fallback(published)

@@ -23,6 +23,7 @@ struct Device {
     id: String,
     what: String,
     since: String,
+    seen: String,
     is_this: bool,
 }
 
@@ -44,6 +45,7 @@ pub(super) async fn devices(State(server): State<Server>, parts: Parts) -> Respo
             Kind::App(app) => format!("{} ({app})", other.device),
         },
         since: date(other.created),
+        seen: date(other.seen),
         is_this: other.id == session.id,
     };
     let site = &server.launch.site;
@@ -64,6 +66,12 @@ pub(super) async fn end_device(
     Form(which): Form<Which>,
 ) -> Result<Response, Problem> {
     server.sessions.end(&which.id).await?;
+    Ok(Redirect::to("/.freehold/devices").into_response())
+}
+
+/// Ends every session but the asking one, those of programs too.
+pub(super) async fn end_others(State(server): State<Server>, Owner(session): Owner) -> Result<Response, Problem> {
+    server.sessions.end_others(&session.id).await?;
     Ok(Redirect::to("/.freehold/devices").into_response())
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use export_format::AppId;
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use crate::apps::{self, AppRecord, Manifest};
 use crate::permissions::{self, Permission, Status};
@@ -32,7 +33,10 @@ struct Known {
 
 /// All installed apps and what they may do.
 #[derive(Default)]
-pub struct Registry(RwLock<Known>);
+pub struct Registry {
+    known: RwLock<Known>,
+    revised: watch::Sender<()>,
+}
 
 impl Registry {
     /// Reads the apps anew.
@@ -46,26 +50,33 @@ impl Registry {
             known.by_label.insert(app.record.label.clone(), Arc::clone(&app));
             known.by_id.insert(app.record.id.clone(), app);
         }
-        *self.0.write() = known;
+        *self.known.write() = known;
+        self.revised.send_replace(());
         Ok(())
+    }
+
+    /// Tells whenever the apps or what they may do were read anew.
+    #[must_use]
+    pub fn revisions(&self) -> watch::Receiver<()> {
+        self.revised.subscribe()
     }
 
     /// The app on an origin.
     #[must_use]
     pub fn at_label(&self, label: &str) -> Option<Arc<Installed>> {
-        self.0.read().by_label.get(label).cloned()
+        self.known.read().by_label.get(label).cloned()
     }
 
     /// The app of an id.
     #[must_use]
     pub fn get(&self, id: &AppId) -> Option<Arc<Installed>> {
-        self.0.read().by_id.get(id).cloned()
+        self.known.read().by_id.get(id).cloned()
     }
 
     /// The app whose table a text names: the one with the longest name that fits.
     #[must_use]
     pub fn owner_of(&self, table: &str) -> Option<AppId> {
-        let known = self.0.read();
+        let known = self.known.read();
         let fits =
             |id: &&AppId| table.strip_prefix(id.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         known.by_id.keys().filter(fits).max_by_key(|id| id.as_str().len()).cloned()
@@ -74,7 +85,7 @@ impl Registry {
     /// All apps, by name.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Installed>> {
-        let mut all: Vec<_> = self.0.read().by_id.values().cloned().collect();
+        let mut all: Vec<_> = self.known.read().by_id.values().cloned().collect();
         all.sort_by_cached_key(|app| app.record.name.to_lowercase());
         all
     }
@@ -82,13 +93,13 @@ impl Registry {
     /// Everything one app asked for.
     #[must_use]
     pub fn asked_by(&self, app: &AppId) -> Vec<Permission> {
-        self.0.read().permissions.iter().filter(|permission| permission.app == *app).cloned().collect()
+        self.known.read().permissions.iter().filter(|permission| permission.app == *app).cloned().collect()
     }
 
     /// What installed apps ask for and the owner has not answered.
     #[must_use]
     pub fn unanswered(&self) -> Vec<Permission> {
-        let known = self.0.read();
+        let known = self.known.read();
         let open = |p: &&Permission| p.status == Status::Pending && known.by_id.contains_key(&p.app);
         known.permissions.iter().filter(open).cloned().collect()
     }
@@ -96,7 +107,7 @@ impl Registry {
     /// The app that may show its public files at the server's own address.
     #[must_use]
     pub fn at_home_address(&self) -> Option<AppId> {
-        let known = self.0.read();
+        let known = self.known.read();
         let granted = |p: &&Permission| {
             p.kind == "use_home_address" && p.status == Status::Granted && known.by_id.contains_key(&p.app)
         };

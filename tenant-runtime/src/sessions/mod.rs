@@ -4,6 +4,8 @@
 //! is durable before it counts. Losing a device is answered by ending its session: every token that stands for it,
 //! on the server's origin and on every app's, is worthless from that moment.
 //!
+//! When a session was last used is known to the minute and written down to the hour, so that looking costs no writes.
+//!
 //! Architecture invariant: the owner's cookie never reaches an app's origin. An app's origin gets a session token of
 //! its own by way of a code that is good once, for seconds, for that app.
 
@@ -19,8 +21,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use export_format::{AppId, Digest};
 use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
+use tokio::sync::watch;
 
-pub use store::carry_over;
+pub use store::end_app;
 use ticket::{Refused, Ticket};
 use token::{Key, Purpose, Token};
 
@@ -34,6 +37,10 @@ const CODE_LIFETIME: i64 = 60 * 1000;
 const PASSWORD_LIFETIME: i64 = 24 * 60 * 60 * 1000;
 /// How long an address with a file token is good.
 const FILES_LIFETIME: i64 = 60 * 60 * 1000;
+/// How exactly it is known in memory when a session was last used.
+const SEEN_EVERY: i64 = 60 * 1000;
+/// How far the written moment may be behind that.
+const NOTED_EVERY: i64 = 60 * 60 * 1000;
 /// How many codes may be on their way at once.
 const CODES_LIMIT: usize = 64;
 
@@ -48,7 +55,7 @@ pub struct Session {
     pub device: String,
     /// Since when, Unix milliseconds.
     pub created: i64,
-    /// When it last began something, Unix milliseconds.
+    /// When it was last used, Unix milliseconds, to the minute.
     pub seen: i64,
     /// Until when, Unix milliseconds.
     pub expires: i64,
@@ -85,7 +92,14 @@ struct Code {
 
 struct Known {
     key: Key,
-    live: HashMap<String, Session>,
+    live: HashMap<String, Live>,
+    turns: HashMap<AppId, u64>,
+}
+
+/// A session, and what is written down of its use.
+struct Live {
+    session: Session,
+    noted: i64,
 }
 
 /// All sessions of one server. Cheap to clone.
@@ -94,6 +108,7 @@ pub struct Sessions {
     home: Home,
     known: Arc<RwLock<Known>>,
     codes: Arc<Mutex<HashMap<String, Code>>>,
+    revised: Arc<watch::Sender<()>>,
 }
 
 fn random() -> String {
@@ -106,8 +121,8 @@ fn digest(secret: &str) -> String {
 
 fn read(db: &Connection) -> rusqlite::Result<Known> {
     let key = store::key(db, rand::random())?;
-    let live = store::list(db)?.into_iter().map(|session| (session.id.clone(), session)).collect();
-    Ok(Known { key: Key::new(key), live })
+    let live = store::list(db)?.into_iter().map(|session| (session.id.clone(), session.into())).collect();
+    Ok(Known { key: Key::new(key), live, turns: store::turns(db)? })
 }
 
 impl Sessions {
@@ -119,13 +134,23 @@ impl Sessions {
                 read(db).map_err(Error::from)
             })
             .await?;
-        Ok(Self { home, known: Arc::new(RwLock::new(known)), codes: Arc::default() })
+        let revised = Arc::new(watch::channel(()).0);
+        Ok(Self { home, known: Arc::new(RwLock::new(known)), codes: Arc::default(), revised })
     }
 
-    /// Reads all sessions again, after the home's content was exchanged.
+    /// Reads all sessions again, after the home's content was exchanged or an app was removed.
     pub async fn refresh(&self) -> Result<(), Error> {
-        let known = self.home.write(|db| read(db).map_err(Error::from)).await?;
-        *self.known.write() = known;
+        let mut fresh = self.home.write(|db| read(db).map_err(Error::from)).await?;
+        {
+            let mut known = self.known.write();
+            for (id, live) in &mut fresh.live {
+                live.session.seen = live.session.seen.max(known.live.get(id).map_or(0, |known| known.session.seen));
+            }
+            *known = fresh;
+        }
+        // A code on its way may be for an app that is gone; its bearer is sent for another.
+        self.codes.lock().clear();
+        self.revised.send_replace(());
         Ok(())
     }
 
@@ -142,7 +167,7 @@ impl Sessions {
                 store::put(db, &row).map_err(Error::from)
             })
             .await?;
-        self.known.write().live.insert(session.id.clone(), session.clone());
+        self.known.write().live.insert(session.id.clone(), session.clone().into());
         Ok(session)
     }
 
@@ -170,7 +195,7 @@ impl Sessions {
             })
             .await?;
         if good {
-            self.known.write().live.insert(session.id.clone(), session.clone());
+            self.known.write().live.insert(session.id.clone(), session.clone().into());
         }
         Ok(good.then_some(session))
     }
@@ -180,14 +205,39 @@ impl Sessions {
         let gone = id.to_owned();
         self.home.write(move |db| store::remove(db, &gone).map_err(Error::from)).await?;
         self.known.write().live.remove(id);
+        self.revised.send_replace(());
         Ok(())
     }
 
-    /// All sessions that live, the newest first.
+    /// Ends every session but one.
+    pub async fn end_others(&self, keep: &str) -> Result<(), Error> {
+        let kept = keep.to_owned();
+        self.home.write(move |db| store::remove_others(db, &kept).map_err(Error::from)).await?;
+        self.known.write().live.retain(|id, _| id == keep);
+        self.revised.send_replace(());
+        Ok(())
+    }
+
+    /// Tells whenever something that was let in may no longer be.
+    #[must_use]
+    pub fn revisions(&self) -> watch::Receiver<()> {
+        self.revised.subscribe()
+    }
+
+    /// Whether a token that was opened before is still worth something.
+    #[must_use]
+    pub fn holds(&self, token: &Token, now: i64) -> bool {
+        let known = self.known.read();
+        let lives = known.live.get(&token.session).is_some_and(|live| now < live.session.expires);
+        lives && now < token.expires && token.app.as_ref().is_none_or(|app| token.turn == known.turn(app))
+    }
+
+    /// All sessions that live, the last used first.
     #[must_use]
     pub fn list(&self, now: i64) -> Vec<Session> {
-        let mut all: Vec<_> = self.known.read().live.values().filter(|s| s.expires > now).cloned().collect();
-        all.sort_by_key(|session| std::cmp::Reverse(session.created));
+        let mut all: Vec<_> =
+            self.known.read().live.values().map(|live| &live.session).filter(|s| s.expires > now).cloned().collect();
+        all.sort_by_key(|session| std::cmp::Reverse((session.seen, session.created)));
         all
     }
 
@@ -196,24 +246,52 @@ impl Sessions {
     pub fn behind(&self, text: &str, purpose: Purpose, now: i64) -> Option<(Session, Token)> {
         let known = self.known.read();
         let token = Token::open(text, purpose, &known.key, now)?;
-        let session = known.live.get(&token.session).filter(|session| session.expires > now)?;
+        let session =
+            known.live.get(&token.session).map(|live| &live.session).filter(|session| session.expires > now)?;
         let fits = match (&session.kind, purpose) {
             (Kind::Owner, _) => true,
-            (Kind::App(app), Purpose::App | Purpose::Files) => token.app.as_ref() == Some(app),
+            (Kind::App(app), Purpose::App | Purpose::Files | Purpose::ServerFiles) => token.app.as_ref() == Some(app),
             (Kind::App(_), Purpose::Owner | Purpose::AppOrigin) => false,
         };
-        fits.then(|| (session.clone(), token))
+        if !fits || token.app.as_ref().is_some_and(|app| token.turn != known.turn(app)) {
+            return None;
+        }
+        let session = session.clone();
+        drop(known);
+        if now >= session.seen + SEEN_EVERY {
+            self.note_seen(&session.id, now);
+        }
+        Some((session, token))
+    }
+
+    /// Knows that a session was used, and once an hour writes it down beside whatever it was used for.
+    fn note_seen(&self, id: &str, now: i64) {
+        let mut known = self.known.write();
+        let Some(live) = known.live.get_mut(id) else { return };
+        live.session.seen = live.session.seen.max(now);
+        if now < live.noted + NOTED_EVERY {
+            return;
+        }
+        live.noted = now;
+        let (home, id) = (self.home.clone(), id.to_owned());
+        tokio::spawn(async move {
+            let written = home.write(move |db| store::note_seen(db, &id, now).map_err(Error::from)).await;
+            if let Err(error) = written {
+                tracing::debug!(%error, "the use of a session was not written down");
+            }
+        });
     }
 
     /// A token for a session.
     #[must_use]
     pub fn token(&self, session: &Session, purpose: Purpose, app: Option<&AppId>, now: i64) -> String {
         let expires = match purpose {
-            Purpose::Files => session.expires.min(now + FILES_LIFETIME),
+            Purpose::Files | Purpose::ServerFiles => session.expires.min(now + FILES_LIFETIME),
             _ => session.expires,
         };
-        let token = Token { purpose, app: app.cloned(), session: session.id.clone(), expires };
-        token.sealed(&self.known.read().key)
+        let known = self.known.read();
+        let turn = app.map_or(0, |app| known.turn(app));
+        Token { purpose, app: app.cloned(), turn, session: session.id.clone(), expires }.sealed(&known.key)
     }
 
     /// A code that carries the owner from the server's origin to one app's.
@@ -234,8 +312,20 @@ impl Sessions {
     #[must_use]
     pub fn take_code(&self, code: &str, app: &AppId, now: i64) -> Option<Session> {
         let code = self.codes.lock().remove(&digest(code))?;
-        let session = self.known.read().live.get(&code.session).cloned()?;
+        let session = self.known.read().live.get(&code.session).map(|live| live.session.clone())?;
         (code.app == *app && now < code.expires && now < session.expires).then_some(session)
+    }
+}
+
+impl Known {
+    fn turn(&self, app: &AppId) -> u64 {
+        self.turns.get(app).copied().unwrap_or_default()
+    }
+}
+
+impl From<Session> for Live {
+    fn from(session: Session) -> Self {
+        Self { noted: session.seen, session }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Sessions in SQLite. None of this travels in an archive.
 
+use std::collections::HashMap;
+
 use export_format::AppId;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::{Kind, Session};
 use crate::files::parsed;
@@ -10,11 +12,6 @@ use crate::files::parsed;
 pub(super) fn key(db: &Connection, fresh: [u8; 32]) -> rusqlite::Result<[u8; 32]> {
     db.execute("insert or ignore into secret (name, value) values ('token_key', ?1)", [fresh])?;
     db.query_row("select value from secret where name = 'token_key'", [], |row| row.get(0))
-}
-
-/// The key, if there is one.
-pub(super) fn known_key(db: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
-    db.query_row("select value from secret where name = 'token_key'", [], |row| row.get(0)).optional()
 }
 
 pub(super) fn list(db: &Connection) -> rusqlite::Result<Vec<Session>> {
@@ -53,6 +50,35 @@ pub(super) fn remove(db: &Connection, id: &str) -> rusqlite::Result<()> {
     db.execute("delete from session where id = ?1", [id]).map(drop)
 }
 
+/// Ends every session but one, those of programs too.
+pub(super) fn remove_others(db: &Connection, keep: &str) -> rusqlite::Result<()> {
+    db.execute("delete from session where id <> ?1", [keep]).map(drop)
+}
+
+pub(super) fn note_seen(db: &Connection, id: &str, seen: i64) -> rusqlite::Result<()> {
+    db.execute("update session set seen = ?2 where id = ?1 and seen < ?2", (id, seen)).map(drop)
+}
+
+/// How often each app was removed, of those that were.
+pub(super) fn turns(db: &Connection) -> rusqlite::Result<HashMap<AppId, u64>> {
+    let mut query = db.prepare_cached("select substr(name, 10), value from secret where name like 'app_turn:%'")?;
+    let rows = query.query_map([], |row| {
+        let turn = row.get::<_, [u8; 8]>(1)?;
+        Ok((parsed(row, 0)?, u64::from_be_bytes(turn)))
+    })?;
+    rows.collect()
+}
+
+/// Ends everything that opens one app: its programs' sessions, passwords that wait, and by a new turn every token that
+/// was given out for it. Part of the write that removes the app.
+pub fn end_app(db: &Connection, app: &AppId) -> rusqlite::Result<()> {
+    db.execute("delete from session where app = ?1", [app.as_str()])?;
+    db.execute("delete from app_password where app = ?1", [app.as_str()])?;
+    let turn = turns(db)?.get(app).copied().unwrap_or_default() + 1;
+    let name = format!("app_turn:{app}");
+    db.execute("insert or replace into secret (name, value) values (?1, ?2)", (name, turn.to_be_bytes())).map(drop)
+}
+
 pub(super) fn forget_expired(db: &Connection, now: i64) -> rusqlite::Result<()> {
     db.execute("delete from session where expires <= ?1", [now])?;
     db.execute("delete from burnt_ticket where expires <= ?1", [now])?;
@@ -74,20 +100,4 @@ pub(super) fn put_password(db: &Connection, digest: &str, app: &AppId, expires: 
 pub(super) fn take_password(db: &Connection, digest: &str, app: &AppId, now: i64) -> rusqlite::Result<bool> {
     let text = "delete from app_password where digest = ?1 and app = ?2 and expires > ?3";
     Ok(db.execute(text, params![digest, app.as_str(), now])? > 0)
-}
-
-/// Copies who is signed in from one home to another, so that an import does not sign the owner out.
-pub fn carry_over(from: &Connection, to: &Connection) -> rusqlite::Result<()> {
-    if let Some(key) = known_key(from)? {
-        to.execute("insert or replace into secret (name, value) values ('token_key', ?1)", [key])?;
-    }
-    for session in list(from)? {
-        put(to, &session)?;
-    }
-    let mut burnt = from.prepare("select nonce, expires from burnt_ticket")?;
-    let mut rows = burnt.query([])?;
-    while let Some(row) = rows.next()? {
-        burn(to, &row.get::<_, String>(0)?, row.get(1)?)?;
-    }
-    Ok(())
 }

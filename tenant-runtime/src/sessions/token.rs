@@ -3,7 +3,8 @@
 //! A token names a session and what it is for, and is sealed with the server's own key (HMAC-SHA-256), so that giving
 //! one out writes nothing. It is worth exactly as much as its session: when that ends, all its tokens end.
 //!
-//! As text: `fh1.<purpose>.<app or '-'>.<session>.<expires, ms>.<seal, base64url>`, dots inside app ids written as `~`.
+//! As text: `fh2.<purpose>.<app or '-'>.<turn>.<session>.<expires, ms>.<seal, base64url>`, dots inside app ids written
+//! as `~`. The turn counts how often the app was removed: an app that comes back is opened by no token of before.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -38,8 +39,10 @@ pub enum Purpose {
     AppOrigin,
     /// One app's calls, from its pages or from a program.
     App,
-    /// Fetching one app's files by address.
+    /// Fetching one app's files by address, on the app's own origin.
     Files,
+    /// The same on the server's origin, where programs ask. An address of one origin opens nothing on another.
+    ServerFiles,
 }
 
 impl Purpose {
@@ -49,6 +52,7 @@ impl Purpose {
             Self::AppOrigin => "a",
             Self::App => "t",
             Self::Files => "f",
+            Self::ServerFiles => "s",
         }
     }
 }
@@ -60,6 +64,8 @@ pub struct Token {
     pub purpose: Purpose,
     /// The only app it opens; `None` for [`Purpose::Owner`].
     pub app: Option<AppId>,
+    /// Which stay of that app on this server it belongs to.
+    pub turn: u64,
     /// The session it stands for.
     pub session: String,
     /// Until when, Unix milliseconds.
@@ -71,7 +77,7 @@ impl Token {
     #[must_use]
     pub fn sealed(&self, key: &Key) -> String {
         let app = self.app.as_ref().map_or_else(|| "-".to_owned(), |app| app.as_str().replace('.', "~"));
-        let said = format!("fh1.{}.{app}.{}.{}", self.purpose.letter(), self.session, self.expires);
+        let said = format!("fh2.{}.{app}.{}.{}.{}", self.purpose.letter(), self.turn, self.session, self.expires);
         let seal = URL_SAFE_NO_PAD.encode(key.seal(&said).finalize().into_bytes());
         format!("{said}.{seal}")
     }
@@ -83,15 +89,16 @@ impl Token {
         let seal = URL_SAFE_NO_PAD.decode(seal).ok()?;
         key.seal(said).verify_slice(&seal).ok()?;
         let parts: Vec<&str> = said.split('.').collect();
-        let ["fh1", letter, app, session, expires] = parts.as_slice() else { return None };
+        let ["fh2", letter, app, turn, session, expires] = parts.as_slice() else { return None };
         let app = match *app {
             "-" => None,
             app => Some(app.replace('~', ".").parse().ok()?),
         };
-        let expires = expires.parse().ok()?;
+        let (turn, expires) = (turn.parse().ok()?, expires.parse().ok()?);
         (*letter == purpose.letter() && now < expires).then(|| Self {
             purpose,
             app,
+            turn,
             session: (*session).to_owned(),
             expires,
         })
@@ -107,7 +114,7 @@ mod tests {
     fn a_token_opens_only_with_its_key_for_its_purpose_in_its_time() {
         let key = Key::new([7; 32]);
         let app = Some("com.example.notes".parse().unwrap());
-        let token = Token { purpose: Purpose::App, app, session: "s1".into(), expires: 100 };
+        let token = Token { purpose: Purpose::App, app, turn: 3, session: "s1".into(), expires: 100 };
         let text = token.sealed(&key);
         assert_eq!(Token::open(&text, Purpose::App, &key, 99), Some(token));
         assert_eq!(Token::open(&text, Purpose::App, &key, 100), None);

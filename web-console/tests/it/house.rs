@@ -78,6 +78,8 @@ impl House {
 
     /// Somebody new, with a cookie jar of their own.
     pub(crate) fn browser(&self) -> Browser {
+        // The HTTP client builds TLS even where it speaks none, and takes the cryptography the program installs.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().cookie_store(true).redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Browser { client, origin: format!("http://localhost:{}", self.address.port()) }
     }

@@ -111,11 +111,12 @@ async fn update_remove_and_both_taken_back_leave_the_data_alone() {
     let record = install(&anna, "1.0.0").await;
     let app = anna.open(record).await;
     anna.post(&app, "/ceps/write/com.example.notes.pages", json!({"x": 1})).await;
-    let page = async || {
+    let page_of = async |app: &super::App| {
         let page =
             anna.get("notes", "/apps/com.example.notes/index").header("cookie", &app.cookie).send().await.unwrap();
         (page.status().as_u16(), page.text().await.unwrap())
     };
+    let page = async || page_of(&app).await;
     let second = install(&anna, "2.0.0").await;
     assert_eq!((second.version.as_str(), second.label.as_str()), ("2.0.0", "notes"));
     assert!(page().await.1.contains("version 2.0.0"));
@@ -133,9 +134,11 @@ async fn update_remove_and_both_taken_back_leave_the_data_alone() {
         anna.ask(Method::POST, "", "/ceps/query/com.example.notes.pages").bearer_auth(&app.token).json(&json!({}));
     assert_eq!(by_server.send().await.unwrap().status(), 401, "a removed app's token opens nothing");
     assert!(apps::remove(&anna.server.home, &second.id, now()).await.is_err());
-    apps::undo(&anna.server.home, &second.id).await.unwrap();
+    let back = apps::undo(&anna.server.home, &second.id).await.unwrap();
     anna.server.refresh().await;
-    assert_eq!(page().await.0, 200);
+    assert_eq!(page().await.0, 303, "what opened it before opens it no more; the browser is led in anew");
+    let app = anna.open(back).await;
+    assert_eq!(page_of(&app).await.0, 200);
     let (_, found) = anna.post(&app, "/ceps/query/com.example.notes.pages", json!({})).await;
     assert_eq!(found[0]["x"], 1);
 }

@@ -95,6 +95,26 @@ async fn an_address_with_a_file_token_or_the_pages_cookie_opens_a_file() {
 }
 
 #[tokio::test]
+async fn an_address_with_a_file_token_opens_on_the_origin_it_was_made_for_alone() {
+    let anna = Anna::start().await;
+    let photos = anna.app(PHOTOS).await;
+    anna.app("com.example.notes").await;
+    upload(&anna, &photos, json!({}), "x.txt", b"hello".to_vec()).await;
+    let path = "/feps/userfiles/com.example.photos/anna/x.txt";
+    let make = "/feps/getuserfiletoken/self/com.example.photos/anna";
+    for (made_at, opens) in [("photos", [200, 401, 401]), ("", [401, 401, 200])] {
+        let made = anna.get(made_at, make).bearer_auth(&photos.token).send().await.unwrap();
+        let (_, made) = super::answer(made).await;
+        let token = made["fileToken"].as_str().unwrap();
+        for (label, status) in ["photos", "notes", ""].into_iter().zip(opens) {
+            let open = anna.get(label, &format!("{path}?fileToken={token}")).send().await.unwrap().status();
+            let refused = status == 401 && matches!(open.as_u16(), 401 | 403);
+            assert!(open == status || refused, "made at {made_at:?}, opened at {label:?}: {open}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn names_are_kept_apart_and_a_file_goes_with_its_record() {
     let anna = Anna::start().await;
     let photos = anna.app(PHOTOS).await;

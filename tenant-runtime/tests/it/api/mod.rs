@@ -80,6 +80,8 @@ impl Anna {
             futures::FutureExt::shared(futures::FutureExt::boxed(async move { server.stopped().await }))
         };
         tokio::spawn(serve(Listener::Tcp(listener), router(server.clone()), stopped));
+        // The HTTP client builds TLS even where it speaks none, and takes the cryptography the program installs.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { server, key, port, _folder: folder, client }
     }

@@ -165,3 +165,63 @@ async fn a_program_is_let_in_by_a_password_that_works_once() {
     let launcher = anna.get("", "/").header("cookie", format!("freehold={}", token["access_token"].as_str().unwrap()));
     assert!(launcher.send().await.unwrap().text().await.unwrap().contains("Is this your server?"));
 }
+
+#[tokio::test]
+async fn a_cookie_planted_beside_the_owners_neither_opens_nor_hides_it() {
+    let (anna, tom) = (Anna::start().await, Anna::start().await);
+    let (own, planted) = (anna.sign_in().await, tom.sign_in().await);
+    let front =
+        async |cookies: String| anna.get("", "/").header("cookie", cookies).send().await.unwrap().text().await.unwrap();
+    for both in [format!("{planted}; {own}"), format!("{own}; {planted}"), format!("freehold=; {own}")] {
+        assert!(front(both).await.contains("Anna Berg’s server"));
+    }
+    assert!(front(planted).await.contains("Is this your server?"), "another server's owner is nobody here");
+}
+
+#[tokio::test]
+async fn the_owner_sees_when_each_session_was_last_used_and_ends_all_others_at_once() {
+    let anna = Anna::start().await;
+    let notes = anna.app("com.example.notes").await;
+    let owner = anna.sign_in().await;
+    let sessions = &anna.server.sessions;
+    let before = sessions.list(0);
+    let token = owner.split_once('=').unwrap().1;
+    // Use is known in memory from the next minute on, and no clock that goes back makes it earlier.
+    let purpose = tenant_runtime::sessions::token::Purpose::Owner;
+    let (this, _) = sessions.behind(token, purpose, tenant_runtime::server::now()).unwrap();
+    let later = this.created + 61_000;
+    sessions.behind(token, purpose, later).unwrap();
+    sessions.behind(token, purpose, later - 30_000).unwrap();
+    let seen = |id: &str| sessions.list(0).into_iter().find(|session| session.id == id).unwrap().seen;
+    assert_eq!(seen(&this.id), later);
+    let other = before.iter().find(|session| session.id != this.id).unwrap();
+    assert_eq!(seen(&other.id), other.seen, "another session was not used");
+    // It is written down an hour after what is written, not before: a minute's use is forgotten by a restart.
+    let written = || {
+        let id = this.id.clone();
+        anna.server.home.read(move |db| {
+            let sql = "select seen from session where id = ?1";
+            Ok::<i64, tenant_runtime::problem::Problem>(db.query_row(sql, [id], |row| row.get(0))?)
+        })
+    };
+    assert_eq!(written().await.unwrap(), this.created);
+    let much_later = this.created + 3_600_001;
+    sessions.behind(token, purpose, much_later).unwrap();
+    while written().await.unwrap() != much_later {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+
+    let page = anna.get("", "/.freehold/devices").header("cookie", &owner).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("Last used") && page.contains("Sign out all others"), "{page}");
+    let end = |origin: String| {
+        let request = anna.ask(Method::POST, "", "/.freehold/devices/end-others").header("cookie", &owner);
+        request.header("origin", origin).send()
+    };
+    assert_eq!(end(anna.origin("notes")).await.unwrap().status(), 401);
+    assert_eq!(sessions.list(0).len(), 2);
+    assert_eq!(end(anna.origin("")).await.unwrap().status(), 303);
+    assert_eq!(sessions.list(0).iter().map(|session| session.id.as_str()).collect::<Vec<_>>(), [this.id.as_str()]);
+    assert_eq!(anna.post(&notes, "/ceps/query/com.example.notes", json!({})).await.0, 401);
+    let page = anna.get("", "/.freehold/devices").header("cookie", &owner).send().await.unwrap().text().await.unwrap();
+    assert!(!page.contains("Sign out all others"), "{page}");
+}
