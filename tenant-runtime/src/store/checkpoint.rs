@@ -24,6 +24,9 @@ pub(super) struct Build {
     task: JoinHandle<Result<Built, Error>>,
     /// The log up to here is in them.
     upto: u64,
+    /// The moment of that, and the size of the database in pages.
+    at_ms: i64,
+    pages: u32,
     groups: BTreeSet<u32>,
 }
 
@@ -62,24 +65,26 @@ impl Keeper {
         let (bucket, file, at) = (self.bucket.clone(), Arc::clone(&self.content.file), self.head.base.clone());
         let (pages, next, epoch) = (self.head.pages, self.head.next_pack, self.head.epoch);
         let wanted = groups.clone();
+        // A home of the first format does not say when it was last written.
+        let at_ms = if self.head.at_ms > 0 { self.head.at_ms } else { self.moment() };
         let task = tokio::spawn(async move {
             let base = pack::base(&bucket, &at).await?;
             pack::build(&bucket, file, &base, wanted, pages, next, epoch).await
         });
-        self.build = Some(Build { task, upto: self.head.seq, groups });
+        self.build = Some(Build { task, upto: self.head.seq, at_ms, pages, groups });
         Ok(true)
     }
 
     /// The second half: publishes the packs.
     pub(super) async fn end_checkpoint(&mut self, built: Result<Built, Error>) -> Result<(), Error> {
-        let Some(Build { upto, groups, .. }) = self.build.take() else { return Ok(()) };
+        let Some(build) = self.build.take() else { return Ok(()) };
         let published = match built {
-            Ok(built) => self.publish_base(built, upto).await,
+            Ok(built) => self.publish_base(built, &build).await,
             Err(error) => Err(error),
         };
         if published.is_err() {
             // The old base and the whole log still stand; the groups are packed another time.
-            self.dirty.extend(groups);
+            self.dirty.extend(build.groups);
             self.not_before = self.head.spilled_len() + LEAST;
         } else {
             self.not_before = 0;
@@ -88,8 +93,9 @@ impl Keeper {
         published
     }
 
-    async fn publish_base(&mut self, built: Built, upto: u64) -> Result<(), Error> {
+    async fn publish_base(&mut self, built: Built, build: &Build) -> Result<(), Error> {
         self.resolve().await?;
+        let upto = build.upto;
         let old = pack::base(&self.bucket, &self.head.base).await?;
         let mut head = self.head.clone();
         let live: BTreeSet<&String> = built.base.packs.values().collect();
@@ -100,7 +106,11 @@ impl Keeper {
             BaseAt::Inline(_) => None,
         };
         let gone: Vec<String> = gone.chain(folded).chain(map).collect();
-        retire(&mut head, gone);
+        let at_ms = self.moment();
+        if !self.keep_history(at_ms).await? {
+            retire(&mut head, gone);
+        }
+        (head.since_ms, head.base_pages) = (Some(build.at_ms), Some(build.pages));
         head.spilled.retain(|part| part.upto > upto);
         let newer = usize::try_from(head.seq - upto).unwrap_or(usize::MAX).min(head.inline.len());
         head.inline.drain(..head.inline.len() - newer);

@@ -142,6 +142,10 @@ impl Keeper {
         head.base = source.base.clone();
         head.spilled.clone_from(&source.spilled);
         head.inline.clone_from(&source.inline);
+        // Nobody can be brought back to a moment before this one by cutting a log that is not this home's past.
+        head.at_ms = self.moment().max(source.at_ms);
+        head.since_ms = Some(head.at_ms);
+        head.base_pages = source.base_pages;
         head
     }
 
@@ -168,6 +172,10 @@ impl Keeper {
 
     async fn exchange(&mut self, mut head: Head, incoming: Incoming, what: &str, undo: &str) -> Result<(), Error> {
         if let Err(error) = self.snapshot(undo, Some(what.to_owned())).await {
+            incoming.give_up();
+            return Err(error);
+        }
+        if let Err(error) = self.keep_history(head.at_ms).await {
             incoming.give_up();
             return Err(error);
         }

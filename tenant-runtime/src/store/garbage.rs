@@ -13,10 +13,10 @@ use super::bucket::{Bucket, Expect};
 use super::error::Error;
 use super::head::{BaseAt, Head};
 use super::keeper::Keeper;
-use super::pack;
+use super::{history, pack};
 
 /// Where heads lie, all of which pin what they name.
-const HEADS: [&str; 3] = ["head", "snap/", "stage/"];
+const HEADS: [&str; 4] = ["head", "snap/", "stage/", history::FOLDER];
 
 /// Where objects lie that heads name; and drafts of files, which nothing names.
 const NAMED: [&str; 4] = ["seg/", "pack/", "map/", "pending/"];

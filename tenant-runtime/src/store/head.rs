@@ -83,6 +83,18 @@ pub(super) struct Head {
     /// Objects no longer part of this content, to be deleted in time.
     #[serde(default)]
     pub(super) retired: Vec<Retired>,
+    /// When the last group of writes was committed, in Unix milliseconds; it never goes back.
+    #[serde(default)]
+    pub(super) at_ms: i64,
+    /// The earliest moment to which this head can be cut back, which is the moment of its base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) since_ms: Option<i64>,
+    /// Size of the database in pages at that moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) base_pages: Option<u32>,
+    /// No moment before this one is kept, whatever heads are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) floor_ms: i64,
     /// A stage that has become this content and whose own head may still lie about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) adopted: Option<String>,
@@ -114,6 +126,10 @@ impl Head {
             base: BaseAt::Inline(Arc::default()),
             spilled: Vec::new(),
             retired: Vec::new(),
+            at_ms: 0,
+            since_ms: None,
+            base_pages: None,
+            floor_ms: 0,
             adopted: None,
             undos: Vec::new(),
             taken_ms: None,
@@ -186,6 +202,10 @@ impl Head {
         }
         Ok(head)
     }
+}
+
+fn is_zero(ms: &i64) -> bool {
+    *ms == 0
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::blobs::Blobs;
 use super::content::Content;
 use super::error::Error;
 use super::gate::Gate;
+use super::history::Moments;
 use super::keeper::Message;
 use super::operation::Closure;
 use super::options::{Options, Place};
@@ -131,6 +132,22 @@ impl Home {
         self.ask(|reply| Message::Snapshot(name.to_owned(), reply)).await
     }
 
+    /// Which moments of the past can be brought back.
+    pub async fn moments(&self) -> Result<Moments, Error> {
+        self.ask(Message::Moments).await
+    }
+
+    /// Takes a snapshot of the state this home had at a moment, in Unix milliseconds. Errors: [`Error::Missing`] when
+    /// that moment is not kept, [`Error::Taken`].
+    pub async fn snapshot_at(&self, name: &str, at_ms: i64) -> Result<SnapshotInfo, Error> {
+        self.ask(|reply| Message::SnapshotAt(name.to_owned(), at_ms, reply)).await
+    }
+
+    /// Lets go of the past before a moment.
+    pub async fn shorten_history(&self, from_ms: i64) -> Result<(), Error> {
+        self.ask(|reply| Message::ShortenHistory(from_ms, reply)).await
+    }
+
     /// All snapshots, oldest first.
     pub async fn snapshots(&self) -> Result<Vec<SnapshotInfo>, Error> {
         self.inner.gate.check()?;
@@ -154,7 +171,9 @@ impl Home {
     pub async fn stage(&self, name: &str) -> Result<Self, Error> {
         let cache = self.ask(|reply| Message::PrepareStage(name.to_owned(), reply)).await?;
         let place = Place { cache, ..self.inner.place.clone() };
-        let (options, blobs) = (self.inner.options.clone(), self.inner.blobs.clone());
+        // A stage has no past of its own.
+        let options = Options { history: None, ..self.inner.options.clone() };
+        let blobs = self.inner.blobs.clone();
         Self::open_head(place, &exchange::stage_key(name), options, blobs, Some(name.to_owned())).await
     }
 

@@ -21,6 +21,7 @@ use super::content::Content;
 use super::error::Error;
 use super::gate::Gate;
 use super::head::Head;
+use super::history::Moments;
 use super::operation::{self, Operation};
 use super::options::Options;
 use super::publish::Pending;
@@ -37,6 +38,9 @@ pub(super) enum Message {
     Pages(Reply<u32>),
     Checkpoint(Reply<()>),
     Snapshot(String, Reply<SnapshotInfo>),
+    SnapshotAt(String, i64, Reply<SnapshotInfo>),
+    Moments(Reply<Moments>),
+    ShortenHistory(i64, Reply<()>),
     DropSnapshot(String, Reply<()>),
     PrepareStage(String, Reply<PathBuf>),
     DiscardStage(String, Reply<()>),
@@ -137,6 +141,9 @@ impl Keeper {
             Message::Pages(reply) => drop(reply.send(Ok(self.head.pages))),
             Message::Checkpoint(reply) => drop(reply.send(self.checkpoint().await)),
             Message::Snapshot(name, reply) => drop(reply.send(self.snapshot(&name, None).await)),
+            Message::SnapshotAt(name, at_ms, reply) => drop(reply.send(self.snapshot_at(&name, at_ms).await)),
+            Message::Moments(reply) => drop(reply.send(self.moments().await)),
+            Message::ShortenHistory(from_ms, reply) => drop(reply.send(self.shorten_history(from_ms).await)),
             Message::DropSnapshot(name, reply) => drop(reply.send(self.drop_snapshot(&name).await)),
             Message::PrepareStage(name, reply) => drop(reply.send(self.prepare_stage(&name).await)),
             Message::DiscardStage(name, reply) => drop(reply.send(self.discard_stage(&name).await)),

@@ -11,6 +11,7 @@
 //! pack/<epoch>-<n>-r   the base: groups of 64 pages                                      (pack.rs)
 //! map/<epoch>-<n>-r    where the groups of a large base lie
 //! snap/<name>          a copied head: a snapshot, which pins what it names
+//! hist/<since>-…       a copied head: the state before a checkpoint, kept for a while               (history.rs)
 //! stage/<name>         the head of a home being built beside the live one
 //! blob/<sha256>        files
 //! upload/<id>/…        parts of files that are still arriving
@@ -29,6 +30,7 @@ mod exchange;
 mod garbage;
 mod gate;
 mod head;
+mod history;
 mod home;
 mod keeper;
 mod marker;
@@ -45,6 +47,7 @@ mod wal;
 pub use blobs::{Blob, Blobs, Swept};
 pub use bucket::Bucket;
 pub use error::{Error, Kind};
+pub use history::Moments;
 pub use home::{Home, Usage};
-pub use options::{Options, Place};
+pub use options::{History, Options, Place};
 pub use snapshot::{Snapshot, SnapshotInfo};

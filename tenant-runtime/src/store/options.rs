@@ -29,8 +29,19 @@ pub struct Options {
     pub checkpoint_bytes: u64,
     /// How long an object no longer needed is kept, for readers that still hold an older head.
     pub grace: Duration,
+    /// How much of the past is kept, if any.
+    pub history: Option<History>,
     /// After how long without work connections and memory are given back.
     pub idle_after: Duration,
+}
+
+/// How much of a home's past is kept, so that any moment of it can be brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History {
+    /// How far back.
+    pub window: Duration,
+    /// The most bytes that are kept for nothing but that; beyond them the oldest goes first.
+    pub bytes: u64,
 }
 
 impl Default for Options {
@@ -41,6 +52,7 @@ impl Default for Options {
             database_bytes: None,
             checkpoint_bytes: 8 << 20,
             grace: Duration::from_secs(600),
+            history: None,
             idle_after: Duration::from_secs(2),
         }
     }

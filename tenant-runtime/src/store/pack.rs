@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use export_format::Digest;
 
 use super::bucket::Bucket;
 use super::error::Error;
@@ -20,6 +21,9 @@ pub(super) const GROUP: u32 = 64;
 
 /// A pack is closed when it is at least this long, so it stays below 5 MiB.
 const PACK: usize = 4 << 20;
+
+/// Letters of a digest in a name: 128 bits.
+const HALF: usize = 32;
 
 /// The most groups a base may have and still stand in the head.
 const INLINE_GROUPS: usize = 256;
@@ -57,7 +61,7 @@ pub(super) async fn build(
         let reading = Arc::clone(&file);
         let (rest, body, places) = blocking(move || gather(&reading, groups, pages)).await?;
         groups = rest;
-        let key = name("pack", epoch, u64::from(next_pack));
+        let key = name("pack", epoch, u64::from(next_pack), &body);
         bucket.put(&key, body).await?;
         for (group, offset, len) in places {
             base.groups[group as usize] = Some(GroupAt(next_pack, offset, len));
@@ -71,9 +75,10 @@ pub(super) async fn build(
     let at = if base.groups.len() <= INLINE_GROUPS {
         BaseAt::Inline(Arc::clone(&base))
     } else {
-        let key = name("map", epoch, u64::from(next_pack));
         let json = serde_json::to_vec(&*base).expect("a base is plain data");
-        bucket.put(&key, compress(&json, 3)?.into()).await?;
+        let body: Bytes = compress(&json, 3)?.into();
+        let key = name("map", epoch, u64::from(next_pack), &body);
+        bucket.put(&key, body).await?;
         BaseAt::Map(key)
     };
     Ok(Built { base, at, next_pack })
@@ -150,9 +155,26 @@ pub(super) async fn unpack(bucket: &Bucket, base: &Base, file: &Arc<File>) -> Re
     Ok(())
 }
 
-/// A key never used before; ordered by owner and number for people who look.
-pub(super) fn name(kind: &str, epoch: u64, number: u64) -> String {
-    format!("{kind}/{epoch:08x}-{number:012x}-{:016x}", rand::random::<u64>())
+/// A key never used before; ordered by owner and number for people who look. It ends in the first half of the body's
+/// SHA-256, so that whoever knows the name can tell whether the object holds what was written.
+pub(super) fn name(kind: &str, epoch: u64, number: u64, body: &[u8]) -> String {
+    format!("{kind}/{epoch:08x}-{number:012x}-{:08x}-{}", rand::random::<u32>(), half_digest(body))
+}
+
+/// The body of an object that was read whole, compared with its name; names of the first format say nothing.
+pub(super) fn verified(key: &str, body: Bytes) -> Result<Bytes, Error> {
+    match key.rsplit_once('-') {
+        Some((_, told)) if told.len() == HALF && told != half_digest(&body) => {
+            Err(Error::damaged(key, "its content does not match its name"))
+        }
+        _ => Ok(body),
+    }
+}
+
+fn half_digest(body: &[u8]) -> String {
+    let mut text = Digest::of(body).to_string();
+    text.truncate(HALF);
+    text
 }
 
 /// Runs blocking work off the async threads.

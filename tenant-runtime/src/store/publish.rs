@@ -107,12 +107,21 @@ impl Keeper {
         let mut head = self.head.clone();
         head.seq += 1;
         head.pages = delta.size;
+        head.at_ms = self.moment();
+        if self.head.seq == 0 && self.head.since_ms.is_none() {
+            (head.since_ms, head.base_pages) = (Some(head.at_ms), Some(0));
+        }
+        let at_ms = head.at_ms;
         let entries = delta.numbers().count().div_ceil(ENTRY_PAGES);
         let delta = Arc::new(delta);
         for at in 0..entries {
             let delta = Arc::clone(&delta);
             let entry = blocking(move || match delta.segments(ENTRY_PAGES).nth(at) {
-                Some(segment) => segment?.encode(),
+                Some(segment) => {
+                    let mut segment = segment?;
+                    segment.at_ms = at_ms;
+                    segment.encode()
+                }
                 None => Err(Error::Panicked),
             });
             head.inline.push(entry.await?);
@@ -126,7 +135,8 @@ impl Keeper {
     /// Moves the inline log of a head that is being composed into an object of its own.
     async fn spill(&mut self, head: &mut Head) -> Result<(), Error> {
         let body = segment::join(&head.inline);
-        let part = Spilled { key: pack::name("seg", head.epoch, head.seq), len: body.len() as u64, upto: head.seq };
+        let key = pack::name("seg", head.epoch, head.seq, &body);
+        let part = Spilled { key, len: body.len() as u64, upto: head.seq };
         self.bucket.put(&part.key, body).await?;
         head.inline.clear();
         head.spilled.push(part);

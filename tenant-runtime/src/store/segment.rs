@@ -1,8 +1,9 @@
 //! One entry of the log: the pages a group of writes changed.
 //!
-//! Plain form: database size in pages (u32 LE), number of pages (u32 LE), the page numbers, the pages; then zstd with
-//! its content checksum, so that a flipped bit is found when the entry is read. A spilled segment is a row of
-//! entries, each after its length (u32 LE).
+//! Plain form: database size in pages (u32 LE), number of pages (u32 LE), the page numbers, the pages, the moment of
+//! the commit (Unix milliseconds, i64 LE; absent in entries of the first format); then zstd with its content checksum,
+//! so that a flipped bit is found when the entry is read. A spilled segment is a row of entries, each after its length
+//! (u32 LE). A large commit makes several entries, all of one moment, so that the log is never cut within a commit.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
@@ -16,6 +17,8 @@ pub(super) const PAGE: usize = 4096;
 pub(super) struct Segment {
     /// The size of the database in pages.
     pub(super) size: u32,
+    /// When the group was committed; 0 where the first format did not say.
+    pub(super) at_ms: i64,
     numbers: Vec<u32>,
     body: Vec<u8>,
 }
@@ -23,7 +26,7 @@ pub(super) struct Segment {
 impl Segment {
     /// An entry with no pages yet.
     pub(super) fn new(size: u32) -> Self {
-        Self { size, numbers: Vec::new(), body: Vec::new() }
+        Self { size, at_ms: 0, numbers: Vec::new(), body: Vec::new() }
     }
 
     /// Adds a page; returns the room it is to be written into.
@@ -41,13 +44,14 @@ impl Segment {
 
     /// The compressed form.
     pub(super) fn encode(&self) -> Result<Bytes, Error> {
-        let mut plain = Vec::with_capacity(8 + self.numbers.len() * 4 + self.body.len());
+        let mut plain = Vec::with_capacity(16 + self.numbers.len() * 4 + self.body.len());
         plain.put_u32_le(self.size);
         plain.put_u32_le(self.numbers.len() as u32);
         for number in &self.numbers {
             plain.put_u32_le(*number);
         }
         plain.put_slice(&self.body);
+        plain.put_i64_le(self.at_ms);
         Ok(pack::compress(&plain, 1)?.into())
     }
 
@@ -59,14 +63,17 @@ impl Segment {
             return Err(Error::damaged(key, "a log entry is too short"));
         }
         let (size, count) = (rest.get_u32_le(), rest.get_u32_le() as usize);
-        if rest.len() != count * (4 + PAGE) {
+        let without_moment = count * (4 + PAGE);
+        if rest.len() != without_moment && rest.len() != without_moment + 8 {
             return Err(Error::damaged(key, "a log entry has the wrong length"));
         }
         let numbers: Vec<u32> = (0..count).map(|_| rest.get_u32_le()).collect();
         if numbers.contains(&0) {
             return Err(Error::damaged(key, "a log entry names page 0"));
         }
-        Ok(Self { size, numbers, body: rest.to_vec() })
+        let (body, mut moment) = rest.split_at(count * PAGE);
+        let at_ms = if moment.is_empty() { 0 } else { moment.get_i64_le() };
+        Ok(Self { size, at_ms, numbers, body: body.to_vec() })
     }
 }
 
@@ -105,10 +112,11 @@ mod tests {
         let mut entry = Segment::new(9);
         entry.push(3).fill(7);
         entry.push(9).fill(8);
+        entry.at_ms = 1_795_255_200_000;
         let body = join(&[entry.encode().expect("it compresses"), Bytes::from_static(b"x")]);
         let parts = split("seg", body.clone()).expect("it is whole");
         let back = Segment::decode("seg", &parts[0]).expect("it is whole");
-        assert_eq!((back.size, back.numbers.len()), (9, 2));
+        assert_eq!((back.size, back.at_ms, back.numbers.len()), (9, entry.at_ms, 2));
         assert!(back.pages().eq(entry.pages()));
         assert!(split("seg", body.slice(..body.len() - 1)).is_err());
     }

@@ -101,6 +101,21 @@ pub(super) async fn find(bucket: &Bucket, name: &str) -> Result<Option<Head>, Er
     bucket.get(&key).await?.map(|(body, _)| Head::decode(&key, &body)).transpose()
 }
 
+/// Writes a head down as a snapshot. Error: [`Error::Taken`].
+pub(super) async fn keep(bucket: &Bucket, name: &str, mut head: Head) -> Result<SnapshotInfo, Error> {
+    head.retired.clear();
+    let (key, body) = (key(name), head.encode());
+    let put = bucket.put_if(&key, body.clone(), &Expect::Absent).await;
+    if matches!(put, Ok(Put::Done(_))) {
+        return Ok(SnapshotInfo::of(name, &head));
+    }
+    match bucket.get(&key).await? {
+        Some((found, _)) if found == body => Ok(SnapshotInfo::of(name, &head)),
+        Some(_) => Err(Error::Taken { what: "snapshot", name: name.to_owned() }),
+        None => Err(put.err().unwrap_or(Error::Unsettled)),
+    }
+}
+
 pub(super) fn key(name: &str) -> String {
     format!("{FOLDER}{name}")
 }
@@ -113,17 +128,7 @@ impl Keeper {
         let mut head = self.head.clone();
         head.taken_ms = Some(jiff::Timestamp::now().as_millisecond());
         head.undo_of = undo_of;
-        head.retired.clear();
-        let (key, body) = (key(name), head.encode());
-        let put = self.bucket.put_if(&key, body.clone(), &Expect::Absent).await;
-        if matches!(put, Ok(Put::Done(_))) {
-            return Ok(SnapshotInfo::of(name, &head));
-        }
-        match self.bucket.get(&key).await? {
-            Some((found, _)) if found == body => Ok(SnapshotInfo::of(name, &head)),
-            Some(_) => Err(Error::Taken { what: "snapshot", name: name.to_owned() }),
-            None => Err(put.err().unwrap_or(Error::Unsettled)),
-        }
+        keep(&self.bucket, name, head).await
     }
 
     /// Drops a snapshot; what only it named is deleted in time.

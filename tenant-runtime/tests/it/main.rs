@@ -6,5 +6,6 @@ mod archive;
 mod store_basics;
 mod store_content;
 mod store_faults;
+mod store_history;
 mod store_suite;
 mod store_torture;

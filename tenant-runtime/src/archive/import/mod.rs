@@ -15,6 +15,8 @@ mod job;
 mod keepsakes;
 mod report;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod upload;
 mod verify;
 
@@ -93,12 +95,12 @@ impl Imports {
             let Some(mut job) = job::read(&folder)? else { continue };
             let is_live = origin.as_ref().is_some_and(|origin| origin.import == id);
             match job.state {
-                ImportState::Checking => self.run(&id, Work::Check),
+                ImportState::Checking => self.run(&id),
                 ImportState::Staging | ImportState::Verifying | ImportState::Swapping if is_live => {
                     job.finish(&folder, origin.as_ref().map_or(now_ms, |origin| origin.arrived_ms), self.undo_days())?;
                 }
-                ImportState::Staging | ImportState::Verifying | ImportState::Swapping => self.run(&id, Work::Take),
-                ImportState::Done if job.undoing && is_live => self.run(&id, Work::Undo),
+                ImportState::Staging | ImportState::Verifying | ImportState::Swapping => self.run(&id),
+                ImportState::Done if job.undoing && is_live => self.run(&id),
                 ImportState::Done if job.undoing => job.set(&folder, ImportState::Undone)?,
                 _ => {}
             }
@@ -160,7 +162,7 @@ impl Imports {
                 return Err(Error::State(format!("only {here} of {} bytes of the archive are here", job.bytes)));
             }
             job.clone().set(&self.folder(id), ImportState::Checking)?;
-            self.run(id, Work::Check);
+            self.run(id);
         }
         self.view(id).await
     }
@@ -171,7 +173,7 @@ impl Imports {
         match job.state {
             ImportState::Checked if job.report.as_ref().is_some_and(|report| report.acceptable) => {
                 job.set(&self.folder(id), ImportState::Staging)?;
-                self.run(id, Work::Take);
+                self.run(id);
             }
             ImportState::Checked => {
                 return Err(Error::State("this archive cannot be taken; the report says why".into()));
@@ -272,34 +274,67 @@ impl Imports {
         Ok(())
     }
 
-    /// Does its work in the background; once at a time for each import.
-    fn run(&self, id: &str, what: Work) {
+    /// Does what an import's state asks for, in the background; once at a time for each import.
+    ///
+    /// What is to be done is read from the job itself, and read again when a piece of work has come to rest: the owner
+    /// may have agreed after the check had noted its report and before its task was over.
+    fn run(&self, id: &str) {
         let Some(progress) = self.inner.running.begin(id) else { return };
         let (this, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
-            let outcome = work::patiently(|| this.work_now(&id, what, progress.clone())).await;
-            if let Err(error) = &outcome
-                && error.is_a_pause()
-            {
-                tracing::info!(import.id = id, "an import pauses; the next start goes on with it");
-            } else if let Err(error) = outcome {
-                tracing::warn!(import.id = id, error = error.chain(), "an import did not go on");
-                let folder = this.folder(&id);
-                let noted = job::read(&folder)
-                    .and_then(|job| job.map_or(Ok(()), |mut job| job.fail(&folder, &error.to_string())));
-                if let Err(error) = noted {
-                    tracing::error!(
-                        import.id = id,
-                        error = error.chain(),
-                        "the failure of an import could not be noted"
-                    );
-                }
-                if let Err(error) = this.inner.home.discard_stage(&stage_name(&id)).await {
-                    tracing::warn!(import.id = id, %error, "a stage could not be thrown away; it will be with the next import");
-                }
+            match this.work_off(&id, &progress).await {
+                Ok(()) => this.rest(&id),
+                Err(Stopped) => this.inner.running.end(&id),
             }
-            this.inner.running.end(&id);
         });
+    }
+
+    /// Work has come to rest; what was asked for meanwhile begins.
+    fn rest(&self, id: &str) {
+        self.inner.running.end(id);
+        if self.due(id).is_some() {
+            self.run(id);
+        }
+    }
+
+    /// Works until nothing is due; an error is noted already, or is a pause.
+    async fn work_off(&self, id: &str, progress: &Arc<Progress>) -> Result<(), Stopped> {
+        while let Some(what) = self.due(id) {
+            let Err(error) = work::patiently(|| self.work_now(id, what, progress.clone())).await else { continue };
+            if error.is_a_pause() {
+                tracing::info!(import.id = id, "an import pauses; the next start goes on with it");
+                return Err(Stopped);
+            }
+            tracing::warn!(import.id = id, error = error.chain(), "an import did not go on");
+            let folder = self.folder(id);
+            let noted =
+                job::read(&folder).and_then(|job| job.map_or(Ok(()), |mut job| job.fail(&folder, &error.to_string())));
+            if let Err(error) = noted {
+                tracing::error!(import.id = id, error = error.chain(), "the failure of an import could not be noted");
+            }
+            if let Err(error) = self.inner.home.discard_stage(&stage_name(id)).await {
+                tracing::warn!(import.id = id, %error, "a stage could not be thrown away; it will be with the next import");
+            }
+            return Err(Stopped);
+        }
+        Ok(())
+    }
+
+    /// The work that an import's state asks for.
+    fn due(&self, id: &str) -> Option<Work> {
+        let job = match job::read(&self.folder(id)) {
+            Ok(job) => job?,
+            Err(error) => {
+                tracing::error!(import.id = id, error = error.chain(), "how far an import has come cannot be read");
+                return None;
+            }
+        };
+        match job.state {
+            ImportState::Checking => Some(Work::Check),
+            ImportState::Staging | ImportState::Verifying | ImportState::Swapping => Some(Work::Take),
+            ImportState::Done if job.undoing => Some(Work::Undo),
+            _ => None,
+        }
     }
 
     async fn work_now(&self, id: &str, what: Work, progress: Arc<Progress>) -> Result<(), Error> {
@@ -422,6 +457,9 @@ fn present_counts(db: &rusqlite::Connection) -> Result<Counts, Error> {
     counts.files = db.query_row("select count(*) from file", [], |row| row.get::<_, i64>(0))?.unsigned_abs();
     Ok(counts)
 }
+
+/// Work on an import has come to an end before its time.
+struct Stopped;
 
 #[derive(Clone, Copy, Debug)]
 enum Work {

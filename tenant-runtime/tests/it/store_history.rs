@@ -1,0 +1,99 @@
+//! Any kept moment of a home opens as it was, and can be brought back.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use tenant_runtime::store::{History, Home, Kind, Options};
+
+use crate::store_basics::{Failure, number, place, sql};
+use crate::store_faults::seed;
+
+fn keeping() -> Options {
+    let history = Some(History { window: Duration::from_secs(3600), bytes: 1 << 30 });
+    Options { checkpoint_bytes: 60_000, grace: Duration::ZERO, history, ..Options::default() }
+}
+
+async fn open(root: &Path) -> Home {
+    Home::open(place(root), keeping()).await.expect("it opens")
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// The number of rows and the sum of what stands in them.
+async fn state(home: &Home, name: &str, at_ms: i64) -> (i64, i64) {
+    home.snapshot_at(name, at_ms).await.unwrap_or_else(|error| panic!("{at_ms} opens: {error}"));
+    let snapshot = home.open_snapshot(name).await.expect("it opens");
+    let found = snapshot.read(|db| {
+        let whole: String = db.query_row("pragma integrity_check", [], |row| row.get(0))?;
+        assert_eq!(whole, "ok");
+        let sum = "select count(*), coalesce(sum(n), 0) from row";
+        Ok::<_, Failure>(db.query_row(sql_or_none(db, sum)?, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    });
+    let found = found.await.expect("it reads");
+    home.drop_snapshot(name).await.expect("it goes");
+    found
+}
+
+/// Before the table was made there was nothing.
+fn sql_or_none<'a>(db: &rusqlite::Connection, sql: &'a str) -> Result<&'a str, Failure> {
+    let made: bool = db.query_row("select count(*) from sqlite_schema where name = 'row'", [], |row| row.get(0))?;
+    Ok(if made { sql } else { "select 0, 0" })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_moment_opens_as_it_was() {
+    let seed = seed();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let root = tempfile::tempdir().expect("a folder");
+    let mut home = open(root.path()).await;
+    sql(&home, "create table row (id integer primary key, n integer, pad blob)").await.expect("it writes");
+    let mut moments = Vec::new();
+    for step in 0..160_i64 {
+        let pad = [200, 3_000, 60_000][rng.random_range(0..3)];
+        let change = match rng.random_range(0..10) {
+            0..6 => format!("insert into row (n, pad) values ({step}, randomblob({pad}))"),
+            6..8 => format!("update row set n = n + {step}, pad = randomblob({pad}) where id % 7 = {}", step % 7),
+            _ => format!("delete from row where id % 11 = {}", step % 11),
+        };
+        sql(&home, &change).await.expect("it writes");
+        match rng.random_range(0..24) {
+            0 => home.checkpoint().await.expect("it folds"),
+            1 => {
+                home.sleep().await.expect("it sleeps");
+                home = open(root.path()).await;
+            }
+            2 => {
+                drop(home); // As if killed.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                std::fs::remove_dir_all(root.path().join("cache")).ok();
+                home = open(root.path()).await;
+            }
+            3 if !moments.is_empty() => {
+                let (at, _, _) = moments[rng.random_range(0..moments.len())];
+                home.snapshot_at("back", at).await.expect("it is kept");
+                home.restore("back", &format!("undo-{step}")).await.expect("it is brought back");
+                home.drop_snapshot("back").await.expect("it goes");
+            }
+            _ => {}
+        }
+        let count = number(&home, "select count(*) from row").await.expect("it reads");
+        let sum = number(&home, "select coalesce(sum(n), 0) from row").await.expect("it reads");
+        moments.push((now(), count, sum));
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    let range = home.moments().await.expect("it is known");
+    assert!(range.kept > 5 && range.from_ms <= moments[0].0, "{range:?}");
+    println!("{} moments in {} kept heads", moments.len(), range.kept);
+    for (at, count, sum) in &moments {
+        assert_eq!(state(&home, "then", *at).await, (*count, *sum), "seed {seed}, {at}");
+    }
+    assert_eq!(home.snapshot_at("never", range.from_ms - 1).await.expect_err("too long ago").kind(), Kind::Gone);
+    home.shorten_history(moments[50].0).await.expect("it forgets");
+    assert_eq!(home.snapshot_at("gone", moments[40].0).await.expect_err("it is forgotten").kind(), Kind::Gone);
+    assert_eq!(home.moments().await.expect("it is known").from_ms, moments[50].0);
+    assert_eq!(state(&home, "still", moments[60].0).await, (moments[60].1, moments[60].2), "seed {seed}");
+}
