@@ -17,8 +17,9 @@ use crate::context::Clock;
 use crate::db::Db;
 use crate::gateway::{Gates, Gateway, Routes};
 use crate::keys::Keys;
+use crate::metering::Traffic;
 use crate::servers::{Host, Sightings, reconcile};
-use crate::{Result, accounts, hosts, mail, operations, subscriptions};
+use crate::{Result, accounts, hosts, mail, metering, operations, subscriptions};
 
 /// How long a request waits for a server that does not answer before it is told so.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -93,6 +94,7 @@ struct Inner {
     passwords: Passwords,
     routes: Routes,
     gates: Gates,
+    traffic: Traffic,
     sightings: Sightings,
     told: reconcile::Told,
     nudge: Notify,
@@ -111,7 +113,7 @@ impl ControlPlane {
         let here = hosts::local_id(&settings.data_dir)?;
         let post = mail::Carrier::new(settings.smtp.as_ref())?;
         let db = Db::open(&settings.database).await?;
-        let gates = gates(&settings.host);
+        let gates = gates(&settings, &db);
         let plane = Self(Arc::new(Inner {
             settings,
             db,
@@ -120,6 +122,7 @@ impl ControlPlane {
             passwords: Passwords::new()?,
             routes: Routes::default(),
             gates,
+            traffic: Traffic::default(),
             sightings: Sightings::default(),
             told: reconcile::Told::default(),
             nudge: Notify::new(),
@@ -143,6 +146,7 @@ impl ControlPlane {
         loops.spawn(subscriptions::run(self.clone(), stop.clone()));
         loops.spawn(accounts::run_sweeps(self.clone(), stop.clone()));
         loops.spawn(operations::run(self.clone(), stop.clone()));
+        loops.spawn(metering::run(self.clone(), stop.clone()));
         let (gates, idle, stopped) = (self.0.gates.clone(), self.settings().idle_after, stop.clone());
         loops.spawn(async move { stopped.run_until_cancelled_owned(gates.keep_sweeping(idle)).await });
         if let Some(post) = post {
@@ -186,6 +190,11 @@ impl ControlPlane {
     /// Who is talking to which server, so that none is put to sleep under somebody.
     pub fn gates(&self) -> &Gates {
         &self.0.gates
+    }
+
+    /// The gateway's count of what goes to and from servers.
+    pub fn traffic(&self) -> &Traffic {
+        &self.0.traffic
     }
 
     /// The gateway to the servers.
@@ -263,11 +272,14 @@ impl ControlPlane {
     }
 }
 
-fn gates(host: &Arc<dyn Host>) -> Gates {
-    let host = Arc::clone(host);
+fn gates(settings: &Settings, db: &Db) -> Gates {
+    let (host, clock, db) = (Arc::clone(&settings.host), settings.clock.clone(), db.clone());
     Gates::new(Arc::new(move |server| {
-        let host = Arc::clone(&host);
-        Box::pin(async move { host.sleep(server).await.map_err(|error| error.to_string()) })
+        let (host, clock, db) = (Arc::clone(&host), clock.clone(), db.clone());
+        Box::pin(async move {
+            metering::note_before_sleep(&db, &clock, &*host, server).await;
+            host.sleep(server).await.map_err(|error| error.to_string())
+        })
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
-use infra::agent::{Agent, Error, HostEvent, SandboxLimits, SeenServer};
+use infra::agent::{Agent, Error, HostEvent, RunId, RunReading, SandboxLimits, SeenServer};
 use infra::isolation::IsolationReport;
 use tenant_runtime::ids::ServerId;
 use tenant_runtime::launch::Launch;
@@ -24,6 +24,10 @@ pub trait Host: Send + Sync + 'static {
     fn erase(&self, id: ServerId) -> HostAnswer<'_, ()>;
     /// What every server placed here is doing.
     fn seen(&self) -> BoxFuture<'_, Vec<SeenServer>>;
+    /// What runs took: those that last, and those that ended and are not acknowledged.
+    fn readings(&self) -> BoxFuture<'_, Vec<RunReading>>;
+    /// Forgets runs that ended, whose figures are in the books.
+    fn acknowledge(&self, runs: Vec<RunId>) -> HostAnswer<'_, ()>;
     /// What happens from now on.
     fn events(&self) -> broadcast::Receiver<HostEvent>;
     /// Where a server answers the gateway.
@@ -53,6 +57,14 @@ impl Host for Agent {
 
     fn seen(&self) -> BoxFuture<'_, Vec<SeenServer>> {
         Box::pin(Self::seen(self))
+    }
+
+    fn readings(&self) -> BoxFuture<'_, Vec<RunReading>> {
+        Box::pin(Self::readings(self))
+    }
+
+    fn acknowledge(&self, runs: Vec<RunId>) -> HostAnswer<'_, ()> {
+        Box::pin(Self::acknowledge(self, runs))
     }
 
     fn events(&self) -> broadcast::Receiver<HostEvent> {

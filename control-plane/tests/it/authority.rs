@@ -7,6 +7,7 @@ use std::path::Path;
 
 use axum::body::{Body, Bytes};
 use billing::{Currency, InvoiceId, PlanDraft, PlanId};
+use control_plane::metering::{self, Month};
 use control_plane::operations::OperationId;
 use control_plane::{AccountId, Actor, ControlPlane, Kind, LetterId, Result};
 use control_plane::{accounts, business, hosts, mail, servers, subscriptions};
@@ -66,6 +67,8 @@ fn table() -> Vec<Line> {
         line!(mail::post, "sddyy", |p, a, t| mail::post(p, a, t.account, &hello(), "hello")),
         line!(mail::outbox, "sddyy", |p, a, t| mail::outbox(p, a)),
         line!(mail::letter, "sddyy", |p, a, t| mail::letter(p, a, t.letter)),
+        line!(metering::usage, "sgyyy", |p, a, t| metering::usage(p, a, t.server, Month::of(p.now()))),
+        line!(metering::usage_of_all, "sddyy", |p, a, t| metering::usage_of_all(p, a, Month::of(p.now()))),
         line!(servers::server, "sgyyy", |p, a, t| servers::server(p, a, t.server)),
         line!(servers::servers_of, "sgyyy", |p, a, t| servers::servers_of(p, a, t.account)),
         line!(servers::all, "sddyy", |p, a, t| servers::all(p, a)),
@@ -160,7 +163,7 @@ async fn everybody_may_do_what_the_table_says_and_nothing_else() {
 fn the_table_names_every_public_function_that_takes_an_actor() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = BTreeSet::new();
-    for noun in ["accounts", "business", "hosts.rs", "mail", "operations", "servers", "subscriptions"] {
+    for noun in ["accounts", "business", "hosts.rs", "mail", "metering", "operations", "servers", "subscriptions"] {
         let path = source.join(noun);
         let files = if path.is_dir() {
             std::fs::read_dir(&path).unwrap().map(|file| file.unwrap().path()).collect()

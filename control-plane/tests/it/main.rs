@@ -6,6 +6,7 @@ mod bills;
 mod conformance;
 mod gateway;
 mod letters;
+mod metering;
 mod migrations;
 mod reconcile;
 mod runtime;

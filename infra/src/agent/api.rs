@@ -112,6 +112,33 @@ pub struct Usage {
     pub cpu_ms: Option<u64>,
 }
 
+/// The name of one run of a server: one process, from its start to its end. No other run ever has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub String);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What one run took so far. Its figures only grow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunReading {
+    /// Which server.
+    pub server: ServerId,
+    /// Which of its runs.
+    pub run: RunId,
+    /// The processor's time, in microseconds; to the hundredth of a second while it runs, exact once it has ended.
+    /// `None` when it could not be read just now.
+    pub cpu_us: Option<u64>,
+    /// The time since it was called, in milliseconds.
+    pub awake_ms: u64,
+    /// Whether that is all there will be. It is told again until it is acknowledged.
+    pub ended: bool,
+}
+
 /// Something that happened to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostEvent {

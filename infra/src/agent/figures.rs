@@ -2,13 +2,23 @@
 
 use std::fs;
 
-use super::api::Usage;
+use crate::launcher::Process;
+
+use super::api::{RunId, Usage};
 
 /// Reads them; what cannot be read is left out, for the process may have just ended.
 pub(super) fn of(pid: u32, charged_bytes: Option<u64>) -> Usage {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok();
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok();
     Usage { pss_bytes: rollup.as_deref().and_then(pss_bytes), charged_bytes, cpu_ms: stat.as_deref().and_then(cpu_ms) }
+}
+
+/// The processor's time of a run, in microseconds, if this process still is that run.
+pub(super) fn cpu_us_of(pid: u32, run: &RunId) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The id may have gone to another process since it was told.
+    let same = Process::of(pid.cast_signed(), &stat)?.run() == *run;
+    same.then(|| cpu_ms(&stat).map(|ms| ms * 1000)).flatten()
 }
 
 fn pss_bytes(rollup: &str) -> Option<u64> {

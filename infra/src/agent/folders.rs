@@ -17,6 +17,7 @@ use crate::launcher::{LONGEST_RUN_DIR, PROCESS_FILE, Process};
 use crate::storage::{self, Folder};
 
 use super::api::{AgentOptions, Error, SandboxLimits};
+use super::meter::Meter;
 use super::sweep;
 use super::users::Users;
 
@@ -36,7 +37,7 @@ pub(super) struct Folders {
 }
 
 /// Makes the folders, takes the lock, sweeps, and notes the launcher's process.
-pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders, SetUp), Error> {
+pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders, SetUp, Meter), Error> {
     let run_dir = private(&options.run_dir)?;
     private(&options.data_dir)?;
     private(&options.object_dir)?;
@@ -49,6 +50,8 @@ pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders,
     if swept.servers > 0 {
         tracing::info!(swept.servers, swept.processes, "swept what a former run left behind");
     }
+    let meter = Meter::open(&options.data_dir, &set_up.run_dir);
+    let meter = meter.map_err(at("reading what former runs took in", &options.data_dir))?;
     let homes = Folder::new(options.object_dir.clone());
     homes.finish_erasing().map_err(at("erasing homes in", &options.object_dir))?;
     let users = Users::open(&options.data_dir).map_err(at("reading the users in", &options.data_dir))?;
@@ -56,7 +59,7 @@ pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders,
     let noted = Process::living(launcher.cast_signed()).and_then(|launcher| launcher.note(&process));
     noted.map_err(at("writing", &process))?;
     let folders = Folders { caches: options.data_dir.clone(), homes, users: Mutex::new(users), _lock: lock };
-    Ok((folders, set_up))
+    Ok((folders, set_up, meter))
 }
 
 impl Folders {
@@ -145,7 +148,7 @@ fn groups_name(run_dir: &Path) -> String {
     format!("freehold-{digest:016x}")
 }
 
-fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+pub(super) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_path_buf();
     move |source| Error::File { doing, path, source }
 }

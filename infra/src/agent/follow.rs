@@ -18,6 +18,7 @@ use crate::launcher::{self, PROCESS_FILE, Process};
 
 use super::api::{Event, HostEvent};
 use super::link::{Answer, Hearing, Link, set_up};
+use super::meter::Meter;
 use super::sweep;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -37,6 +38,7 @@ pub(super) struct Common {
     pub(super) link: Link,
     pub(super) placed: Mutex<HashMap<ServerId, Placed>>,
     pub(super) events: broadcast::Sender<HostEvent>,
+    pub(super) meter: Meter,
     /// Set before the launcher is asked to end.
     pub(super) draining: AtomicBool,
 }
@@ -135,6 +137,7 @@ fn take(common: &Common, news: News) {
             tracing::debug!(server.id = %server, duration_ms = ms, "the server woke");
             tell(server, Event::Woke { ms });
         }
+        News::Ran { spent } => common.meter.note(spent),
         News::Slept { server } => {
             tracing::debug!(server.id = %server, "the server went to sleep");
             tell(server, Event::Slept);

@@ -11,6 +11,7 @@ mod figures;
 mod folders;
 mod follow;
 mod link;
+mod meter;
 mod sweep;
 mod users;
 
@@ -30,7 +31,10 @@ use crate::isolation::IsolationReport;
 use crate::launcher::wire::{Doing, Listed, Order};
 use crate::launcher::{self, LauncherHandle};
 
-pub use api::{AgentOptions, Ended, Error, Event, HostEvent, Insist, Kind, SandboxLimits, SeenServer, State, Usage};
+pub use api::{
+    AgentOptions, Ended, Error, Event, HostEvent, Insist, Kind, RunId, RunReading, SandboxLimits, SeenServer, State,
+    Usage,
+};
 
 use folders::Folders;
 use follow::{Common, Placed};
@@ -78,7 +82,7 @@ impl Agent {
     /// [`Error::Isolation`] when this machine cannot keep servers apart; [`Error::Occupied`] when another provider
     /// runs on the same folder; others when a folder cannot be used.
     pub async fn start(launcher: LauncherHandle, options: AgentOptions) -> Result<Self, Error> {
-        let (folders, set_up) = blocking({
+        let (folders, set_up, meter) = blocking({
             let options = options.clone();
             let pid = launcher.pid();
             move || folders::prepare(&options, pid)
@@ -94,6 +98,7 @@ impl Agent {
             link: link::Link::default(),
             placed: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
+            meter,
             draining: AtomicBool::new(false),
         });
         common.link.connect(write);
@@ -184,6 +189,30 @@ impl Agent {
         seen.await.unwrap_or_default()
     }
 
+    /// What every run took: those that last, and those that have ended and are not acknowledged.
+    pub async fn readings(&self) -> Vec<RunReading> {
+        let listed = match self.inner.common.link.ask(|number| Order::List { number }).await {
+            Some(Answer::Listed(listed)) => listed,
+            // Without a launcher nothing runs.
+            _ => Vec::new(),
+        };
+        let lasting = spawn_blocking(move || listed.into_iter().filter_map(lasting).collect::<Vec<_>>());
+        let mut all = lasting.await.unwrap_or_default();
+        // Asked for afterwards: a run that ends in between is told of twice rather than not at all.
+        all.extend(self.inner.common.meter.ended());
+        all
+    }
+
+    /// Forgets runs that have ended, once their last figures are kept elsewhere.
+    ///
+    /// # Errors
+    /// When the file of those that remain cannot be written.
+    pub async fn acknowledge(&self, runs: Vec<RunId>) -> Result<(), Error> {
+        let common = Arc::clone(&self.inner.common);
+        let file = self.inner.options.data_dir.clone();
+        blocking(move || common.meter.acknowledge(&runs).map_err(folders::at("noting ended runs in", &file))).await
+    }
+
     /// What happens to servers from now on.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<HostEvent> {
@@ -272,10 +301,20 @@ impl Agent {
 fn state(doing: Doing) -> State {
     match doing {
         Doing::Asleep => State::Asleep,
-        Doing::Awake { pid, since, charged_bytes } => {
+        Doing::Awake { pid, since, charged_bytes, .. } => {
             State::Awake { pid, since, usage: figures::of(pid, charged_bytes) }
         }
         Doing::Crashing { status, since, times } => State::Crashing { status, since, times },
+    }
+}
+
+fn lasting(listed: Listed) -> Option<RunReading> {
+    match listed.doing {
+        Doing::Awake { pid, run, awake_ms, .. } => {
+            let cpu_us = figures::cpu_us_of(pid, &run);
+            Some(RunReading { server: listed.server, run, cpu_us, awake_ms, ended: false })
+        }
+        Doing::Asleep | Doing::Crashing { .. } => None,
     }
 }
 

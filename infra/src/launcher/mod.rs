@@ -16,6 +16,7 @@ mod process;
 mod run;
 mod server;
 mod sockets;
+pub(crate) mod spent;
 mod start;
 mod watch;
 pub(crate) mod wire;
@@ -35,6 +36,7 @@ use wire::{News, Order};
 
 pub(crate) use process::{Process, file as process_file};
 pub(crate) use sockets::{LONGEST_RUN_DIR, admin, public};
+pub(crate) use spent::{RUNS_FILE, Spent};
 pub(crate) use start::Parts;
 pub use start::{Error, LauncherHandle, start};
 
@@ -80,10 +82,13 @@ fn run() -> io::Result<()> {
     })?;
     note_groups(&set_up.run_dir, &walls.group_folders())?;
     let ready = News::Ready { report, identity: walls.identity(), own_files: walls.has_own_files() };
+    let runs = set_up.run_dir.join(RUNS_FILE);
     let mut launcher = Launcher::new(set_up, walls, stream, &termination)?;
     launcher.tell(&ready);
     let parting = launcher.work();
-    launcher.kill_all();
+    let unheard = launcher.kill_all();
+    // What cannot be written is lost; there is nobody left to tell.
+    let _ = spent::note(&runs, &unheard);
     if let Ok(Parting::Drained) = parting {
         launcher.remove_sockets();
     }

@@ -7,8 +7,11 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::agent::RunId;
 
 /// The file in a server's folder that names its process.
 pub(crate) fn file(folder: &Path) -> PathBuf {
@@ -26,8 +29,22 @@ impl Process {
     /// A process that lives now.
     pub(crate) fn living(pid: i32) -> io::Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let started = started(&stat).ok_or_else(|| io::Error::other("the kernel's line has too few fields"))?;
-        Ok(Self { pid, started })
+        Self::of(pid, &stat).ok_or_else(|| io::Error::other("the kernel's line has too few fields"))
+    }
+
+    /// A process by the kernel's line about it.
+    pub(crate) fn of(pid: i32, stat: &str) -> Option<Self> {
+        Some(Self { pid, started: started(stat)? })
+    }
+
+    /// The name of the run this process is, also after the machine has started again.
+    pub(crate) fn run(self) -> RunId {
+        static BOOT: OnceLock<String> = OnceLock::new();
+        let boot = BOOT.get_or_init(|| {
+            let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+            id.chars().filter(char::is_ascii_hexdigit).take(12).collect()
+        });
+        RunId(format!("{boot}-{}-{}", self.pid, self.started))
     }
 
     /// Writes it down.

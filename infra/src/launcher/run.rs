@@ -13,6 +13,7 @@ use crate::isolation::Walls;
 use super::channel::{Channel, Heard};
 use super::server::{Awake, End, Life, Server, Waiting};
 use super::sockets::Sockets;
+use super::spent::Spent;
 use super::watch::{Index, Sign, Watch};
 use super::wire::{Listed, News, Order, SetUp, Spec};
 
@@ -84,13 +85,12 @@ impl Launcher {
         }
     }
 
-    /// Ends every process at once and waits until they are gone.
-    pub(super) fn kill_all(&mut self) {
+    /// Ends every process at once, waits until they are gone, and says what they took.
+    pub(super) fn kill_all(&mut self) -> Vec<Spent> {
         self.servers.values_mut().filter_map(Server::awake).for_each(|awake| awake.kill());
-        for server in self.servers.values_mut() {
-            let _ = server.bury(0);
-        }
+        let spent = self.servers.values_mut().filter_map(|server| Some(server.bury(0)?.1)).collect();
         self.walls.raze();
+        spent
     }
 
     /// Removes every server's sockets; for an end in good order.
@@ -241,13 +241,14 @@ impl Launcher {
         for fd in [&awake.confined.pidfd, &awake.confined.notice, &awake.confined.log] {
             self.watch.remove(fd.as_fd());
         }
-        match server.bury(now_ms()) {
-            None => {}
-            Some(End::Slept) => {
+        let Some((end, spent)) = server.bury(now_ms()) else { return };
+        self.tell(&News::Ran { spent });
+        match end {
+            End::Slept => {
                 self.tell(&News::Slept { server: id });
                 self.listen(index);
             }
-            Some(End::Crashed(status)) => {
+            End::Crashed(status) => {
                 self.tell(&News::Crashed { server: id, status });
                 self.rest(index);
             }

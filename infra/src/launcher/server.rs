@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
-use crate::agent::Ended;
-use crate::isolation::{Confined, Notice, Room, Walls};
+use crate::agent::{Ended, RunId};
+use crate::isolation::{Confined, Notice, Room, Walls, spent_cpu_us};
 
 use super::log::Log;
 use super::patience::Crashes;
 use super::process::Process;
 use super::sockets::Sockets;
+use super::spent::Spent;
 use super::wire::{Doing, Spec};
 
 /// One placed server.
@@ -41,6 +42,7 @@ pub(super) enum Life {
 pub(super) struct Awake {
     pub(super) confined: Confined,
     pub(super) log: Log,
+    run: RunId,
     called: Instant,
     since: i64,
     ready: bool,
@@ -86,10 +88,15 @@ impl Server {
             public: self.sockets.public.as_fd(),
             admin: self.sockets.admin.as_fd(),
         })?;
+        let process = Process::living(confined.pid);
+        let run = match &process {
+            Ok(process) => process.run(),
+            Err(_) => RunId(format!("unseen-{}-{now_ms}", confined.pid)),
+        };
         // Only a sweep after a kill -9 reads it, and that one finds most processes by their groups too.
-        let _ = Process::living(confined.pid).and_then(|process| process.note(&self.sockets.process_file()));
-        let awake =
-            Awake { confined, log: Log::default(), called, since: now_ms, ready: false, failed: None, stopping: None };
+        let _ = process.and_then(|process| process.note(&self.sockets.process_file()));
+        let log = Log::default();
+        let awake = Awake { confined, log, run, called, since: now_ms, ready: false, failed: None, stopping: None };
         self.life = Life::Awake(Box::new(awake));
         match &self.life {
             Life::Awake(awake) => Ok(awake),
@@ -110,6 +117,8 @@ impl Server {
             (Life::Awake(awake), _) => Doing::Awake {
                 pid: awake.confined.pid.unsigned_abs(),
                 since: awake.since,
+                run: awake.run.clone(),
+                awake_ms: awake.for_ms(),
                 charged_bytes: awake.confined.group.as_ref().and_then(|group| group.charged_bytes()),
             },
             (_, Some(crashes)) => {
@@ -119,9 +128,11 @@ impl Server {
         }
     }
 
-    /// Takes leave of a process that has ended.
-    pub(super) fn bury(&mut self, now_ms: i64) -> Option<End> {
+    /// Takes leave of a process that has ended, or is about to.
+    pub(super) fn bury(&mut self, now_ms: i64) -> Option<(End, Spent)> {
         let Life::Awake(mut awake) = std::mem::replace(&mut self.life, Life::Asleep) else { return None };
+        let cpu_us = spent_cpu_us(awake.confined.pidfd.as_fd()).unwrap_or_default();
+        let spent = Spent { server: self.spec.server, run: awake.run.clone(), cpu_us, awake_ms: awake.for_ms() };
         let end = awake.end();
         let ran = awake.called.elapsed();
         if let Some(group) = &awake.confined.group {
@@ -132,7 +143,7 @@ impl Server {
             End::Slept => None,
             End::Crashed(status) => Some(Crashes::after(self.crashes.take(), status.clone(), ran, now_ms)),
         };
-        Some(end)
+        Some((end, spent))
     }
 
     /// A start that failed counts as a crash.
@@ -144,6 +155,11 @@ impl Server {
 }
 
 impl Awake {
+    /// How long ago it was called, in milliseconds.
+    fn for_ms(&self) -> u64 {
+        u64::try_from(self.called.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Asks it to end, until the deadline. The first process of a namespace does not hear signals before it has said
     /// how it takes them, so one that is not ready yet is asked again when it is.
     pub(super) fn ask_to_end(&mut self, deadline: Instant) {
@@ -168,7 +184,7 @@ impl Awake {
                     let _ = pidfd_send_signal(&self.confined.pidfd, Signal::TERM);
                 }
                 let first = !std::mem::replace(&mut self.ready, true);
-                first.then(|| u64::try_from(self.called.elapsed().as_millis()).unwrap_or(u64::MAX))
+                first.then(|| self.for_ms())
             }
         }
     }

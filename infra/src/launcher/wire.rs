@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tenant_runtime::ids::ServerId;
 
-use crate::agent::{Ended, SandboxLimits};
+use crate::agent::{Ended, RunId, SandboxLimits};
 use crate::isolation::{Identity, IsolationReport};
+
+use super::spent::Spent;
 
 /// What an agent asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +71,8 @@ pub(crate) enum News {
     Listed { number: u64, servers: Vec<Listed> },
     /// A server is ready to answer.
     Woke { server: ServerId, ms: u64 },
+    /// What the run took that has just ended; the news of how it ended follow.
+    Ran { spent: Spent },
     /// A server ended in good order.
     Slept { server: ServerId },
     /// A server ended unasked.
@@ -93,7 +97,7 @@ pub(crate) enum Doing {
     /// No process.
     Asleep,
     /// A process.
-    Awake { pid: u32, since: i64, charged_bytes: Option<u64> },
+    Awake { pid: u32, since: i64, run: RunId, awake_ms: u64, charged_bytes: Option<u64> },
     /// It ended unasked and has not been well since.
     Crashing { status: Ended, since: i64, times: u32 },
 }

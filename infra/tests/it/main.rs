@@ -4,6 +4,7 @@
 mod crashing;
 mod ending;
 mod house;
+mod metering;
 #[path = "../probe/house.rs"]
 #[allow(dead_code)]
 mod probe;

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tenant_runtime::launch::{self, Launch};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -80,6 +81,12 @@ fn obey(line: &str, story: &str) -> String {
             let until = std::time::Instant::now() + Duration::from_millis(ms.parse().unwrap_or(1));
             while std::time::Instant::now() < until {}
             "spun".to_owned()
+        }
+        ("toil", ms) => {
+            let own = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).expect("time goes on");
+            let until = own() + Duration::from_millis(ms.parse().unwrap_or(1));
+            while own() < until {}
+            "toiled".to_owned()
         }
         ("try", what) => match attempts::attempt(what, &words.collect::<Vec<_>>()) {
             Ok(seen) => format!("ok {seen}"),

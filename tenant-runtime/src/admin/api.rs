@@ -13,6 +13,15 @@ pub struct Health {
     pub software: String,
 }
 
+/// What counts against a server's plan, and nothing more: cheap enough to be asked at every sleep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Bytes of the database.
+    pub database_bytes: u64,
+    /// Bytes of all files in use, each counted once.
+    pub blob_bytes: u64,
+}
+
 /// What a server holds against its plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {

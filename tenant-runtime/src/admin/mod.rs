@@ -26,6 +26,7 @@ pub fn router(state: State) -> Router {
     Router::new()
         .route("/health", get(usage::health))
         .route("/usage", get(usage::usage))
+        .route("/held", get(usage::held))
         .route("/apps", get(apps::list).merge(post(apps::install).layer(DefaultBodyLimit::max(PACKED_LIMIT as usize))))
         .route("/apps/{id}", axum::routing::delete(apps::remove))
         .route("/apps/{id}/restore", post(apps::restore))

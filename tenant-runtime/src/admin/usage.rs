@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::extract::State as Shared;
 
-use super::api::{AppUsage, Health, Usage};
+use super::api::{AppUsage, Health, Held, Usage};
 use super::problem::Problem;
 use super::state::State;
 use crate::archive::Error;
-use crate::{apps, documents, files};
+use crate::{apps, documents, files, quota};
 
 pub(super) async fn health() -> Json<Health> {
     let software = concat!("freehold-runtime/", env!("CARGO_PKG_VERSION"));
@@ -20,6 +20,11 @@ pub(super) async fn usage(Shared(state): Shared<State>) -> Result<Json<Usage>, P
     usage.database_bytes = held.database_bytes;
     usage.limit_bytes = state.launch().limits.storage_bytes;
     Ok(Json(usage))
+}
+
+pub(super) async fn held(Shared(state): Shared<State>) -> Result<Json<Held>, Problem> {
+    let held = state.home().read(|db| quota::Held::read(db).map_err(|problem| Error::Bug(problem.detail))).await?;
+    Ok(Json(Held { database_bytes: held.database_bytes, blob_bytes: held.blob_bytes }))
 }
 
 fn tally(db: &rusqlite::Connection) -> Result<Usage, Error> {

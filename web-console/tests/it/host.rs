@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use control_plane::servers::{Host, HostAnswer};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use infra::agent::{Error, HostEvent, SandboxLimits, SeenServer, State};
+use infra::agent::{Error, HostEvent, RunId, RunReading, SandboxLimits, SeenServer, State};
 use infra::isolation::IsolationReport;
 use parking_lot::Mutex;
 use tenant_runtime::admin::api::{AppUsage, AppView, Usage};
@@ -130,6 +130,14 @@ impl Host for SmallHost {
             |launch: &Launch| SeenServer { server: launch.server, generation: launch.generation, state: State::Asleep };
         let seen: Vec<SeenServer> = self.placed.lock().values().map(seen).collect();
         async move { seen }.boxed()
+    }
+
+    fn readings(&self) -> BoxFuture<'_, Vec<RunReading>> {
+        async { Vec::new() }.boxed()
+    }
+
+    fn acknowledge(&self, _: Vec<RunId>) -> HostAnswer<'_, ()> {
+        done(())
     }
 
     fn events(&self) -> broadcast::Receiver<HostEvent> {

@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use control_plane::servers::{Host, HostAnswer};
 use control_plane::{Error as PlaneError, Problem};
 use futures::future::BoxFuture;
-use infra::agent::{Error, Event, HostEvent, SandboxLimits, SeenServer, State, Usage};
+use infra::agent::{Error, Event, HostEvent, RunId, RunReading, SandboxLimits, SeenServer, State, Usage};
 use infra::isolation::IsolationReport;
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -29,6 +29,7 @@ pub(crate) struct MemoryHost {
     inner: Arc<Inner>,
     events: broadcast::Sender<HostEvent>,
     failures: AtomicU32,
+    runs: Mutex<Vec<RunReading>>,
 }
 
 #[derive(Default)]
@@ -60,7 +61,23 @@ struct Runtime {
 impl MemoryHost {
     pub(crate) fn new() -> Self {
         let run = TempDir::with_prefix("fh").unwrap();
-        Self { run, inner: Arc::default(), events: broadcast::channel(64).0, failures: AtomicU32::new(0) }
+        Self {
+            run,
+            inner: Arc::default(),
+            events: broadcast::channel(64).0,
+            failures: AtomicU32::new(0),
+            runs: Mutex::default(),
+        }
+    }
+
+    /// What it tells of its servers' runs from now on.
+    pub(crate) fn ran(&self, runs: Vec<RunReading>) {
+        *self.runs.lock() = runs;
+    }
+
+    /// The runs it still tells of.
+    pub(crate) fn told_runs(&self) -> usize {
+        self.runs.lock().len()
     }
 
     /// The next so many calls fail.
@@ -91,6 +108,7 @@ impl MemoryHost {
         let router = Router::new()
             .route("/health", get(health))
             .route("/usage", get(usage))
+            .route("/held", get(held))
             .route("/apps", get(apps).post(install))
             .route("/apps/{id}", delete(remove))
             .route("/apps/{id}/restore", post(restore))
@@ -168,6 +186,18 @@ impl Host for MemoryHost {
         })
     }
 
+    fn readings(&self) -> BoxFuture<'_, Vec<RunReading>> {
+        Box::pin(async move { self.runs.lock().clone() })
+    }
+
+    fn acknowledge(&self, runs: Vec<RunId>) -> HostAnswer<'_, ()> {
+        Box::pin(async move {
+            self.stumble()?;
+            self.runs.lock().retain(|run| !run.ended || !runs.contains(&run.run));
+            Ok(())
+        })
+    }
+
     fn events(&self) -> broadcast::Receiver<HostEvent> {
         self.events.subscribe()
     }
@@ -201,6 +231,10 @@ async fn health(Shared(runtime): Shared<Runtime>) -> Json<api::Health> {
 async fn usage(Shared(runtime): Shared<Runtime>) -> Json<api::Usage> {
     runtime.wake();
     Json(api::Usage { documents: 7, limit_bytes: 1000, ..api::Usage::default() })
+}
+
+async fn held() -> Json<api::Held> {
+    Json(api::Held { database_bytes: 1000, blob_bytes: 7 })
 }
 
 async fn apps(Shared(runtime): Shared<Runtime>) -> Json<Vec<api::AppView>> {

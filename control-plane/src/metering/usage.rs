@@ -1,0 +1,123 @@
+//! What was used, for who used it and for who runs the business.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::civil::Date;
+use tenant_runtime::ids::ServerId;
+
+use super::month::{self, Month};
+use super::store;
+use crate::servers::{self, ServerName};
+use crate::{Actor, ControlPlane, Result};
+
+pub(super) const HOUR_S: i64 = 3600;
+pub(super) const DAY_S: i64 = 24 * HOUR_S;
+
+/// An amount of everything that is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Bytes that came for the server.
+    pub bytes_in: u64,
+    /// Bytes it sent.
+    pub bytes_out: u64,
+    /// The processor's time, in microseconds.
+    pub cpu_us: u64,
+    /// The time it was awake, in milliseconds.
+    pub awake_ms: u64,
+    /// Bytes kept, each for as many seconds as it was kept.
+    pub stored_byte_seconds: u64,
+}
+
+impl Used {
+    /// How many bytes were kept on average over so many seconds.
+    #[must_use]
+    pub fn average_stored(&self, seconds: u64) -> u64 {
+        self.stored_byte_seconds / seconds.max(1)
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            bytes_in: self.bytes_in + other.bytes_in,
+            bytes_out: self.bytes_out + other.bytes_out,
+            cpu_us: self.cpu_us + other.cpu_us,
+            awake_ms: self.awake_ms + other.awake_ms,
+            stored_byte_seconds: self.stored_byte_seconds.saturating_add(other.stored_byte_seconds),
+        }
+    }
+}
+
+/// What one server used on one day, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayUsage {
+    /// The day.
+    pub day: Date,
+    /// What was used on it.
+    pub used: Used,
+}
+
+/// What one server used in one month.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonthUsage {
+    /// The month.
+    pub month: Month,
+    /// The days on which something was used, in order.
+    pub days: Vec<DayUsage>,
+    /// All of them together.
+    pub total: Used,
+    /// How many bytes it was last known to keep.
+    pub stored_now: Option<u64>,
+}
+
+/// What a server used in one month, in a list of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerUsage {
+    /// Which server.
+    pub server: ServerId,
+    /// Its name.
+    pub name: ServerName,
+    /// What it used.
+    pub total: Used,
+    /// How many bytes it was last known to keep.
+    pub stored_now: Option<u64>,
+}
+
+/// What a server used in a month, for its owner and who runs the business.
+pub async fn usage(plane: &ControlPlane, actor: &Actor, server: ServerId, month: Month) -> Result<MonthUsage> {
+    servers::server(plane, actor, server).await?;
+    let mut days: BTreeMap<i64, Used> = BTreeMap::new();
+    for (day, used) in store::days(plane.db(), server, month.days()).await? {
+        let sum = days.entry(day).or_default();
+        *sum = sum.and(used);
+    }
+    let stored = store::stored(plane.db(), Some(server)).await?.pop();
+    for (day, bytes) in stored.iter().flat_map(|stored| stored.since_then(month.days(), plane.now().as_second())) {
+        let sum = days.entry(day).or_default();
+        sum.stored_byte_seconds = sum.stored_byte_seconds.saturating_add(bytes);
+    }
+    let days: Vec<_> = days.into_iter().map(|(day, used)| DayUsage { day: month::day(day), used }).collect();
+    let total = days.iter().fold(Used::default(), |sum, day| sum.and(day.used));
+    Ok(MonthUsage { month, days, total, stored_now: stored.map(|stored| stored.bytes) })
+}
+
+/// What every server used in a month, for who runs the business.
+pub async fn usage_of_all(plane: &ControlPlane, actor: &Actor, month: Month) -> Result<Vec<ServerUsage>> {
+    let servers = servers::all(plane, actor).await?;
+    let mut totals: HashMap<ServerId, Used> = HashMap::new();
+    for (server, used) in store::totals(plane.db(), month.days()).await? {
+        let sum = totals.entry(server).or_default();
+        *sum = sum.and(used);
+    }
+    let stored = store::stored(plane.db(), None).await?;
+    let stored: HashMap<_, _> = stored.into_iter().map(|stored| (stored.server, stored)).collect();
+    let view = |server: servers::Server| {
+        let mut total = totals.get(&server.id).copied().unwrap_or_default();
+        let stored = stored.get(&server.id);
+        for (_, bytes) in stored.iter().flat_map(|stored| stored.since_then(month.days(), plane.now().as_second())) {
+            total.stored_byte_seconds = total.stored_byte_seconds.saturating_add(bytes);
+        }
+        ServerUsage { server: server.id, name: server.name, total, stored_now: stored.map(|stored| stored.bytes) }
+    };
+    Ok(servers.into_iter().map(view).collect())
+}
