@@ -120,7 +120,8 @@ fn sync(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-fn bytes_below(path: &Path) -> io::Result<u64> {
+/// What a folder with all that is in it takes on disk, in bytes; 0 when there is none.
+pub(crate) fn bytes_below(path: &Path) -> io::Result<u64> {
     const BLOCK: u64 = 512;
     let meta = match fs::symlink_metadata(path) {
         // A runtime deletes files while they are counted.

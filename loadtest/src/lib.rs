@@ -1,10 +1,11 @@
 //! The whole platform in one process: [`platform`] starts one or two providers,
 //! [`person`] uses them through the pages a browser would, [`measure`] and
-//! [`pressure`] put figures to it.
+//! [`pressure`] put figures to it, [`economy`] those of idle servers.
 //!
 //! The journeys are tests in `tests/it`; the figures come from the `loadtest`
 //! program.
 
+pub mod economy;
 mod leaving;
 pub mod measure;
 pub mod person;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use infra::agent::State;
+use loadtest::economy;
 use loadtest::measure::{Samples, megabytes_a_second, milliseconds, timed};
 use loadtest::person::OwnServer;
 use loadtest::platform::{Platform, Wish};
@@ -28,6 +29,9 @@ struct Args {
     /// Times a sleeping server is woken.
     #[arg(long, default_value_t = 100)]
     wakes: usize,
+    /// Servers that are awake at once.
+    #[arg(long, default_value_t = 500)]
+    awake: usize,
     /// Requests through the gateway, and as many directly.
     #[arg(long, default_value_t = 20_000)]
     requests: usize,
@@ -62,9 +66,11 @@ async fn main() -> Result<()> {
     server.install(NOTES).await?;
     server.install(PHOTOS).await?;
 
-    let wakes = wakes(&a, &server, args.wakes).await?;
+    let wakes = economy::wakes(&a, &server, args.wakes).await?;
     println!("wake, cached data         {wakes}");
-    memory(&a, args.people).await?;
+    economy::sandbox(&a, &server, args.wakes).await?;
+    economy::gather(&a, args.people, args.awake).await?;
+    economy::crowd(&a, args.awake).await?;
     gateway(&a, &server, args.requests).await?;
     writes(&server).await?;
     leave(&b, &server, &args).await?;
@@ -82,62 +88,6 @@ async fn sign_ups(platform: &Platform, people: usize) -> Result<Samples> {
         samples.add(took);
     }
     Ok(samples)
-}
-
-/// Puts everybody to sleep and waits until no runtime is left.
-async fn all_asleep(platform: &Platform) -> Result<()> {
-    let agent = platform.provider().agent();
-    for _ in 0..1000 {
-        platform.provider().plane().gates().sweep(Duration::ZERO).await;
-        if agent.seen().await.iter().all(|server| matches!(server.state, State::Asleep)) {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    bail!("a server did not fall asleep")
-}
-
-async fn wakes(platform: &Platform, server: &OwnServer, times: usize) -> Result<Samples> {
-    let mut samples = Samples::default();
-    let target = Target::Port(platform.address());
-    for _ in 0..times {
-        all_asleep(platform).await?;
-        let start = Instant::now();
-        press(&target, &Ask::openly(&server.host(None)?, "/"), 1, 1).await?;
-        samples.add(start.elapsed());
-    }
-    Ok(samples)
-}
-
-async fn memory(platform: &Platform, people: usize) -> Result<()> {
-    all_asleep(platform).await?;
-    let target = Target::Port(platform.address());
-    for nth in 0..people {
-        let host = format!("person-{nth}.{}:{}", platform.domain, platform.address().port());
-        press(&target, &Ask::openly(&host, "/"), 1, 1).await?;
-        if nth == 0 {
-            println!("idle awake server, alone  {:.2} MiB PSS", mean_memory(platform).await?);
-        }
-    }
-    println!("idle awake server         {:.2} MiB PSS each, {people} of them", mean_memory(platform).await?);
-    all_asleep(platform).await?;
-    println!("asleep                    no runtime");
-    Ok(())
-}
-
-/// The mean memory of the awake servers, in MiB of proportional set size.
-async fn mean_memory(platform: &Platform) -> Result<f64> {
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let seen = platform.provider().agent().seen().await;
-    let awake: Vec<u64> = seen
-        .iter()
-        .filter_map(|server| match server.state {
-            State::Awake { usage, .. } => usage.pss_bytes,
-            _ => None,
-        })
-        .collect();
-    ensure!(!awake.is_empty(), "no awake server whose memory can be read");
-    Ok(awake.iter().sum::<u64>() as f64 / awake.len() as f64 / f64::from(1 << 20))
 }
 
 /// Requests a second through the gateway and straight to the runtime: of a page that is a few bytes from memory, which

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::extract::Request;
 use futures::FutureExt as _;
 use tenant_runtime::archive::import::OnSwap;
 use tenant_runtime::launch::{Launch, VARIABLE};
@@ -10,7 +11,7 @@ use tenant_runtime::server::inherited::Inherited;
 use tenant_runtime::server::listen::Listener;
 use tenant_runtime::server::serve::{reap, serve, stop_signal};
 use tenant_runtime::server::{Server, now, router, unavailable};
-use tenant_runtime::{admin, housekeeping};
+use tenant_runtime::{admin, housekeeping, rest};
 use tokio::net::UnixListener;
 
 /// Serves until the host says stop.
@@ -66,6 +67,11 @@ async fn run_both(
     stop: impl Future<Output = ()> + Clone + Send + 'static,
 ) {
     tokio::spawn(housekeeping::run(server.clone()));
+    tokio::spawn(rest::whenever_idle());
+    let admin = admin.layer(axum::middleware::map_request(async |request: Request| {
+        rest::stir();
+        request
+    }));
     let feeds = async {
         stop.clone().await;
         server.stop();

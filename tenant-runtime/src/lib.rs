@@ -18,6 +18,7 @@ pub mod pages;
 pub mod permissions;
 pub mod problem;
 pub mod quota;
+pub mod rest;
 pub mod schema;
 pub mod server;
 pub mod sessions;

@@ -26,6 +26,7 @@ enum Action {
 }
 
 fn main() -> ExitCode {
+    tenant_runtime::rest::keep_heap_small();
     let by_host = std::env::var_os(tenant_runtime::launch::VARIABLE).is_some();
     log(by_host);
     let done = match (by_host, Command::try_parse()) {
@@ -60,7 +61,8 @@ fn log(by_host: bool) {
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(8)
+        // More than can ever wait for the object store at once, for fetching from a folder takes one of them as well.
+        .max_blocking_threads(32)
         .thread_stack_size(1024 * 1024)
         .thread_keep_alive(std::time::Duration::from_secs(2))
         .build()?;

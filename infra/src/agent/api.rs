@@ -19,6 +19,11 @@ pub struct AgentOptions {
     pub run_dir: PathBuf,
     /// Caches of homes; may be lost at any time.
     pub data_dir: PathBuf,
+    /// What this host must remember: which user each server has, and what runs took that nobody has counted yet.
+    pub memory_dir: PathBuf,
+    /// How much the caches of sleeping servers may take together, in bytes; where none is named, half of what the disk
+    /// has left for them.
+    pub cache_bytes: Option<u64>,
     /// The object store: one folder per server below `t/`.
     pub object_dir: PathBuf,
     /// The program of a runtime.
@@ -30,13 +35,15 @@ pub struct AgentOptions {
 }
 
 impl AgentOptions {
-    /// Everything in its usual place below one folder: `run`, `cache` and `objects`.
+    /// Everything in its usual place below one folder: `run`, `cache`, `host` and `objects`.
     #[must_use]
     pub fn below(folder: &std::path::Path, host: HostId, runtime_exe: PathBuf) -> Self {
         Self {
             host,
             run_dir: folder.join("run"),
             data_dir: folder.join("cache"),
+            memory_dir: folder.join("host"),
+            cache_bytes: None,
             object_dir: folder.join("objects"),
             runtime_exe,
             insist: Insist::OnIsolation,
@@ -260,5 +267,6 @@ impl Error {
 }
 
 fn refusal(report: &IsolationReport) -> String {
-    report.to_string()
+    let lacking: Vec<_> = report.lacking().iter().map(ToString::to_string).collect();
+    format!("{report}needed and missing: {}", lacking.join(", "))
 }

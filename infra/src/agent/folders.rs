@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
@@ -17,6 +18,7 @@ use crate::launcher::{LONGEST_RUN_DIR, PROCESS_FILE, Process};
 use crate::storage::{self, Folder};
 
 use super::api::{AgentOptions, Error, SandboxLimits};
+use super::caches::Caches;
 use super::meter::Meter;
 use super::sweep;
 use super::users::Users;
@@ -30,7 +32,7 @@ const FILE_SLACK_BYTES: u64 = 1 << 30;
 /// An agent's folders.
 #[derive(Debug)]
 pub(super) struct Folders {
-    caches: PathBuf,
+    caches: Arc<Caches>,
     homes: Folder,
     users: Mutex<Users>,
     _lock: File,
@@ -50,15 +52,19 @@ pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders,
     if swept.servers > 0 {
         tracing::info!(swept.servers, swept.processes, "swept what a former run left behind");
     }
-    let meter = Meter::open(&options.data_dir, &set_up.run_dir);
-    let meter = meter.map_err(at("reading what former runs took in", &options.data_dir))?;
     let homes = Folder::new(options.object_dir.clone());
     homes.finish_erasing().map_err(at("erasing homes in", &options.object_dir))?;
-    let users = Users::open(&options.data_dir).map_err(at("reading the users in", &options.data_dir))?;
+    private(&options.memory_dir)?;
+    let meter = Meter::open(&options.memory_dir, &set_up.run_dir)
+        .map_err(at("reading what former runs took in", &options.memory_dir))?;
+    let users =
+        Users::open(&options.memory_dir, &options.data_dir).map_err(at("reading the users in", &options.memory_dir))?;
+    let caches = Arc::new(Caches::new(options.data_dir.clone()));
+    caches.finish_evicting().map_err(at("emptying caches in", &options.data_dir))?;
     let process = set_up.run_dir.join(PROCESS_FILE);
     let noted = Process::living(launcher.cast_signed()).and_then(|launcher| launcher.note(&process));
     noted.map_err(at("writing", &process))?;
-    let folders = Folders { caches: options.data_dir.clone(), homes, users: Mutex::new(users), _lock: lock };
+    let folders = Folders { caches, homes, users: Mutex::new(users), _lock: lock };
     Ok((folders, set_up, meter))
 }
 
@@ -74,10 +80,12 @@ impl Folders {
     ) -> Result<Spec, Error> {
         let server = launch.server;
         let user = match identity {
-            Identity::UserEach => Some(self.users.lock().of(server).map_err(at("giving out a user in", &self.caches))?),
+            Identity::UserEach => {
+                Some(self.users.lock().of(server).map_err(at("giving out a user for", &self.caches.of(server)))?)
+            }
             Identity::NamespaceEach | Identity::Shared => None,
         };
-        let cache = self.cache(server);
+        let cache = self.caches.of(server);
         storage::own(&cache, user).map_err(at("making", &cache))?;
         let home = self.homes.make(server, user).map_err(at("making", &self.homes.home(server)))?;
         (launch.cache, launch.storage) = if own_files {
@@ -94,8 +102,21 @@ impl Folders {
 
     /// Removes a server's cache.
     pub(super) fn forget(&self, server: ServerId) -> Result<(), Error> {
-        let cache = self.cache(server);
+        let cache = self.caches.of(server);
+        self.caches.forget(server);
         storage::remove(&cache).map_err(at("removing", &cache))
+    }
+
+    /// Deletes a cache that was set aside.
+    pub(super) fn remove_aside(&self, server: ServerId) -> Result<(), Error> {
+        let aside = self.caches.aside(server);
+        self.caches.forget(server);
+        storage::remove(&aside).map_err(at("removing", &aside))
+    }
+
+    /// The caches of all servers.
+    pub(super) fn caches(&self) -> Arc<Caches> {
+        Arc::clone(&self.caches)
     }
 
     /// Deletes a server's home.
@@ -107,10 +128,11 @@ impl Folders {
     pub(super) fn home_bytes(&self, server: ServerId) -> Result<u64, Error> {
         self.homes.usage(server).map_err(at("measuring", &self.homes.home(server)))
     }
+}
 
-    fn cache(&self, server: ServerId) -> PathBuf {
-        self.caches.join(server.to_string())
-    }
+/// How much a server's cache may hold: a copy of its database beside an import of the same size on its way in.
+pub(super) fn cache_bound(spec: &Spec) -> u64 {
+    spec.file_bytes.saturating_mul(2)
 }
 
 /// Makes a folder that is nobody else's, and gives its full path.

@@ -132,6 +132,7 @@ fn take(common: &Common, news: News) {
         News::Done { number } => common.link.answer(number, Answer::Done),
         News::Failed { number, why } => common.link.answer(number, Answer::Failed(why)),
         News::Unknown { number } => common.link.answer(number, Answer::Unknown),
+        News::Busy { number } => common.link.answer(number, Answer::Busy),
         News::Listed { number, servers } => common.link.answer(number, Answer::Listed(servers)),
         News::Woke { server, ms } => {
             tracing::debug!(server.id = %server, duration_ms = ms, "the server woke");

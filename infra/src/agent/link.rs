@@ -23,6 +23,7 @@ pub(super) enum Answer {
     Done,
     Failed(String),
     Unknown,
+    Busy,
     Listed(Vec<Listed>),
 }
 

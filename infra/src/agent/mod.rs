@@ -7,6 +7,7 @@
 //! runtime can be woken; an agent holds the lock of its run folder, so two never work on the same servers.
 
 mod api;
+mod caches;
 mod figures;
 mod folders;
 mod follow;
@@ -15,7 +16,7 @@ mod meter;
 mod sweep;
 mod users;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +28,7 @@ use tenant_runtime::launch::Launch;
 use tokio::sync::{OwnedMutexGuard, broadcast};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::isolation::IsolationReport;
+use crate::isolation::{Holds, IsolationReport, Mechanism};
 use crate::launcher::wire::{Doing, Listed, Order};
 use crate::launcher::{self, LauncherHandle};
 
@@ -89,9 +90,17 @@ impl Agent {
         })
         .await?;
         let begun = link::set_up(launcher.into_parts(), set_up.clone()).await;
-        let (ground, hearing, write) = begun.map_err(|e| Error::Launcher { doing: "begin", why: e.to_string() })?;
+        let (mut ground, hearing, write) = begun.map_err(|e| Error::Launcher { doing: "begin", why: e.to_string() })?;
+        let every = caches::ROUND.as_secs();
+        let how = format!("each file by rlimit, all of a server's cache measured every {every} s while it is awake");
+        ground.report.add(Mechanism::DiskLimit, Holds::On { how });
         if options.insist == Insist::OnIsolation && !ground.report.is_sufficient() {
             return Err(Error::Isolation(ground.report));
+        }
+        for (mechanism, holds) in ground.report.lines() {
+            if let Holds::Missing { why, mend } = holds {
+                tracing::warn!("missing on this machine: {mechanism}: {why}; {mend}");
+            }
         }
         let common = Arc::new(Common {
             set_up,
@@ -102,6 +111,8 @@ impl Agent {
             draining: AtomicBool::new(false),
         });
         common.link.connect(write);
+        let events = common.events.subscribe();
+        let cache_bytes = options.cache_bytes;
         let following = tokio::spawn(follow::follow(Arc::clone(&common), hearing));
         let inner = Inner {
             options,
@@ -111,7 +122,9 @@ impl Agent {
             turns: Mutex::default(),
             following: Mutex::new(Some(following)),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        tokio::spawn(caches::keep(Arc::downgrade(&inner), events, cache_bytes));
+        Ok(Self { inner })
     }
 
     /// Makes a server known here: its sockets exist afterwards, and it wakes at the first connection. Repeating it
@@ -168,6 +181,39 @@ impl Agent {
         self.displace_in_turn(id).await?;
         let folders = Arc::clone(&self.inner.folders);
         blocking(move || folders.erase(id)).await
+    }
+
+    /// Empties the cache of a server that sleeps, and says whether it did: one that is awake keeps it. The next wake
+    /// makes it anew from the object store.
+    ///
+    /// # Errors
+    /// [`Error::LauncherGone`], or when the cache cannot be removed.
+    pub async fn evict(&self, id: ServerId) -> Result<bool, Error> {
+        let _turn = self.turn(id).await;
+        let folders = Arc::clone(&self.inner.folders);
+        blocking(move || folders.remove_aside(id)).await?;
+        let aside = self.inner.folders.caches().aside(id);
+        let folders = Arc::clone(&self.inner.folders);
+        match self.inner.common.link.ask(|number| Order::Evict { number, server: id, aside }).await {
+            None => Err(Error::LauncherGone),
+            Some(Answer::Done | Answer::Listed(_)) => blocking(move || folders.remove_aside(id)).await.map(|()| true),
+            // Nobody can wake it here, and nobody places it while it is its turn.
+            Some(Answer::Unknown) => blocking(move || folders.forget(id)).await.map(|()| true),
+            Some(Answer::Busy) => Ok(false),
+            Some(Answer::Failed(why)) => Err(Error::Launcher { doing: "empty a cache", why }),
+        }
+    }
+
+    /// Which servers are awake now.
+    async fn awake(&self) -> HashSet<ServerId> {
+        let seen = self.seen().await;
+        let awake = seen.into_iter().filter(|seen| matches!(seen.state, State::Awake { .. }));
+        awake.map(|seen| seen.server).collect()
+    }
+
+    /// How much a server's cache may hold, in bytes, by its plan.
+    fn cache_bound(&self, id: ServerId) -> Option<u64> {
+        self.inner.common.placed.lock().get(&id).map(|placed| folders::cache_bound(&placed.spec))
     }
 
     /// What the placed servers are doing now.
@@ -283,6 +329,7 @@ impl Agent {
             Some(Answer::Done | Answer::Listed(_)) => Ok(()),
             Some(Answer::Unknown) => Err(Error::NotPlaced(server)),
             Some(Answer::Failed(why)) => Err(Error::Launcher { doing, why }),
+            Some(Answer::Busy) => Err(Error::Launcher { doing, why: "it is awake".to_owned() }),
         }
     }
 

@@ -23,9 +23,17 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// Reads those given so far.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+    /// Reads those given so far. Earlier releases kept them in `former`.
+    pub(super) fn open(folder: &Path, former: &Path) -> io::Result<Self> {
         let file = folder.join(FILE);
+        let former = former.join(FILE);
+        if !file.exists() && former.exists() {
+            let moving = folder.join(format!("{FILE}.new"));
+            fs::copy(&former, &moving)?;
+            fs::File::open(&moving)?.sync_all()?;
+            fs::rename(moving, &file)?;
+            fs::remove_file(former)?;
+        }
         let text = match fs::read_to_string(&file) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
             other => other?,
@@ -70,17 +78,21 @@ mod tests {
     fn a_user_is_given_once_and_a_torn_line_is_forgotten() {
         let folder = tempfile::tempdir().expect("a folder");
         let servers = [ServerId::new(1), ServerId::new(2), ServerId::new(3)];
-        let mut users = Users::open(folder.path()).expect("none yet");
+        let former = folder.path().join("former");
+        fs::create_dir(&former).expect("a folder");
+        let open = || Users::open(folder.path(), &former);
+        let mut users = open().expect("none yet");
         let first = servers.map(|server| users.of(server).expect("a user"));
         assert_eq!(first, [200_000, 200_001, 200_002]);
 
         let file = folder.path().join(FILE);
         let text = fs::read_to_string(&file).expect("a file");
         fs::write(&file, &text[..text.len() - 4]).expect("torn");
-        let mut users = Users::open(folder.path()).expect("the rest");
+        let mut users = open().expect("the rest");
         let newcomer = ServerId::new(4);
         assert_eq!(users.of(newcomer).expect("a user"), 200_002);
-        let mut users = Users::open(folder.path()).expect("all");
+        fs::rename(&file, former.join(FILE)).expect("as an earlier release had it");
+        let mut users = open().expect("all");
         assert_eq!(users.of(servers[1]).expect("a user"), 200_001);
         assert_eq!(users.of(newcomer).expect("a user"), 200_002);
         assert_eq!(users.of(servers[2]).expect("a user"), 200_003);

@@ -127,7 +127,7 @@ pub(super) struct Kit<'a> {
     pub(super) mapped: Option<(OwnedFd, OwnedFd)>,
     pub(super) tree: Option<Tree>,
     pub(super) descriptors: [OwnedFd; 5],
-    pub(super) file_bytes: u64,
+    pub(super) ceilings: Ceilings,
     pub(super) user: Option<u32>,
     /// Both ends of a pipe: it hangs up when the launcher ends.
     pub(super) launcher: (BorrowedFd<'a>, BorrowedFd<'a>),
@@ -137,6 +137,43 @@ pub(super) struct Kit<'a> {
     pub(super) arguments: [*const c_char; 2],
     pub(super) environment: Vec<*const c_char>,
     pub(super) notice: OwnedFd,
+}
+
+/// What one process may take, kept by the kernel without a control group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ceilings {
+    /// The largest file it may write, in bytes.
+    pub(super) file_bytes: u64,
+    /// Threads, where its user is its own.
+    pub(super) threads: Option<u64>,
+    /// Address space in bytes, where no control group counts its memory.
+    pub(super) address_bytes: Option<u64>,
+    /// Whether all others come first, where no control group gives it a share of the processors.
+    pub(super) stands_back: bool,
+}
+
+impl Ceilings {
+    /// How many descriptors it may have.
+    pub(super) const DESCRIPTORS: u64 = 1024;
+
+    /// How far a server without a processor share stands back: about a third of the weight of the provider itself.
+    const NICE: libc::c_int = 5;
+
+    /// Takes the limits of this process down, for good.
+    pub(super) fn apply(&self) -> io::Result<()> {
+        sys::limit(libc::RLIMIT_NOFILE, Self::DESCRIPTORS)?;
+        sys::limit(libc::RLIMIT_CORE, 0)?;
+        sys::limit(libc::RLIMIT_MEMLOCK, 0)?;
+        sys::limit(libc::RLIMIT_MSGQUEUE, 0)?;
+        sys::limit(libc::RLIMIT_FSIZE, self.file_bytes)?;
+        if let Some(threads) = self.threads {
+            sys::limit(libc::RLIMIT_NPROC, threads)?;
+        }
+        if let Some(bytes) = self.address_bytes {
+            sys::limit(libc::RLIMIT_AS, bytes)?;
+        }
+        if self.stands_back { sys::stand_back(Self::NICE) } else { Ok(()) }
+    }
 }
 
 type Outcome<T> = Result<T, (Step, io::Error)>;
@@ -171,7 +208,7 @@ fn enter(kit: &Kit<'_>) -> Outcome<Infallible> {
         move_into(tree)?;
     }
     arrange(&kit.descriptors).map_err(at(Step::Descriptors))?;
-    take_down_limits(kit.file_bytes).map_err(at(Step::Limits))?;
+    kit.ceilings.apply().map_err(at(Step::Limits))?;
     give_up_powers(kit.user)?;
     // The kernel forgets this wish whenever a process changes its user, so it comes after.
     sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong).map_err(at(Step::Launcher))?;
@@ -220,14 +257,6 @@ fn arrange(descriptors: &[OwnedFd; 5]) -> io::Result<()> {
     // SAFETY: takes no pointer.
     let result = unsafe { libc::syscall(libc::SYS_close_range, FIRST_FOREIGN, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     sys::checked(result).map(drop)
-}
-
-fn take_down_limits(file_bytes: u64) -> io::Result<()> {
-    sys::limit(libc::RLIMIT_NOFILE, 1024)?;
-    sys::limit(libc::RLIMIT_CORE, 0)?;
-    sys::limit(libc::RLIMIT_MEMLOCK, 0)?;
-    sys::limit(libc::RLIMIT_MSGQUEUE, 0)?;
-    sys::limit(libc::RLIMIT_FSIZE, file_bytes)
 }
 
 fn give_up_powers(user: Option<u32>) -> Outcome<()> {

@@ -73,7 +73,6 @@ const ALLOWED: &[c::c_long] = &[
     c::SYS_inotify_init1,
     c::SYS_inotify_add_watch,
     // Memory.
-    c::SYS_mmap,
     c::SYS_mprotect,
     c::SYS_munmap,
     c::SYS_mremap,
@@ -195,10 +194,25 @@ fn rules() -> Result<BTreeMap<c::c_long, Vec<SeccompRule>>, seccompiler::Backend
         | c::CLONE_NEWPID
         | c::CLONE_NEWNET) as u64;
     let mut rules: BTreeMap<_, _> = ALLOWED.iter().chain(ALLOWED_HERE).map(|call| (*call, Vec::new())).collect();
-    // Threads, but no namespaces.
-    rules.insert(c::SYS_clone, vec![when(0, Len::Qword, Op::MaskedEq(NAMESPACES), 0)?]);
+    // Threads, but neither namespaces nor processes: what one process may take is what its server may take.
+    let thread = c::CLONE_THREAD as u64;
+    rules.insert(
+        c::SYS_clone,
+        vec![SeccompRule::new(vec![
+            SeccompCondition::new(0, Len::Qword, Op::MaskedEq(NAMESPACES), 0)?,
+            SeccompCondition::new(0, Len::Qword, Op::MaskedEq(thread), thread)?,
+        ])?],
+    );
     // A connected pair is how a signal handler wakes its loop; it reaches nobody else.
     rules.insert(c::SYS_socketpair, vec![when(0, Len::Dword, Op::Eq, c::AF_UNIX as u64)?]);
+    // Memory that is shared and lies in no file is counted by no limit but that of a control group.
+    rules.insert(
+        c::SYS_mmap,
+        vec![
+            when(3, Len::Dword, Op::MaskedEq(c::MAP_ANONYMOUS as u64), 0)?,
+            when(3, Len::Dword, Op::MaskedEq(c::MAP_SHARED as u64), 0)?,
+        ],
+    );
     // Reading limits, not changing them.
     rules.insert(c::SYS_prlimit64, vec![when(2, Len::Qword, Op::Eq, 0)?]);
     // Naming threads and memory, which debuggers and the C library do.

@@ -143,6 +143,11 @@ impl Groups {
         Ok(group)
     }
 
+    /// Whether a controller bounds every group made here.
+    pub(super) fn limits(&self, controller: Controller) -> bool {
+        self.trees.iter().any(|tree| tree.controllers.contains(&controller))
+    }
+
     /// This provider's own folders, for the sweep after a kill -9: the next run may have a place of its own elsewhere.
     pub(super) fn folders(&self) -> Vec<PathBuf> {
         self.trees.iter().map(|tree| tree.folder.clone()).collect()

@@ -28,13 +28,17 @@ pub enum Mechanism {
     MemoryLimit,
     /// A server cannot exhaust the machine's process table.
     ProcessLimit,
+    /// A server cannot exhaust the machine's descriptors.
+    DescriptorLimit,
     /// A server gets at most its share of the processors.
     CpuLimit,
+    /// A server cannot fill the machine's disk.
+    DiskLimit,
 }
 
 impl Mechanism {
     /// Every mechanism, those a provider needs first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Files,
         Self::Processes,
         Self::User,
@@ -44,15 +48,21 @@ impl Mechanism {
         Self::Landlock,
         Self::MemoryLimit,
         Self::ProcessLimit,
+        Self::DescriptorLimit,
         Self::CpuLimit,
+        Self::DiskLimit,
     ];
 
     /// Whether servers of different people may share a machine without it.
+    ///
+    /// Needed is what keeps one server from reading another's data, and from ending the machine under all of them.
+    /// Welcome is a second lock on the same door, and what only makes a greedy server slow its neighbours down.
     #[must_use]
     pub fn requirement(self) -> Requirement {
         match self {
             Self::Files | Self::Processes | Self::User | Self::Network | Self::SystemCalls => Requirement::Required,
-            _ => Requirement::Welcome,
+            Self::MemoryLimit | Self::ProcessLimit | Self::DescriptorLimit | Self::DiskLimit => Requirement::Required,
+            Self::Shared | Self::Landlock | Self::CpuLimit => Requirement::Welcome,
         }
     }
 }
@@ -67,9 +77,11 @@ impl fmt::Display for Mechanism {
             Self::SystemCalls => "system call filter (seccomp)",
             Self::Shared => "own IPC and host name",
             Self::Landlock => "file rules (landlock)",
-            Self::MemoryLimit => "memory limit (cgroup)",
-            Self::ProcessLimit => "process limit (cgroup)",
+            Self::MemoryLimit => "memory limit",
+            Self::ProcessLimit => "process limit",
+            Self::DescriptorLimit => "descriptor limit",
             Self::CpuLimit => "processor share (cgroup)",
+            Self::DiskLimit => "disk limit",
         })
     }
 }
@@ -114,11 +126,11 @@ impl IsolationReport {
         &self.lines
     }
 
-    pub(super) fn add(&mut self, mechanism: Mechanism, holds: Holds) {
+    pub(crate) fn add(&mut self, mechanism: Mechanism, holds: Holds) {
         self.lines.push((mechanism, holds));
     }
 
-    pub(super) fn in_order(mut self) -> Self {
+    pub(crate) fn in_order(mut self) -> Self {
         self.lines.sort_by_key(|(mechanism, _)| *mechanism);
         self
     }

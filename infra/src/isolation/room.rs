@@ -11,8 +11,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::agent::SandboxLimits;
 
-use super::child::{FAILED, Kit, Step, Tree, become_runtime};
-use super::groups::Group;
+use super::child::{Ceilings, FAILED, Kit, Step, Tree, become_runtime};
+use super::groups::{Controller, Group};
 use super::identity::Identity;
 use super::rules::Rules;
 use super::skeleton::{self, Skeleton, c_path};
@@ -21,6 +21,9 @@ use super::walls::Walls;
 
 /// The user id a runtime sees itself under in a user namespace. It is not 0, which programs take for power.
 const INNER_USER: u32 = 1000;
+
+/// Addresses a runtime uses without taking memory for them: its program, its libraries, the ends of its stacks.
+const UNTOUCHED_BYTES: u64 = 256 << 20;
 
 /// Everything that is particular to one runtime.
 #[derive(Debug)]
@@ -121,7 +124,7 @@ impl Walls {
                 sys::above(room.admin)?,
                 sys::above(notice_end.as_fd())?,
             ],
-            file_bytes: room.file_bytes,
+            ceilings: self.ceilings(room),
             user: room.user.filter(|_| self.identity == Identity::UserEach),
             launcher: (self.alive.0.as_fd(), self.alive.1.as_fd()),
             rules,
@@ -145,6 +148,18 @@ impl Walls {
                 }
                 Ok((pid, pidfd, notice, log))
             }
+        }
+    }
+
+    /// What a control group does not bound here, the limits of the process do.
+    fn ceilings(&self, room: &Room<'_>) -> Ceilings {
+        let counted = |controller| self.groups.as_ref().is_some_and(|groups| groups.limits(controller));
+        let own_user = self.identity != Identity::Shared;
+        Ceilings {
+            file_bytes: room.file_bytes,
+            threads: own_user.then_some(room.limits.pids.into()),
+            address_bytes: (!counted(Controller::Memory)).then(|| room.limits.memory_bytes + UNTOUCHED_BYTES),
+            stands_back: !counted(Controller::Cpu),
         }
     }
 

@@ -156,6 +156,12 @@ pub(super) fn limit(resource: libc::__rlimit_resource_t, most: u64) -> io::Resul
     }
 }
 
+/// Lets other processes go first.
+pub(super) fn stand_back(nice: c_int) -> io::Result<()> {
+    // SAFETY: takes no pointer; 0 is this process.
+    checked(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) }.into()).map(drop)
+}
+
 /// A copy of a descriptor whose number is out of the way of those a runtime is given.
 pub(super) fn above(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     const ABOVE: i32 = 16;

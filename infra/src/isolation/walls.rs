@@ -11,8 +11,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use seccompiler::BpfProgram;
 
+use super::child::Ceilings;
 use super::filter;
-use super::groups::{Groups, Version};
+use super::groups::{Controller, Groups, Version};
 use super::identity::Identity;
 use super::report::{Holds, IsolationReport, Mechanism};
 use super::room::map_user;
@@ -55,9 +56,10 @@ impl Walls {
     pub(crate) fn raise(options: &WallsOptions) -> io::Result<(Self, IsolationReport)> {
         let mut report = IsolationReport::default();
         // Before the launcher leaves its user namespace: what is written here is written as the provider's user.
-        let groups = raise_groups(&options.groups, &mut report);
+        let (groups, tried) = raise_groups(&options.groups);
         let files = enter_own_files();
         let identity = try_identity();
+        note_limits(tried, identity, &mut report);
         let mut namespaces = if identity == Identity::NamespaceEach { sys::NEW_USER } else { 0 };
         note_identity(identity, &mut report);
 
@@ -159,17 +161,41 @@ fn note<T>(
     }
 }
 
-fn raise_groups(name: &str, report: &mut IsolationReport) -> Option<Groups> {
+type Tried = Vec<(Controller, io::Result<Version>)>;
+
+fn raise_groups(name: &str) -> (Option<Groups>, Tried) {
     let (groups, tried) = Groups::find(name);
-    let mut any = false;
+    let any = tried.iter().any(|(_, tried)| tried.is_ok());
+    (any.then_some(groups), tried)
+}
+
+/// What a control group does not limit, the limits of a process do, as far as they reach: a runtime is one process
+/// that cannot make another. Only a share of the processors they cannot give.
+fn note_limits(tried: Tried, identity: Identity, report: &mut IsolationReport) {
     for (controller, tried) in tried {
-        let held = note(report, controller.mechanism(), tried, DELEGATE, |version| match version {
-            Version::One => "cgroup version 1".to_owned(),
-            Version::Two => "cgroup version 2".to_owned(),
-        });
-        any |= held.is_some();
+        let instead = match (controller, identity) {
+            (Controller::Memory, _) => try_limits(None, Some(1 << 40)).map(|()| "an address space of its size"),
+            // A limit on processes counts all of one user's.
+            (Controller::Processes, Identity::Shared) | (Controller::Cpu, _) => Err(io::ErrorKind::Unsupported.into()),
+            (Controller::Processes, _) => try_limits(Some(64), None).map(|()| "a count for its user"),
+        };
+        let holds = match (tried, instead) {
+            (Ok(Version::One), _) => Holds::On { how: "cgroup version 1".to_owned() },
+            (Ok(Version::Two), _) => Holds::On { how: "cgroup version 2".to_owned() },
+            (Err(e), Ok(how)) => Holds::On { how: format!("{how} (rlimit), since there is no cgroup: {e}") },
+            (Err(e), Err(_)) => Holds::Missing { why: e.to_string(), mend: DELEGATE.to_owned() },
+        };
+        report.add(controller.mechanism(), holds);
     }
-    any.then_some(groups)
+    let mend = "run a kernel that lets a process lower its own limits";
+    let how = |(): &()| format!("{} for each server (rlimit)", Ceilings::DESCRIPTORS);
+    note(report, Mechanism::DescriptorLimit, try_limits(None, None), mend, how);
+}
+
+/// In a child: these limits can be taken down.
+fn try_limits(threads: Option<u64>, address_bytes: Option<u64>) -> io::Result<()> {
+    let ceilings = Ceilings { file_bytes: 1 << 30, threads, address_bytes, stands_back: false };
+    try_child(0, || ceilings.apply())
 }
 
 /// Gets a mount namespace for the launcher itself: directly as root, otherwise inside a user namespace.

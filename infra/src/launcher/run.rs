@@ -121,6 +121,16 @@ impl Launcher {
                     self.put_to_sleep(index, Waiting::Displace(number), Duration::from_millis(deadline_ms));
                 }
             },
+            Order::Evict { number, server, aside } => {
+                let place = self.places.get(&server).and_then(|index| self.servers.get(index));
+                let news = match place.map(|server| server.set_cache_aside(&aside)) {
+                    None => News::Unknown { number },
+                    Some(Ok(true)) => News::Done { number },
+                    Some(Ok(false)) => News::Busy { number },
+                    Some(Err(e)) => News::Failed { number, why: e.to_string() },
+                };
+                self.tell(&news);
+            }
             Order::List { number } => {
                 let listed = |server: &Server| Listed { server: server.spec.server, doing: server.doing() };
                 let servers = self.places.values().filter_map(|index| self.servers.get(index)).map(listed).collect();

@@ -1,12 +1,16 @@
 //! One placed server as the launcher sees it: its sockets, and perhaps its process.
 
+use std::fs;
+use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use crate::agent::{Ended, RunId};
 use crate::isolation::{Confined, Notice, Room, Walls, spent_cpu_us};
+use crate::storage;
 
 use super::log::Log;
 use super::patience::Crashes;
@@ -75,7 +79,7 @@ impl Server {
     }
 
     /// Starts the runtime.
-    pub(super) fn wake(&mut self, walls: &Walls, called: Instant, now_ms: i64) -> std::io::Result<&Awake> {
+    pub(super) fn wake(&mut self, walls: &Walls, called: Instant, now_ms: i64) -> io::Result<&Awake> {
         let name = self.spec.server.to_string();
         let confined = walls.confine(&Room {
             name: &name,
@@ -102,6 +106,21 @@ impl Server {
             Life::Awake(awake) => Ok(awake),
             _ => unreachable!("it was set just above"),
         }
+    }
+
+    /// Gives the cache another name and makes an empty one, unless the server is awake and uses it. Whoever calls the
+    /// server meanwhile waits for this thread, so it wakes with the one or with the other.
+    pub(super) fn set_cache_aside(&self, aside: &Path) -> io::Result<bool> {
+        if matches!(self.life, Life::Awake(_)) {
+            return Ok(false);
+        }
+        let cache = &self.spec.cache;
+        fs::rename(cache, aside)?;
+        storage::own(cache, self.spec.user).inspect_err(|_| {
+            let _ = fs::remove_dir(cache);
+            let _ = fs::rename(aside, cache);
+        })?;
+        Ok(true)
     }
 
     pub(super) fn awake(&mut self) -> Option<&mut Awake> {
@@ -176,7 +195,7 @@ impl Awake {
     pub(super) fn noticed(&mut self, notice: Notice) -> Option<u64> {
         match notice {
             Notice::Failed(step, number) => {
-                self.failed = Some(format!("{step}: {}", std::io::Error::from_raw_os_error(number)));
+                self.failed = Some(format!("{step}: {}", io::Error::from_raw_os_error(number)));
                 None
             }
             Notice::Ready => {

@@ -25,6 +25,8 @@ pub(crate) enum Order {
     Sleep { number: u64, server: ServerId, deadline_ms: u64 },
     /// Put a server to sleep and let go of its sockets.
     Displace { number: u64, server: ServerId, deadline_ms: u64 },
+    /// Set a sleeping server's cache aside, under this name, and give it an empty one.
+    Evict { number: u64, server: ServerId, aside: PathBuf },
     /// Say what every server is doing.
     List { number: u64 },
     /// Put every server to sleep, answer, and end.
@@ -67,6 +69,8 @@ pub(crate) enum News {
     Failed { number: u64, why: String },
     /// The server of an order is not placed here.
     Unknown { number: u64 },
+    /// The server of an order is awake, and must not be for this.
+    Busy { number: u64 },
     /// The answer to [`Order::List`].
     Listed { number: u64, servers: Vec<Listed> },
     /// A server is ready to answer.

@@ -1,11 +1,12 @@
 //! Servers that end unasked.
 
-use infra::agent::{Ended, Event, State};
+use infra::agent::{Ended, Event, SandboxLimits, State};
 use infra::isolation::{Holds, Mechanism};
 use tenant_runtime::ids::ServerId;
 use tokio::sync::broadcast::Receiver;
 
 use crate::house::{House, LIMITS, PATIENCE, ask};
+use crate::probe::launch;
 
 async fn crash(events: &mut Receiver<infra::agent::HostEvent>) -> Ended {
     let next = async {
@@ -91,6 +92,32 @@ async fn too_many_threads_are_refused_and_the_server_lives() {
     let pid = house.pid(server).await;
     house.ask(server, "hello").await.unwrap();
     assert_eq!(house.pid(server).await, pid);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_pauses_gets_its_share_of_the_processors_and_no_more() {
+    let house = House::open().await;
+    if !house.agent.isolation().holds(Mechanism::CpuLimit) {
+        return;
+    }
+    let server = ServerId::new(1);
+    let limits = SandboxLimits { cpu_percent: 20, ..LIMITS };
+    house.agent.place(launch(server, "well"), limits).await.unwrap();
+    house.ask(server, "hello").await.unwrap();
+    let noted = std::fs::read_to_string(house.folder.path().join("run/groups")).unwrap();
+    let stat = noted.lines().map(|group| std::path::Path::new(group).join(server.to_string()).join("cpu.stat"));
+    let stat = stat.into_iter().find(|file| file.exists()).expect("a group with a share of the processors");
+    let throttled = || {
+        let text = std::fs::read_to_string(&stat).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("nr_throttled ")).unwrap();
+        line.trim().parse::<u64>().unwrap()
+    };
+    // 20 of every 100 ms are over long before the spinning is, unless the machine is busy with others.
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while throttled() < 2 {
+        assert!(tokio::time::Instant::now() < deadline, "it was never held back");
+        assert_eq!(house.ask(server, "spin 500").await.unwrap(), "spun");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,9 +27,19 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn open() -> Self {
+        Self::with_cache(None).await
+    }
+
+    /// With room for so many bytes of sleeping servers' caches.
+    pub(crate) async fn with_cache(bytes: Option<u64>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let agent = agent_in(folder.path()).await.unwrap();
+        let agent = agent_with_cache(folder.path(), bytes).await.unwrap();
         Self { agent, folder }
+    }
+
+    /// A server's cache, as the host sees it.
+    pub(crate) fn cache(&self, server: ServerId) -> PathBuf {
+        self.folder.path().join("cache").join(server.to_string())
     }
 
     /// Places a probe that behaves as told.
@@ -64,9 +74,14 @@ impl House {
 
 /// Starts an agent on a folder.
 pub(crate) async fn agent_in(folder: &Path) -> Result<Agent, Error> {
+    agent_with_cache(folder, None).await
+}
+
+async fn agent_with_cache(folder: &Path, bytes: Option<u64>) -> Result<Agent, Error> {
     let mut options = AgentOptions::below(folder, HostId::new(1), binaries::find("sandbox-probe").unwrap());
     // A test machine may lack a wall; the tests of the walls look at the report.
     options.insist = Insist::OnNothing;
+    options.cache_bytes = bytes;
     Agent::start(launcher::start().unwrap(), options).await
 }
 

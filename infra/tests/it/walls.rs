@@ -52,6 +52,9 @@ fn look_around(folder: &Path, provider: &Provider) {
     let other_id = other.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
     let other_home = folder.join("objects/t").join(&other_id);
     assert!(other_home.join("secret").exists(), "the other server's secret is on the host");
+    ask(other, "try write /data/secret").unwrap();
+    let other_cache = folder.join("cache").join(&other_id);
+    assert!(other_cache.join("secret").exists(), "and another in its cache");
 
     // Its own is there, and can be used.
     assert_eq!(allowed(mine, "list /home"), "");
@@ -73,7 +76,13 @@ fn look_around(folder: &Path, provider: &Provider) {
 
     // Others' files, and the host's.
     refused(mine, &format!("read {}", other_home.join("secret").display()));
-    refused(mine, &format!("list {}", folder.display()));
+    refused(mine, &format!("read {}", other_cache.join("secret").display()));
+    for place in ["", "run", "cache", "objects", "objects/t", "host"] {
+        refused(mine, &format!("list {}", folder.join(place).display()));
+    }
+    for way in ["/home/..", "/data/..", "/tmp/.."] {
+        refused(mine, &format!("list {way}/{}", folder.strip_prefix("/").unwrap().display()));
+    }
     for path in ["/etc/passwd", "/proc/1/environ", "/proc/self/maps", "/home/../etc/passwd", "/sys/kernel/version"] {
         refused(mine, &format!("read {path}"));
     }
@@ -99,7 +108,16 @@ fn look_around(folder: &Path, provider: &Provider) {
     refused(mine, &format!("tcp {}", host.tcp.local_addr().unwrap()));
     refused(mine, &format!("abstract {}", host.name));
     refused(mine, &format!("socket {}", other.display()));
+    refused(mine, &format!("socket {}", other.with_file_name("admin").display()));
     for attempt in [
+        "fork",
+        "vfork",
+        "shared-memory",
+        "memory-file",
+        "segment",
+        "more-memory",
+        "more-threads",
+        "larger-files",
         "trace",
         "mount",
         "unmount",
@@ -115,6 +133,9 @@ fn look_around(folder: &Path, provider: &Provider) {
     ] {
         refused(mine, attempt);
     }
+
+    let open: usize = allowed(mine, "descriptors-until-refused").parse().unwrap();
+    assert!((900..1024).contains(&open), "{open} more descriptors");
 
     // What the kernel says about it from outside.
     let pid = provider.processes()[1];
@@ -184,8 +205,18 @@ fn without_privileges_the_walls_are_the_same() {
         ask(socket, "hello").unwrap();
     }
     assert!(provider.report.contains("a user namespace for each runtime"), "{}", provider.report);
-    assert!(provider.report.contains("missing  memory limit (cgroup)"), "{}", provider.report);
+    for limit in ["memory limit: an address space", "process limit: a count", "descriptor limit: 1024", "disk limit:"] {
+        assert!(provider.report.contains(&format!("on       {limit}")), "{limit}: {}", provider.report);
+    }
+    assert!(provider.report.contains("missing  processor share (cgroup)"), "{}", provider.report);
     look_around(folder.path(), &provider);
+    // Without a control group the limits of the process hold.
+    let crowd = ask(&provider.sockets[0], "crowd 200").unwrap();
+    let crowd: u32 = crowd.strip_prefix("a crowd of ").unwrap().parse().unwrap();
+    assert!(crowd > 10 && crowd < 64, "{crowd}");
+    assert_eq!(ask(&provider.sockets[0], "eat 64").unwrap(), "ate 64");
+    ask(&provider.sockets[0], "eat 600").expect_err("it has 128 MiB and what its program needs");
+    assert!(ask(&provider.sockets[1], "hello").unwrap().starts_with("hello"), "the other one lives on");
     provider.end();
 }
 

@@ -48,6 +48,13 @@ pub(crate) fn attempt(what: &str, with: &[&str]) -> io::Result<String> {
             let address = SocketAddr::from_abstract_name(first)?;
             UnixStream::connect_addr(&address).map(|_| "connected".to_owned())
         }
+        "descriptors-until-refused" => {
+            let mut open = Vec::new();
+            while let Ok(file) = fs::File::open("/dev/null") {
+                open.push(file);
+            }
+            Ok(open.len().to_string())
+        }
         other => call(other, first),
     }
 }
@@ -77,6 +84,15 @@ fn run(path: &str) -> io::Result<String> {
     Err(std::process::Command::new(Path::new(path)).exec())
 }
 
+/// A child that should never have been made ends here.
+fn child(result: libc::c_long) -> libc::c_long {
+    if result == 0 {
+        // SAFETY: ends this process at once.
+        unsafe { libc::_exit(0) }
+    }
+    result
+}
+
 fn call(name: &str, with: &str) -> io::Result<String> {
     let text = CString::new(with)?;
     let number: libc::c_long = with.parse().unwrap_or(0);
@@ -98,6 +114,26 @@ fn call(name: &str, with: &str) -> io::Result<String> {
             "unmount" => libc::syscall(libc::SYS_umount2, c"/home".as_ptr(), libc::MNT_DETACH),
             "unshare" => libc::syscall(libc::SYS_unshare, libc::CLONE_NEWUSER),
             "namespace" => libc::syscall(libc::SYS_clone, libc::CLONE_NEWUSER | libc::SIGCHLD, 0, 0, 0, 0),
+            "fork" => child(libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0)),
+            "vfork" => {
+                child(libc::syscall(libc::SYS_clone, libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD, 0, 0, 0, 0))
+            }
+            "shared-memory" => {
+                let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+                let at = libc::mmap(ptr::null_mut(), 1 << 20, access, kind, -1, 0);
+                if at == libc::MAP_FAILED { -1 } else { 0 }
+            }
+            "memory-file" => libc::syscall(libc::SYS_memfd_create, c"hoard".as_ptr(), 0),
+            "segment" => libc::syscall(libc::SYS_shmget, libc::IPC_PRIVATE, 1 << 20, libc::IPC_CREAT | 0o600),
+            "more-memory" | "more-threads" | "larger-files" => {
+                let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+                let which = match name {
+                    "more-memory" => libc::RLIMIT_AS,
+                    "more-threads" => libc::RLIMIT_NPROC,
+                    _ => libc::RLIMIT_FSIZE,
+                };
+                libc::setrlimit(which, &raw const limit).into()
+            }
             "root" => libc::syscall(libc::SYS_setuid, 0),
             "chroot" => libc::syscall(libc::SYS_chroot, text.as_ptr()),
             "device" => libc::syscall(libc::SYS_mknodat, libc::AT_FDCWD, text.as_ptr(), libc::S_IFBLK | 0o666, 0x800),

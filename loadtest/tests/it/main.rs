@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod crate_line;
+mod evicting;
 mod killed;
 mod leaving;
 mod signing_up;

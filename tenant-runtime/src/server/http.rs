@@ -9,6 +9,7 @@ use tower::ServiceExt as _;
 use super::Server;
 use crate::pages::place::Place;
 use crate::pages::{Note, app_origin, guard, note, server_origin};
+use crate::rest;
 
 #[derive(Clone)]
 struct Origins {
@@ -28,6 +29,7 @@ pub fn router(server: Server) -> Router {
 }
 
 async fn dispatch(State(origins): State<Origins>, mut request: Request) -> Response {
+    rest::stir();
     let server = &origins.server;
     let place = Place::find(server, request.headers(), request.uri());
     request.extensions_mut().insert(place.clone());

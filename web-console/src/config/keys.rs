@@ -1,6 +1,6 @@
 //! The one list of keys.
 
-use super::value::{address, domain, duration, path, port, text};
+use super::value::{address, bytes, domain, duration, path, port, text};
 use super::{Config, LogFormat, Scheme};
 
 type Set = fn(&mut Config, &str) -> Result<(), String>;
@@ -117,6 +117,12 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The folder with `freehold-runtime`. Empty: the folder this program is in."
+    ),
+    key!(
+        "host.cache_bytes",
+        "",
+        |config, value| bytes(value).map(|bytes| config.cache_bytes = bytes),
+        "How much this machine's disk may hold of sleeping servers' caches, like \"20GB\". When\nit is full, the cache of the server that has slept longest goes; it wakes from the\nobject store then, a little later. Empty: half of what the disk has left at the start."
     ),
     Key {
         name: "servers.allow_weak_isolation",

@@ -46,6 +46,8 @@ pub struct Config {
     pub idle_after: Duration,
     /// The folder with `freehold-runtime`, when it is not the one of this binary.
     pub programs: Option<PathBuf>,
+    /// How much the caches of sleeping servers may take, in bytes, when it is not half of what the disk has left.
+    pub cache_bytes: Option<u64>,
     /// Whether to start where servers of strangers cannot be kept apart.
     pub allow_weak_isolation: bool,
     /// The mail server, when letters are to be sent and not only kept.
@@ -93,6 +95,7 @@ impl Default for Config {
             database: None,
             idle_after: Duration::ZERO,
             programs: None,
+            cache_bytes: None,
             allow_weak_isolation: false,
             smtp: None,
             mail_from: String::new(),

@@ -49,6 +49,22 @@ pub(super) fn domain(value: &str) -> Result<String, String> {
     }
 }
 
+/// `20GB`, `500MB`, or bytes alone; nothing for no choice.
+pub(super) fn bytes(value: &str) -> Result<Option<u64>, String> {
+    let Some(value) = text(value) else { return Ok(None) };
+    let mend = || "Write a whole number and a unit, like \"500MB\", \"20GB\" or \"2TB\".".to_owned();
+    let (digits, unit) = value.split_at(value.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(value.len()));
+    let number: u64 = digits.parse().map_err(|_| mend())?;
+    let each: u64 = match unit.trim() {
+        "" => 1,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        _ => return Err(mend()),
+    };
+    number.checked_mul(each).map(Some).ok_or_else(mend)
+}
+
 /// `90s`, `5m`, `2h`, or seconds alone.
 pub(super) fn duration(value: &str) -> Result<Duration, String> {
     let value = value.trim();
@@ -76,6 +92,16 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         for bad in ["", "m", "5 minutes", "-1s", "0s", "99999999999999999999h"] {
             assert!(duration(bad).is_err(), "{bad:?} was taken");
+        }
+    }
+
+    #[test]
+    fn sizes_are_whole_and_fit() {
+        assert_eq!(bytes("20 GB"), Ok(Some(20_000_000_000)));
+        assert_eq!(bytes("4096"), Ok(Some(4096)));
+        assert_eq!(bytes(" "), Ok(None));
+        for bad in ["GB", "1.5GB", "20GiB", "-1MB", "99999999TB"] {
+            assert!(bytes(bad).is_err(), "{bad:?} was taken");
         }
     }
 

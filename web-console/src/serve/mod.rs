@@ -77,6 +77,7 @@ impl Provider {
         let host = control_plane::hosts::local_id(data.path())?;
         let runtime = runtime(&config)?;
         let mut options = AgentOptions::below(data.path(), host, runtime);
+        options.cache_bytes = config.cache_bytes;
         if config.allow_weak_isolation {
             options.insist = Insist::OnNothing;
         }

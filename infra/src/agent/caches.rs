@@ -1,0 +1,236 @@
+//! What servers keep on this host's disk beside their homes, and keeping it within bounds.
+//!
+//! A cache is a copy that can be made again, so a host keeps as many as it has room for and lets the coldest go first:
+//! that of the server that has slept longest. The next wake of such a server is a slow one, from the object store
+//! alone. The cache of an awake server is in use and is never taken; it has a bound of its own, by its plan, and a
+//! server that outgrows it is put to sleep and begins with an empty one.
+//!
+//! Setting a cache aside is the launcher's doing, for only there can no connection wake the server meanwhile.
+//!
+//! Failure: what cannot be measured counts as it did before; what could not be deleted is deleted at the next start.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Weak;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use tenant_runtime::ids::ServerId;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::spawn_blocking;
+
+use crate::storage;
+
+use super::api::{Event, HostEvent};
+use super::{Agent, Inner};
+
+/// Marks a cache that is being deleted.
+const ASIDE: &str = ".evicted-";
+
+/// How often the caches of awake servers are measured. What a server can write in this time is what it can have
+/// beyond its bound.
+pub(super) const ROUND: Duration = Duration::from_secs(5);
+
+/// The caches of one host.
+#[derive(Debug)]
+pub(super) struct Caches {
+    folder: PathBuf,
+    known: Mutex<HashMap<ServerId, Cache>>,
+}
+
+/// One server's cache, as it was measured last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cache {
+    bytes: u64,
+    /// When its server was awake last.
+    used: SystemTime,
+}
+
+impl Caches {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder, known: Mutex::default() }
+    }
+
+    /// A server's cache.
+    pub(super) fn of(&self, server: ServerId) -> PathBuf {
+        self.folder.join(server.to_string())
+    }
+
+    /// Where a server's cache is set aside to be deleted.
+    pub(super) fn aside(&self, server: ServerId) -> PathBuf {
+        self.folder.join(format!("{ASIDE}{server}"))
+    }
+
+    /// Goes on deleting what a former run set aside.
+    pub(super) fn finish_evicting(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(ASIDE) {
+                storage::remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Measures everything that is there; a cache was last used when its folder last changed.
+    fn survey(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let Ok(server) = entry.file_name().to_string_lossy().parse() else { continue };
+            let used = entry.metadata().and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+            self.measure(server, used);
+        }
+    }
+
+    /// Measures one, used at this time, and gives its size.
+    fn measure(&self, server: ServerId, used: SystemTime) -> u64 {
+        let mut known = self.known.lock();
+        let former = known.get(&server).map_or(0, |cache| cache.bytes);
+        drop(known);
+        let bytes = storage::bytes_below(&self.of(server)).unwrap_or(former);
+        known = self.known.lock();
+        let cache = known.entry(server).or_insert(Cache { bytes, used });
+        *cache = Cache { bytes, used: cache.used.max(used) };
+        bytes
+    }
+
+    /// Forgets one that is gone.
+    pub(super) fn forget(&self, server: ServerId) {
+        self.known.lock().remove(&server);
+    }
+
+    /// What all take together, in bytes.
+    fn bytes(&self) -> u64 {
+        self.known.lock().values().map(|cache| cache.bytes).sum()
+    }
+
+    /// Those that must go so that the rest takes no more than `most`: the coldest of servers that are not awake.
+    fn coldest(&self, most: u64, awake: &HashSet<ServerId>) -> Vec<ServerId> {
+        let known = self.known.lock();
+        let mut bytes: u64 = known.values().map(|cache| cache.bytes).sum();
+        let mut asleep: Vec<_> = known.iter().filter(|(server, _)| !awake.contains(server)).collect();
+        asleep.sort_by_key(|(_, cache)| cache.used);
+        let goes = |(server, cache): (&ServerId, &Cache)| {
+            let over = bytes > most;
+            bytes = if over { bytes - cache.bytes } else { bytes };
+            over.then_some(*server)
+        };
+        asleep.into_iter().map_while(goes).collect()
+    }
+}
+
+/// The bound of all caches where the operator has named none: half of what the disk has left for them.
+fn usual_bound(folder: &Path, taken: u64) -> u64 {
+    let free = rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    free.saturating_add(taken) / 2
+}
+
+/// Keeps the caches within their bounds for as long as the agent is there.
+pub(super) async fn keep(inner: Weak<Inner>, mut events: Receiver<HostEvent>, named: Option<u64>) {
+    let Some(caches) = inner.upgrade().map(|inner| inner.folders.caches()) else { return };
+    let surveyed = spawn_blocking({
+        let caches = caches.clone();
+        move || {
+            caches.survey();
+            named.unwrap_or_else(|| usual_bound(&caches.folder, caches.bytes()))
+        }
+    });
+    let Ok(most) = surveyed.await else { return };
+    let mut awake = HashSet::new();
+    let mut round = tokio::time::interval(ROUND);
+    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let measured: Vec<ServerId> = tokio::select! {
+            event = events.recv() => match event {
+                Ok(HostEvent { server, event: Event::Woke { .. } }) => {
+                    awake.insert(server);
+                    continue;
+                }
+                Ok(HostEvent { server, .. }) => {
+                    awake.remove(&server);
+                    vec![server]
+                }
+                Err(RecvError::Lagged(_)) => {
+                    let Some(inner) = inner.upgrade() else { return };
+                    awake = Agent { inner }.awake().await;
+                    continue;
+                }
+                Err(RecvError::Closed) => return,
+            },
+            _ = round.tick() => awake.iter().copied().collect(),
+        };
+        let Some(inner) = inner.upgrade() else { return };
+        let agent = Agent { inner };
+        let sizes = spawn_blocking({
+            let caches = caches.clone();
+            move || measured.into_iter().map(|server| (server, caches.measure(server, SystemTime::now()))).collect()
+        });
+        let sizes: Vec<(ServerId, u64)> = sizes.await.unwrap_or_default();
+        for (server, bytes) in sizes {
+            if agent.cache_bound(server).is_some_and(|most| bytes > most) {
+                tracing::warn!(server.id = %server, bytes, "the server's cache outgrew its plan and is emptied");
+                let _ = agent.sleep(server).await;
+                awake.remove(&server);
+                empty(&agent, server).await;
+            }
+        }
+        for server in caches.coldest(most, &awake) {
+            empty(&agent, server).await;
+        }
+    }
+}
+
+async fn empty(agent: &Agent, server: ServerId) {
+    match agent.evict(server).await {
+        Ok(true) => tracing::debug!(server.id = %server, "its cache was let go of"),
+        // It woke meanwhile, and is not the coldest any more.
+        Ok(false) => {}
+        Err(e) => tracing::warn!(server.id = %server, error = %e, "its cache could not be let go of"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coldest_sleeping_ones_go_first_and_no_more_than_must() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let caches = Caches::new(folder.path().to_path_buf());
+        let servers = [1, 2, 3, 4].map(ServerId::new);
+        for (nth, server) in servers.into_iter().enumerate() {
+            fs::create_dir(caches.of(server)).expect("a folder");
+            fs::write(caches.of(server).join("db"), vec![1; 100_000]).expect("a file");
+            caches.measure(server, SystemTime::UNIX_EPOCH + Duration::from_secs(nth as u64));
+        }
+        let all = caches.bytes();
+        assert!(all >= 400_000);
+        assert_eq!(caches.coldest(all, &HashSet::new()), []);
+        assert_eq!(caches.coldest(all - 1, &HashSet::new()), servers[..1]);
+        assert_eq!(caches.coldest(all - 1, &HashSet::from([servers[0]])), servers[1..2]);
+        assert_eq!(caches.coldest(0, &HashSet::from([servers[1]])), [servers[0], servers[2], servers[3]]);
+
+        // Used again, it is the warmest.
+        caches.measure(servers[0], SystemTime::now());
+        assert_eq!(caches.coldest(all / 2, &HashSet::new()), servers[1..3]);
+        caches.forget(servers[1]);
+        assert_eq!(caches.coldest(all - 100_000, &HashSet::new()), []);
+    }
+
+    #[test]
+    fn what_a_former_run_set_aside_is_deleted_and_the_rest_is_found_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let caches = Caches::new(folder.path().to_path_buf());
+        let (gone, there) = (ServerId::new(1), ServerId::new(2));
+        fs::create_dir(caches.aside(gone)).expect("a folder");
+        fs::write(caches.aside(gone).join("db"), "x").expect("a file");
+        fs::create_dir(caches.of(there)).expect("a folder");
+        fs::write(caches.of(there).join("db"), vec![1; 100_000]).expect("a file");
+        caches.finish_evicting().expect("deleted");
+        caches.survey();
+        assert!(!caches.aside(gone).exists() && caches.bytes() >= 100_000);
+        assert_eq!(caches.coldest(0, &HashSet::new()), [there]);
+        assert!(usual_bound(folder.path(), 100) > 50);
+    }
+}
