@@ -2,8 +2,8 @@
 //!
 //! The nouns, in reading order: [`accounts`] sign up and in, [`business`] is who they sign up with, [`subscriptions`] are
 //! what they agree to and pay, [`servers`] are what they get, [`hosts`] are where those live, [`operations`] are work with
-//! an end, [`mail`] is what we write to people, [`catalog`] is what there is to install, [`gateway`] is the way in, [`metering`] is what
-//! each of them used.
+//! an end, [`mail`] is what we write to people, [`catalogue`] is what there is to install, [`gateway`] is the way in,
+//! [`metering`] is what each of them used.
 //! Under them: [`db`], the errors ([`Error`], [`Problem`]), who asks ([`Actor`]) and the whole ([`ControlPlane`]).
 //!
 //! Whatever has more than one step is a row first, and a loop or a restart goes on from the row: so there is no moment at
@@ -11,7 +11,7 @@
 
 pub mod accounts;
 pub mod business;
-pub mod catalog;
+pub mod catalogue;
 mod context;
 pub mod db;
 mod error;

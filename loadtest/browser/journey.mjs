@@ -183,6 +183,27 @@ await journey('journey', async (world) => {
     await there.goto(`${b.origin}${second.path}/apps`);
     await check('after the undo the server at B is as it was: without apps', () => there.locator('text=No apps on your server yet').waitFor().then(() => true));
   }
+  // --- a neighbour on the same domain plants cookies on the console -------------------------
+  const tom = await person(world);
+  await signUp(tom, b.origin, { address: 'tom', email: 'tom@example.org', password: PASSWORD });
+  const toms = (await tom.context().cookies(b.origin)).filter((cookie) => /^freehold_(session|visitor)$/.test(cookie.name));
+  await tom.context().close();
+  await there.goto(newHome);
+  const domain = new URL(b.origin).hostname;
+  const plant = (all) => there.evaluate(([cookies, where]) => {
+    for (const { name, value } of cookies) for (const place of ['/', '/servers']) document.cookie = `${name}=${value}; Domain=${where}; Path=${place}`;
+    return document.cookie;
+  }, [all, domain]);
+  for (const [what, all] of [['a session', toms.filter((cookie) => cookie.name === 'freehold_session')], ['a session and its browser', toms]]) {
+    const held = await plant(all);
+    await check(`${what} can be planted without TLS, as this journey needs`, held.includes('freehold_session='), held);
+    await there.goto(`${b.origin}/account`);
+    const shown = await there.locator('main').innerText();
+    await check(`${what} that is planted shows nobody else's account`, !shown.includes('tom@example.org'), shown.slice(0, 200));
+    await there.goto(`${b.origin}/account`);
+    await check('and is gone after one answer: the person is signed in as before', async () => (await there.locator('main').innerText()).includes('anna@berg.example'));
+    await there.goto(newHome);
+  }
   await a.page.goto(`${a.origin}/operator/operations`);
   await accessible(a.page, 'operator operations');
   await shoot(a.page, 'operator-operations');

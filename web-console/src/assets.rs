@@ -25,7 +25,7 @@ fn asset(name: &'static str, kind: &'static str, body: &'static str) -> Asset {
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     vec![
-        asset("tokens.css", "text/css; charset=utf-8", include_str!("../static/tokens.css")),
+        asset("tokens.css", "text/css; charset=utf-8", tenant_runtime::pages::TOKENS),
         asset("components.css", "text/css; charset=utf-8", include_str!("../static/components.css")),
         asset("console.js", "text/javascript; charset=utf-8", include_str!("../static/console.js")),
         asset("mark.svg", "image/svg+xml", include_str!("../static/mark.svg")),

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use control_plane::ControlPlane;
-use control_plane::catalog::Catalogue;
+use control_plane::catalogue::Catalogue;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Scheme;
+use crate::cookies::Cookies;
 
 /// What the console is made of.
 pub struct Parts {
@@ -15,7 +16,7 @@ pub struct Parts {
     pub plane: ControlPlane,
     /// The apps on offer.
     pub catalogue: Catalogue,
-    /// Signs the hidden token of every form; kept across restarts, so that an open form still works after one.
+    /// Signs the hidden token of every form and seals every session to its browser; kept across restarts, so that an open form still works after one.
     pub form_key: [u8; 32],
     /// What browsers speak: decides on the flags of cookies.
     pub scheme: Scheme,
@@ -54,6 +55,10 @@ impl Console {
 
     pub(crate) fn scheme(&self) -> Scheme {
         self.0.scheme
+    }
+
+    pub(crate) fn cookies(&self) -> Cookies<'_> {
+        Cookies { scheme: self.0.scheme, key: &self.0.form_key }
     }
 
     pub(crate) fn proposed_domain(&self) -> &str {

@@ -126,17 +126,19 @@ async fn not_found() -> Refusal {
 }
 
 async fn enter(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    let scheme = guard.console.scheme();
+    let cookies = guard.console.cookies();
     let method = request.method().clone();
     let door = door(&guard.table, &request);
     let headers = request.headers().clone();
-    let fresh_visitor = cookies::visitor(&headers, scheme).is_none();
-    let visitor = cookies::visitor(&headers, scheme).unwrap_or_else(|| hex::encode(rand::random::<[u8; 16]>()));
+    let known = cookies.read(&headers);
+    // Beside a planted cookie our own may be there as well, and is not to be written over.
+    let is_new = known.visitor.is_none() && !known.planted;
+    let visitor = known.visitor.clone().unwrap_or_else(cookies::fresh_visitor);
     let from = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip());
-    let (visit, trouble) = visit(&guard.console, &headers, request.uri().clone(), from, &visitor).await;
+    let (visit, trouble) = visit(&guard.console, known.session, request.uri().clone(), from, &visitor).await;
     request.extensions_mut().insert(visit.clone());
 
     let refused = trouble.or_else(|| may_pass(&visit, door.as_ref(), &method, &headers));
@@ -147,8 +149,17 @@ async fn enter(State(guard): State<Guard>, mut request: Request, next: Next) -> 
     if let Some(refusal) = response.extensions_mut().remove::<refusal::Carried>() {
         response = refusal::answer(&visit, refusal, &method, &headers).await;
     }
-    if fresh_visitor && is_html(&response) {
-        response.headers_mut().append(header::SET_COOKIE, cookies::keep_visitor(scheme, visitor));
+    if is_new && is_html(&response) {
+        response.headers_mut().append(header::SET_COOKIE, cookies.keep_visitor(visitor));
+    }
+    if known.stale {
+        response.headers_mut().append(header::SET_COOKIE, cookies.drop_session());
+    }
+    if known.planted {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        for gone in cookies.drop_planted(host, visit.uri.path()) {
+            response.headers_mut().append(header::SET_COOKIE, gone);
+        }
     }
     strict(&mut response, &visit);
     response
@@ -163,13 +174,12 @@ fn door(table: &[Door], request: &Request) -> Option<Door> {
 /// Reads who comes. What cannot be read for want of the database is told by the second half, with a page of its own.
 async fn visit(
     console: &Console,
-    headers: &HeaderMap,
+    session: Option<String>,
     uri: Uri,
     from: IpAddr,
     visitor: &str,
 ) -> (Visit, Option<Refusal>) {
     let plane = console.plane();
-    let session = cookies::session(headers, console.scheme());
     let known = match control_plane::accounts::actor(plane, session.as_deref()).await {
         Ok(actor) => Ok(actor),
         Err(error) => Err(Refusal::of(error)),

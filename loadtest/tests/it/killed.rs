@@ -70,6 +70,15 @@ impl Process {
     }
 }
 
+/// A test that fails leaves no provider behind.
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that was killed already is told so, and there is nothing to do about that.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Processes whose environment, arguments or root speak of this data directory, and mounts below it.
 fn left_over(data: &Path) -> Vec<String> {
     let name = data.to_str().unwrap();

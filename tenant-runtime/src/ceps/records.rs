@@ -181,24 +181,16 @@ pub(super) async fn update_all(
     };
     let limit = server.launch.limits.record_bytes;
     let room = body::check(&keys, limit)?;
-    let (within, now) = (table.clone(), now());
+    let now = now();
     let found = {
         let (table, filter) = (table.clone(), filter.clone());
         server.home.read(move |db| Ok::<_, Problem>(documents::ids(db, &table, &filter)?.len() as u64)).await?
     };
     server.quota.take(&server.home, room.saturating_mul(found), now).await?;
-    let ids = server
-        .home
-        .write(move |db| {
-            let ids = documents::ids(db, &within, &filter)?;
-            for id in &ids {
-                bounded(documents::update(db, &within, id, keys.clone(), Others::Kept, now)?, limit)?;
-            }
-            Ok::<_, Problem>(ids)
-        })
-        .await?;
-    ids.iter().for_each(|id| server.changes.tell(&table, id, now, Kind::Written));
-    Ok(Json(json!({"success": true, "nModified": ids.len()})))
+    let many = each(&server, &table, filter, (Kind::Written, now), move |db, table, id| {
+        bounded(documents::update(db, table, id, keys.clone(), Others::Kept, now)?, limit)
+    });
+    Ok(Json(json!({"success": true, "nModified": many.await?})))
 }
 
 /// `DELETE /feps/delete/:table {q}`
@@ -210,20 +202,30 @@ pub(super) async fn delete_all(
 ) -> Result<Json<Value>, Problem> {
     let table = deletable(&server, &caller, &table)?;
     let filter = filter(&mut body)?;
-    let (within, now) = (table.clone(), now());
+    let many = each(&server, &table, filter, (Kind::Removed, now()), remove).await?;
+    server.quota.forget();
+    Ok(Json(json!({"success": true, "nDeleted": many})))
+}
+
+/// Does one thing to every record a query finds, all in one write, then tells of each. Answers how many there were.
+async fn each(
+    server: &Server,
+    table: &TableName,
+    filter: Filter,
+    (kind, now): (Kind, i64),
+    work: impl Fn(&Connection, &TableName, &str) -> Result<Row, Problem> + Send + 'static,
+) -> Result<usize, Problem> {
+    let within = table.clone();
     let ids = server
         .home
         .write(move |db| {
             let ids = documents::ids(db, &within, &filter)?;
-            for id in &ids {
-                remove(db, &within, id)?;
-            }
+            ids.iter().try_for_each(|id| work(db, &within, id).map(drop))?;
             Ok::<_, Problem>(ids)
         })
         .await?;
-    server.quota.forget();
-    ids.iter().for_each(|id| server.changes.tell(&table, id, now, Kind::Removed));
-    Ok(Json(json!({"success": true, "nDeleted": ids.len()})))
+    ids.iter().for_each(|id| server.changes.tell(table, id, now, kind));
+    Ok(ids.len())
 }
 
 /// `POST /feps/restore/:table {record, options}`: writes a record back with its id and dates.

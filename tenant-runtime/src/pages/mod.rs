@@ -21,6 +21,9 @@ pub(crate) use home_address::router as server_origin;
 pub(crate) use plain::{Note, note};
 pub(crate) use policy::guard;
 
+/// The palette, type and measures of every page of ours: the console's, the server's and the first apps'.
+pub const TOKENS: &str = include_str!("assets/tokens.css");
+
 /// A number of bytes as people read it.
 #[must_use]
 pub fn bytes(count: u64) -> String {

@@ -3,7 +3,7 @@
 use axum::extract::{Path, Query};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use control_plane::catalog::Listing;
+use control_plane::catalogue::Listing;
 use control_plane::servers::{self, Server};
 use control_plane::{Error, Kind};
 use export_format::AppId;
@@ -277,9 +277,9 @@ fn app_id(text: &str) -> Result<AppId, Refusal> {
     text.parse().map_err(|_| Refusal::of(Error::gone("There is no such app.")))
 }
 
-fn from_catalogue(error: control_plane::catalog::Error) -> Error {
+fn from_catalogue(error: control_plane::catalogue::Error) -> Error {
     match error {
-        control_plane::catalog::Error::Unknown { .. } => Error::gone("The catalogue has no such app."),
+        control_plane::catalogue::Error::Unknown { .. } => Error::gone("The catalogue has no such app."),
         other => Error::retry("The catalogue could not give this app just now. Nothing on your server has changed.")
             .because(other),
     }

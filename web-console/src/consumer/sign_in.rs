@@ -2,12 +2,11 @@
 
 use axum::extract::Query;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Redirect};
+use axum::response::{AppendHeaders, IntoResponse, Redirect};
 use control_plane::accounts::{self, SignIn};
 use control_plane::{Error, Kind};
 use serde::Deserialize;
 
-use crate::cookies;
 use crate::page::{self, Answer, Field};
 use crate::shell::Shell;
 use crate::visit::{Nothing, Posted, Visit};
@@ -46,9 +45,9 @@ pub(super) async fn send(visit: Visit, Posted(form): Posted<Form>) -> Answer {
     let who = SignIn { email: form.email.clone(), password: form.password };
     match accounts::sign_in(visit.console.plane(), who, visit.from).await {
         Ok(session) => {
-            let cookie = cookies::keep_session(visit.console.scheme(), session.token);
+            let cookies = visit.console.cookies().keep_session(&session.token);
             let on = Redirect::to(if next.is_empty() { "/" } else { &next });
-            Ok(([(header::SET_COOKIE, cookie)], on).into_response())
+            Ok((AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie))), on).into_response())
         }
         Err(error) if error.kind() != Kind::Bug => form_page(&visit, form.email, next, Some(error)),
         Err(error) => Err(error.into()),
@@ -60,7 +59,7 @@ pub(super) async fn sign_out(visit: Visit, _: Posted<Nothing>) -> Answer {
     if let Some(session) = &visit.session {
         accounts::sign_out(visit.console.plane(), session).await?;
     }
-    let cookie = cookies::drop_session(visit.console.scheme());
+    let cookie = visit.console.cookies().drop_session();
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
 }
 

@@ -6,7 +6,7 @@
 use axum::Json;
 use axum::extract::Query;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use billing::PlanId;
 use control_plane::accounts::{self, SignUp};
 use control_plane::servers::{self, Availability};
@@ -14,7 +14,6 @@ use control_plane::{Error, Kind};
 use serde::{Deserialize, Serialize};
 
 use super::plans::{Choice, offered};
-use crate::cookies;
 use crate::page::{self, Answer, Field};
 use crate::refusal::Refusal;
 use crate::shell::Shell;
@@ -109,9 +108,9 @@ pub(super) async fn send(visit: Visit, Posted(form): Posted<Form>) -> Answer {
                 made.server,
             )
             .await?;
-            let cookie = cookies::keep_session(visit.console.scheme(), made.session.token);
+            let cookies = visit.console.cookies().keep_session(&made.session.token);
             let on = Redirect::to(&format!("/servers/{}/creating", server.name));
-            Ok(([(header::SET_COOKIE, cookie)], on).into_response())
+            Ok((AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie))), on).into_response())
         }
         Err(error) if matches!(error.kind(), Kind::Fix | Kind::Conflict | Kind::Full | Kind::Retry | Kind::Denied) => {
             form_page(&visit, form, Some(error)).await

@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use askama::Template as _;
 use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use billing::{Currency, PlanDraft};
 use control_plane::business::{self, SetUp};
 use control_plane::{Error, Kind};
 use serde::Deserialize;
 
 use super::plan_form::PlanForm;
-use crate::cookies;
 use crate::page::{self, Answer, Field};
 use crate::shell::Shell;
 use crate::visit::{Posted, Visit};
@@ -107,11 +106,12 @@ pub(super) async fn send(visit: Visit, headers: HeaderMap, Posted(form): Posted<
     let plane = visit.console.plane();
     match business::set_up(plane, order, visit.from).await {
         Ok(session) => {
-            let cookie = [(header::SET_COOKIE, cookies::keep_session(visit.console.scheme(), session.token))];
+            let cookies = visit.console.cookies().keep_session(&session.token);
+            let cookies = AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie)));
             let origin = business::console_origin(plane).await?;
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
             if origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host)) {
-                return Ok((cookie, Redirect::to("/operator")).into_response());
+                return Ok((cookies, Redirect::to("/operator")).into_response());
             }
             // The console has just moved to the new domain, where this browser is not signed in yet.
             page::show(&Opened { shell: Shell::bare(&visit), origin })

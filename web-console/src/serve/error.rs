@@ -79,7 +79,7 @@ pub enum ServeError {
     #[error(
         "the catalogue of apps cannot be used. Check catalogue.source and catalogue.key, or leave both out for the built-in apps"
     )]
-    Catalogue(#[source] control_plane::catalog::Error),
+    Catalogue(#[source] control_plane::catalogue::Error),
     /// A catalogue elsewhere needs the key that signs it.
     #[error(
         "catalogue.source is set, but catalogue.key is not the public key that signs it. Write it as \"ssh-ed25519 AAAA…\"; it stands in the catalogue's key.pub, and should come to you by another way than the catalogue itself"

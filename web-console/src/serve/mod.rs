@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control_plane::catalog::Catalogue;
+use control_plane::catalogue::Catalogue;
 use control_plane::{ControlPlane, PublicAddress, Settings, Smtp};
 use infra::agent::{Agent, AgentOptions, Insist};
 use infra::launcher::LauncherHandle;

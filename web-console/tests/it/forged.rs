@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use reqwest::Method;
 
-use crate::house::House;
+use crate::house::{Browser, House, PASSWORD, fields};
 
 fn example(path: &str) -> String {
     path.replace("{name}", "anna")
@@ -55,4 +55,79 @@ async fn an_upload_without_script_needs_the_token_too() {
         .part("archive", reqwest::multipart::Part::bytes(vec![0; 10]).file_name("a.zip"));
     let answer = anna.ask(Method::POST, "/servers/anna/imports").multipart(form).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+}
+
+/// The cookies a browser holds after signing in, as `name=value`: the session, and what ties it to the browser.
+async fn signed_in(house: &House, name: &str) -> [String; 2] {
+    house.person(name).await;
+    let browser = house.browser();
+    let mut form = fields(&browser.get("/sign-in").await);
+    form.retain(|(field, _)| field != "email");
+    form.extend([("email".into(), format!("{name}@berg.example")), ("password".into(), PASSWORD.into())]);
+    let answer = browser.send("/sign-in", &form).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let set = |name: &str| {
+        let all = answer.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+        all.map(|cookie| cookie.split(';').next().unwrap().to_owned()).find(|cookie| cookie.starts_with(name)).unwrap()
+    };
+    [set("freehold_session="), set("freehold_visitor=")]
+}
+
+/// Who a page greets to whom these cookies are sent, and which cookies it takes away.
+async fn greeted(stranger: &Browser, cookies: &str) -> (Option<String>, Vec<String>) {
+    let answer = stranger.ask(Method::GET, "/account").header("cookie", cookies).send().await.unwrap();
+    let gone = answer.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap().to_owned());
+    let gone = gone.filter(|cookie| cookie.contains("Max-Age=0")).collect();
+    if answer.status() == StatusCode::SEE_OTHER {
+        return (None, gone);
+    }
+    let page = answer.text().await.unwrap();
+    let email = page.split(['>', ',']).find(|part| part.contains("@berg.example")).unwrap();
+    (Some(email.trim().to_owned()), gone)
+}
+
+#[tokio::test]
+async fn a_cookie_planted_by_a_neighbour_neither_signs_in_as_them_nor_stays() {
+    let (house, _operator) = House::open().await;
+    let ([own, browser], [planted, theirs]) = (signed_in(&house, "anna").await, signed_in(&house, "tom").await);
+    let stranger = house.bare();
+    let signed_in = greeted(&stranger, &format!("{own}; {browser}")).await;
+    assert_eq!(signed_in, (Some("anna@berg.example".to_owned()), Vec::new()));
+    // What a page of Tom's server can add with `Domain=`, at whatever place among ours.
+    for cookies in [
+        format!("{planted}; {own}; {browser}"),
+        format!("{own}; {browser}; {planted}"),
+        format!("{planted}; {theirs}; {own}; {browser}"),
+        format!("{planted}; {browser}"),
+        format!("{own}; {browser}; {theirs}"),
+    ] {
+        let (who, gone) = greeted(&stranger, &cookies).await;
+        assert_eq!(who, None, "{cookies}");
+        for name in ["freehold_session=", "freehold_visitor="] {
+            for path in ["Path=/;", "Path=/account;"] {
+                let is_gone = |cookie: &&String| {
+                    cookie.starts_with(name) && cookie.contains("Domain=localhost;") && cookie.contains(path)
+                };
+                assert_eq!(gone.iter().filter(is_gone).count(), 1, "{name} {path} of {cookies}: {gone:?}");
+            }
+        }
+        let own_gone = gone.iter().any(|cookie| !cookie.contains("Domain="));
+        assert_eq!(own_gone, cookies == format!("{planted}; {browser}"), "ours goes only when it is stale: {gone:?}");
+    }
+}
+
+#[tokio::test]
+async fn signing_in_takes_up_no_session_and_no_browser_that_was_there() {
+    let (house, _operator) = House::open().await;
+    let first = signed_in(&house, "anna").await;
+    let stranger = house.bare();
+    let page = stranger.ask(Method::GET, "/sign-in").header("cookie", &first[1]).send().await.unwrap();
+    let mut form = fields(&page.text().await.unwrap());
+    form.retain(|(field, _)| field != "email");
+    form.extend([("email".into(), "anna@berg.example".into()), ("password".into(), PASSWORD.into())]);
+    let answer = stranger.ask(Method::POST, "/sign-in").header("cookie", &first[1]).form(&form).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let set: Vec<_> = answer.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap()).collect();
+    assert_eq!(set.len(), 2, "{set:?}");
+    assert!(first.iter().all(|known| set.iter().all(|cookie| !cookie.starts_with(known.as_str()))), "{set:?}");
 }

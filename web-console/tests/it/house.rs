@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use control_plane::catalog::Catalogue;
+use control_plane::catalogue::Catalogue;
 use control_plane::{ControlPlane, PublicAddress, Settings};
 use reqwest::{Client, Method, Response};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,8 @@ pub(crate) struct House {
 impl House {
     /// Nobody's yet.
     pub(crate) async fn new() -> Self {
+        // The HTTP client builds TLS even where it speaks none, and takes the cryptography the program installs.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -78,10 +80,17 @@ impl House {
 
     /// Somebody new, with a cookie jar of their own.
     pub(crate) fn browser(&self) -> Browser {
-        // The HTTP client builds TLS even where it speaks none, and takes the cryptography the program installs.
-        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().cookie_store(true).redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        self.browser_of(Client::builder().cookie_store(true))
+    }
+
+    fn browser_of(&self, client: reqwest::ClientBuilder) -> Browser {
+        let client = client.redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Browser { client, origin: format!("http://localhost:{}", self.address.port()) }
+    }
+
+    /// Somebody whose browser keeps no cookies, so that a test can say which are sent.
+    pub(crate) fn bare(&self) -> Browser {
+        self.browser_of(Client::builder())
     }
 
     /// Somebody who has signed up for a server of this name, which is there.

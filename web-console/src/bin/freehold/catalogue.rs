@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use control_plane::catalog::{self, SigningKey};
+use control_plane::catalogue::{self, SigningKey};
 
 use crate::args::Catalogue;
 
@@ -11,14 +11,14 @@ pub(crate) fn run(command: Catalogue) -> Result<(), Box<dyn Error>> {
     match command {
         Catalogue::Build { apps, out, key } => {
             let key = SigningKey::open_or_make(&key).map_err(chain)?;
-            let built = catalog::build(&apps, &out, &key, jiff::Timestamp::now()).map_err(chain)?;
+            let built = catalogue::build(&apps, &out, &key, jiff::Timestamp::now()).map_err(chain)?;
             println!("{} apps in {}", built.apps, built.folder.display());
             println!("Followers need this key: {}", built.key);
         }
         Catalogue::Verify { source, key } => {
-            let key = key.parse().map_err(chain::<catalog::Error>)?;
+            let key = key.parse().map_err(chain::<catalogue::Error>)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let verified = runtime.block_on(catalog::verify(&source, &key)).map_err(chain)?;
+            let verified = runtime.block_on(catalogue::verify(&source, &key)).map_err(chain)?;
             println!("Good: {} apps, {} bytes, every one as the signed index says.", verified.apps, verified.bytes);
         }
     }

@@ -22,14 +22,14 @@ fn apps() -> Vec<AppFolder> {
     vec![
         app!("home":
             "CHANGELOG.md" "draft.js" "home.css" "home.js" "icon.svg" "index.html" "kit/api.js" "kit/dom.js"
-            "kit/kit.css" "kit/local.js" "kit/markdown.js" "kit/prose.css" "manifest.json" "page.js"),
+            "kit/kit.css" "kit/local.js" "kit/markdown.js" "kit/prose.css" "kit/tokens.css" "manifest.json" "page.js"),
         app!("notes":
             "CHANGELOG.md" "editor.js" "icon.svg" "index.html" "keys.js" "kit/api.js" "kit/dom.js" "kit/kit.css"
-            "kit/local.js" "kit/markdown.js" "kit/prose.css" "manifest.json" "notes.css" "notes.js" "shelf.js"
+            "kit/local.js" "kit/markdown.js" "kit/prose.css" "kit/tokens.css" "manifest.json" "notes.css" "notes.js" "shelf.js"
             "store.js"),
         app!("photos":
             "CHANGELOG.md" "exif.js" "icon.svg" "index.html" "kit/api.js" "kit/dom.js" "kit/kit.css" "kit/local.js"
-            "kit/markdown.js" "kit/prose.css" "library.js" "manifest.json" "photos.css" "photos.js" "queue.js"
+            "kit/markdown.js" "kit/prose.css" "kit/tokens.css" "library.js" "manifest.json" "photos.css" "photos.js" "queue.js"
             "small.js" "viewer.js"),
     ]
 }
