@@ -183,6 +183,33 @@ await journey('journey', async (world) => {
     await there.goto(`${b.origin}${second.path}/apps`);
     await check('after the undo the server at B is as it was: without apps', () => there.locator('text=No apps on your server yet').waitFor().then(() => true));
   }
+  // --- closing the server, and changing one's mind ------------------------------------------
+  await anna.goto(`${a.origin}${server.path}/leave`);
+  await anna.click('main a:has-text("Close this server")');
+  await anna.waitForURL(/\/close$/);
+  await accessible(anna, 'close');
+  await shoot(anna, 'close');
+  await anna.fill('[name=address]', 'berta');
+  await anna.click('button:has-text("Close this server")');
+  await check('another address does not close it', () => anna.locator('.field.bad').waitFor().then(() => true));
+  await anna.fill('[name=address]', new URL(home).hostname);
+  await anna.click('button:has-text("Close this server")');
+  await anna.waitForURL(/\/leave$/);
+  await check('it says until when it can be taken back', async () => /is closed/.test(await anna.locator('#closing').innerText()) && (await anna.locator('button:has-text("Keep my server")').count()) === 1);
+  await accessible(anna, 'closed');
+  await shoot(anna, 'closed');
+  await anna.goto(`${a.origin}${server.path}`);
+  await check('the dashboard says so too', async () => (await anna.locator('.banner.warn').innerText()).includes('is closed'));
+  await shoot(anna, 'dashboard-closed');
+  await a.page.goto(`${a.origin}/operator/customers`);
+  await check('and so does the operator\'s list', async () => (await a.page.locator('main').innerText()).includes('closing'));
+  await accessible(a.page, 'operator customers');
+  await shoot(a.page, 'operator-customers');
+  await anna.goto(`${a.origin}${server.path}/leave`);
+  await anna.click('button:has-text("Keep my server")');
+  await anna.waitForURL((url) => url.pathname === server.path);
+  await check('one press takes it back', async () => !(await anna.locator('main').innerText()).includes('is closed'));
+
   // --- a neighbour on the same domain plants cookies on the console -------------------------
   const tom = await person(world);
   await signUp(tom, b.origin, { address: 'tom', email: 'tom@example.org', password: PASSWORD });

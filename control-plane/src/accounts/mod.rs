@@ -50,6 +50,8 @@ pub struct Customer {
     pub account: Account,
     /// How they stand; `None` without a subscription.
     pub standing: Option<Standing>,
+    /// What happens when, if they have closed their server.
+    pub closing: Option<subscriptions::Closing>,
     /// What is open on their bills, if anything is.
     pub open: Option<Money>,
     /// Their servers, with names.
@@ -68,8 +70,11 @@ pub async fn customers(plane: &ControlPlane, actor: &Actor) -> Result<Vec<Custom
     let mut ledger = subscriptions::ledger(plane).await?;
     let mut servers = crate::servers::names_by_account(plane).await?;
     let customer = |account: Account| {
-        let (standing, open) = ledger.remove(&account.id).map_or((None, None), |line| (Some(line.standing), line.open));
-        Customer { standing, open, servers: servers.remove(&account.id).unwrap_or_default(), account }
+        let line = ledger.remove(&account.id);
+        let (standing, closing) =
+            (line.as_ref().map(|line| line.standing), line.as_ref().and_then(|line| line.closing));
+        let open = line.and_then(|line| line.open);
+        Customer { standing, closing, open, servers: servers.remove(&account.id).unwrap_or_default(), account }
     };
     Ok(store::all(plane.db()).await?.into_iter().map(customer).collect())
 }

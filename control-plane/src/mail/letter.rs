@@ -42,6 +42,13 @@ pub enum Letter {
         /// What changes next, and when.
         next: Schedule,
     },
+    /// A server is closed, or about to be erased for it.
+    Closing {
+        /// Until then everything works.
+        ends: Timestamp,
+        /// Until then it can be taken back.
+        erased: Timestamp,
+    },
     /// An archive can be fetched.
     ExportReady {
         /// Of which server.
@@ -105,6 +112,14 @@ struct Reminder<'a> {
     due: String,
     read_only: String,
     asleep: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/closing.txt", escape = "none")]
+struct Closing<'a> {
+    from: &'a From<'a>,
+    ends: String,
+    erased: String,
 }
 
 #[derive(Template)]
@@ -172,6 +187,7 @@ impl Letter {
                 asleep: day(next.asleep),
             }
             .render(),
+            Self::Closing { ends, erased } => Closing { from, ends: day(*ends), erased: day(*erased) }.render(),
             Self::ExportReady { server, bytes, link, until } => {
                 ExportReady { from, server, size: size(*bytes), link, until: day(*until) }.render()
             }
@@ -233,7 +249,7 @@ mod tests {
 
     const FROM: From<'_> = From { business: "Lindenhof", console: "http://localhost:8080", reader: "Anna <Berg>" };
 
-    fn letters() -> [Letter; 5] {
+    fn letters() -> [Letter; 6] {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         [
             Letter::Welcome { address: "http://anna.localhost:8080".into(), plan: "House".into() },
@@ -264,6 +280,7 @@ mod tests {
                 undo_until: at("2026-12-21T10:00:00Z"),
                 link: "http://localhost:8080/servers/x".into(),
             },
+            Letter::Closing { ends: at("2026-12-21T10:00:00Z"), erased: at("2027-01-20T10:00:00Z") },
         ]
     }
 
@@ -281,7 +298,7 @@ mod tests {
 
     #[test]
     fn html_is_the_same_text_with_links_and_nothing_of_the_readers() {
-        let [welcome, invoice, _, export, _] = letters();
+        let [welcome, invoice, _, export, ..] = letters();
         let html = welcome.render(&FROM).unwrap().html;
         assert!(html.contains("Anna &#60;Berg&#62;") && !html.contains("<Berg>"), "{html}");
         assert!(html.contains("<a href=\"http://anna.localhost:8080\">http://anna.localhost:8080</a>"), "{html}");

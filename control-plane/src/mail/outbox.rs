@@ -145,6 +145,12 @@ pub(crate) async fn write(
     Ok(())
 }
 
+/// When the letter of a key was written, if it was.
+pub(crate) async fn written(db: &Db, key: &str) -> Result<Option<Timestamp>> {
+    let found: Option<i64> = on!(db.reader(), e => sqlx::query_scalar("select created_ms from letter where once_key = $1").bind(key).fetch_optional(e).await)?;
+    found.map(row::time).transpose()
+}
+
 /// Sends a bill to who owes it.
 pub(crate) async fn write_invoice(
     plane: &ControlPlane,

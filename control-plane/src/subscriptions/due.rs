@@ -1,4 +1,5 @@
-//! Writing the bills that are due: at sign-up for the first month, and by a loop for every month that begins.
+//! Writing the bills that are due: at sign-up for the first month, and by a loop for every month that begins. The same
+//! loop reminds of what is late and follows what was closed.
 
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use billing::{Grace, Invoice, InvoiceId, InvoiceState, periods_until};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tokio_util::sync::CancellationToken;
 
+use super::closing;
 use super::store::{self, Agreed};
 use crate::business::{self, Business};
 use crate::db::Tx;
@@ -87,6 +89,7 @@ pub(crate) async fn pass(plane: &ControlPlane) -> Result<()> {
     let business = business::business(plane).await?;
     for agreed in store::all(plane.db()).await? {
         remind(plane, &business, &agreed).await?;
+        closing::follow(plane, &business, &agreed).await?;
         if periods_until(agreed.anchor, agreed.billed, now).next().is_none() {
             continue;
         }

@@ -4,6 +4,7 @@
 //! [`billing::standing`] whenever somebody asks. A bill is written by the same transaction that counts its month as
 //! billed, so no month is billed twice, whatever is killed when.
 
+mod closing;
 mod due;
 mod invoices;
 mod store;
@@ -15,8 +16,9 @@ use billing::{
 };
 
 use crate::context::not_there;
-use crate::{AccountId, Actor, ControlPlane, Error, Result};
+use crate::{AccountId, Actor, ControlPlane, Result};
 
+pub use closing::{Closing, cancel, resume};
 pub(crate) use due::{bill_until, run};
 pub use invoices::{invoices, mark_paid, void};
 pub(crate) use store::{Agreed, begin};
@@ -38,6 +40,10 @@ pub struct Bill {
     pub schedule: Option<Schedule>,
     /// The next month that will be billed; none after a cancelled agreement's last.
     pub next: Option<Period>,
+    /// What happens when, if the agreement is cancelled.
+    pub closing: Option<Closing>,
+    /// What would happen when, if it were cancelled now.
+    pub if_closed: Closing,
 }
 
 /// One line of the ledger: how an account stands.
@@ -46,6 +52,7 @@ pub(crate) struct Line {
     pub(crate) standing: Standing,
     pub(crate) terms: PlanDraft,
     pub(crate) open: Option<Money>,
+    pub(crate) closing: Option<Closing>,
 }
 
 /// The bill of one account, for its owner and who runs the business.
@@ -61,39 +68,14 @@ pub async fn bill(plane: &ControlPlane, actor: &Actor, account: AccountId) -> Re
     Ok(Bill {
         next: next.filter(|period| agreed.ends.is_none_or(|ends| period.start < ends)),
         schedule: oldest.map(|due| billing::schedule(due, grace)),
+        closing: agreed.ends.map(Closing::of),
+        if_closed: closing::if_closed(&agreed, now)?,
         consequence: billing::consequence(&standing),
         terms: agreed.terms,
         subscription,
         standing,
         invoices,
     })
-}
-
-/// Ends the agreement with the month that is paid for. Saying it twice is saying it once.
-pub async fn cancel(plane: &ControlPlane, actor: &Actor, account: AccountId) -> Result<()> {
-    actor.must_own(account)?;
-    let agreed = store::of_account(plane.db(), account).await?.ok_or_else(not_there)?;
-    if agreed.ends.is_some() {
-        return Ok(());
-    }
-    let month = Period::holding(agreed.anchor, plane.now()).ok_or_else(|| Error::bug("no month holds today"))?;
-    store::set_end(plane.db(), agreed.id, Some(month.end)).await?;
-    plane.nudge();
-    Ok(())
-}
-
-/// Takes a cancellation back while the agreement has not ended.
-pub async fn resume(plane: &ControlPlane, actor: &Actor, account: AccountId) -> Result<()> {
-    actor.must_own(account)?;
-    let agreed = store::of_account(plane.db(), account).await?.ok_or_else(not_there)?;
-    if agreed.ends.is_some_and(|ends| ends <= plane.now()) {
-        return Err(Error::conflict(
-            "This subscription has ended. Your data is kept for now; write to us to take it up again.",
-        ));
-    }
-    store::set_end(plane.db(), agreed.id, None).await?;
-    plane.nudge();
-    Ok(())
 }
 
 /// How everybody stands.
@@ -106,6 +88,7 @@ pub(crate) async fn ledger(plane: &ControlPlane) -> Result<HashMap<AccountId, Li
         let cents: i64 = bills.iter().map(|bill| bill.amount.cents).sum();
         let line = Line {
             standing: billing::standing(now, &agreed.subscription(), &bills, grace),
+            closing: agreed.ends.map(Closing::of),
             open: (cents > 0).then(|| Money::new(cents, agreed.terms.currency)),
             terms: agreed.terms,
         };

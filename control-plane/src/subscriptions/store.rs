@@ -127,8 +127,8 @@ pub(crate) async fn all(db: &Db) -> Result<Vec<Agreed>> {
     found.into_iter().map(Agreed::try_from).collect()
 }
 
-pub(super) async fn set_end(db: &Db, id: SubscriptionId, ends: Option<Timestamp>) -> Result<()> {
-    on!(db.writer(), e => sqlx::query("update subscription set ends_ms = $2 where id = $1")
+pub(super) async fn set_end(tx: &mut Tx, id: SubscriptionId, ends: Option<Timestamp>) -> Result<()> {
+    on!(tx.each(), e => sqlx::query("update subscription set ends_ms = $2 where id = $1")
         .bind(id.to_string())
         .bind(ends.map(Timestamp::as_millisecond))
         .execute(e).await.map(|_| ()))?;

@@ -3,7 +3,7 @@
 use billing::{Standing, Use};
 use control_plane::gateway::{Admission, Found};
 use control_plane::servers::{self};
-use control_plane::{Kind, mail, subscriptions};
+use control_plane::{Actor, Kind, mail, subscriptions};
 use tenant_runtime::launch::Access;
 
 use crate::support::{World, eventually, on_each_database};
@@ -109,7 +109,6 @@ async fn a_cancelled_subscription_runs_to_the_end_of_its_month_and_has_no_more_b
         assert_ne!(bill().await.consequence.using, Use::Asleep);
         world.clock.forward_days(3);
         assert!(matches!(bill().await.standing, Standing::Ended { .. }) && bill().await.consequence.export);
-        assert_eq!(subscriptions::resume(plane, &anna, made.account).await.unwrap_err().kind(), Kind::Conflict);
         world.crash_and_start().await;
         let plane = &world.plane;
         eventually("the gateway is told", async || {
@@ -117,6 +116,76 @@ async fn a_cancelled_subscription_runs_to_the_end_of_its_month_and_has_no_more_b
         })
         .await;
         assert_eq!(subscriptions::bill(plane, &anna, made.account).await.unwrap().invoices.len(), 1);
+    })
+    .await;
+}
+
+/// How often somebody was told that their server closes.
+async fn told(world: &World, operator: &Actor) -> usize {
+    let all = mail::outbox(&world.plane, operator).await.unwrap();
+    all.iter().filter(|letter| letter.subject.contains("closes")).count()
+}
+
+#[tokio::test]
+async fn a_closed_server_is_kept_for_its_term_and_taken_back_within_it() {
+    on_each_database(async |world: &mut World| {
+        let operator = world.set_up().await;
+        let (anna, made) = world.sign_up("anna").await;
+        let planned = subscriptions::bill(&world.plane, &anna, made.account).await.unwrap().if_closed;
+        let closing = subscriptions::cancel(&world.plane, &anna, made.account).await.unwrap();
+        assert_eq!(closing, planned, "what was said is what happens");
+        assert_eq!(subscriptions::cancel(&world.plane, &anna, made.account).await.unwrap(), closing);
+        assert_eq!(told(world, &operator).await, 1);
+
+        // It has ended and sleeps, and comes back with one word; the month that has begun is billed.
+        world.clock.forward_days(35);
+        world.crash_and_start().await;
+        let bill = subscriptions::bill(&world.plane, &anna, made.account).await.unwrap();
+        assert_eq!((bill.consequence.using, bill.closing), (Use::Asleep, Some(closing)));
+        subscriptions::resume(&world.plane, &anna, made.account).await.unwrap();
+        world.crash_and_start().await;
+        eventually("the month is billed and the server open", async || {
+            let bill = subscriptions::bill(&world.plane, &anna, made.account).await.unwrap();
+            bill.invoices.len() == 2 && bill.closing.is_none() && bill.consequence.using == Use::Full
+        })
+        .await;
+        let server = servers::server(&world.plane, &anna, made.server).await.unwrap();
+        assert_eq!(server.desired, servers::Desired::Kept);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_closed_server_goes_for_good_only_a_week_after_a_last_letter() {
+    on_each_database(async |world: &mut World| {
+        let operator = world.set_up().await;
+        let (anna, made) = world.sign_up("anna").await;
+        subscriptions::cancel(&world.plane, &anna, made.account).await.unwrap();
+        world.clock.forward_days(371);
+        let (zoe, other) = world.sign_up("zoe").await;
+        let desired =
+            async |world: &World, server| servers::server(&world.plane, &operator, server).await.unwrap().desired;
+
+        // A clock that leaps over everything costs a letter, not a home.
+        world.clock.forward_days(29);
+        world.crash_and_start().await;
+        eventually("the last letter is written", async || told(world, &operator).await == 2).await;
+        world.clock.forward_days(6);
+        world.crash_and_start().await;
+        // Zoe's second month is billed by the same pass, after Anna was looked at.
+        eventually("a pass has ended", async || {
+            subscriptions::bill(&world.plane, &zoe, other.account).await.unwrap().invoices.len() == 2
+        })
+        .await;
+        assert_eq!(desired(world, made.server).await, servers::Desired::Kept);
+
+        world.clock.forward_days(2);
+        world.crash_and_start().await;
+        eventually("it is erased", async || desired(world, made.server).await == servers::Desired::Erased).await;
+        assert_eq!(told(world, &operator).await, 2);
+        assert_eq!(desired(world, other.server).await, servers::Desired::Kept, "nobody else's");
+        let late = subscriptions::resume(&world.plane, &anna, made.account).await.unwrap_err();
+        assert_eq!(late.kind(), Kind::Conflict);
     })
     .await;
 }

@@ -53,6 +53,12 @@ impl Told {
         let open: Vec<_> = bill.invoices.iter().filter(|invoice| invoice.state == InvoiceState::Open).collect();
         let mut lines = vec![Fact::new("Plan", format!("{}, {price} a month", bill.terms.name))];
         lines.push(Fact::new("Paid with", "invoice and bank transfer"));
+        if let Some(closing) = &bill.closing {
+            lines.push(
+                Fact::html("Closed", show::day(closing.ends))
+                    .noted(format!("erased on {} unless taken back", show::day(closing.erased).words())),
+            );
+        }
         for invoice in &open {
             let due = show::day(invoice.due).words();
             lines.push(
@@ -87,7 +93,22 @@ impl Told {
     }
 }
 
+/// What a closed server's pages say first, until the last day.
+fn closed(bill: &Bill) -> Option<Banner> {
+    let closing = bill.closing?;
+    let (ends, erased) = (show::day(closing.ends).words(), show::day(closing.erased).words());
+    let what = match bill.standing {
+        Standing::Ended { .. } => format!("This server is closed and sleeps since {ends}."),
+        _ => format!("This server is closed and works until {ends}."),
+    };
+    let meaning = format!("It is erased on {erased}. Until then you can take that back, and export everything.");
+    Some(Banner { tone: "warn", what, meaning, path: "/leave".into(), label: "Keep it, or export" })
+}
+
 fn banner(bill: &Bill) -> Option<Banner> {
+    if let Some(banner) = closed(bill) {
+        return Some(banner);
+    }
     let since = match bill.standing {
         Standing::Active => return None,
         Standing::PastDue { since }

@@ -3,6 +3,7 @@
 mod account;
 mod apps;
 mod bill;
+mod close;
 mod creating;
 mod dashboard;
 mod export;
@@ -59,6 +60,9 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .post("/servers/{name}/apps/{app}/remove", Account, apps::remove)
         .post("/servers/{name}/apps/{app}/restore", Account, apps::restore)
         .get("/servers/{name}/leave", Account, leave::show)
+        .get("/servers/{name}/close", Account, close::ask)
+        .post("/servers/{name}/close", Account, close::close)
+        .post("/servers/{name}/keep", Account, close::keep)
         .get("/servers/{name}/operations/{operation}/events", Account, live::operation)
         .get("/servers/{name}/export", Account, export::show)
         .post("/servers/{name}/exports", Account, export::start)

@@ -4,7 +4,7 @@ use axum::extract::Path;
 use billing::{InvoiceState, Standing};
 use control_plane::accounts::{self, Customer};
 use control_plane::servers;
-use control_plane::subscriptions::{self, Bill};
+use control_plane::subscriptions::{self, Bill, Closing};
 use control_plane::{AccountId, Error, Kind};
 
 use super::listing::Listing;
@@ -61,7 +61,7 @@ fn row(customer: &Customer) -> Vec<Html> {
     let badge = if account.operator && customer.servers.is_empty() {
         Badge::new("info", "operator")
     } else {
-        standing(customer.standing.as_ref())
+        standing(customer.standing.as_ref(), customer.closing.as_ref())
     };
     vec![
         Html::link(&format!("/operator/customers/{}", account.id), name).with_small(Html::text(account.email.as_str())),
@@ -72,9 +72,10 @@ fn row(customer: &Customer) -> Vec<Html> {
     ]
 }
 
-fn standing(standing: Option<&Standing>) -> Badge {
+fn standing(standing: Option<&Standing>, closing: Option<&Closing>) -> Badge {
     match standing {
         None => Badge::new("", "no subscription"),
+        Some(Standing::Active) if closing.is_some() => Badge::new("warn", "closing"),
         Some(Standing::Active) => Badge::new("ok", "active"),
         Some(late @ Standing::PastDue { .. }) => Badge::new("warn", late.word()),
         Some(other) => Badge::new("danger", other.word()),
@@ -108,7 +109,10 @@ pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Answer {
         person,
         email: account.email.as_str().to_owned(),
         since: show::day(account.created),
-        standing: standing(bill.as_ref().map(|bill| &bill.standing)),
+        standing: standing(
+            bill.as_ref().map(|bill| &bill.standing),
+            bill.as_ref().and_then(|bill| bill.closing.as_ref()),
+        ),
         operations: operations::table(&jobs, &housed),
         servers: housed
             .iter()
@@ -125,6 +129,10 @@ fn facts(bill: &Bill) -> Vec<Fact> {
         Fact::new("Plan", &bill.terms.name).noted(format!("{} a month", bill.terms.price())),
         Fact::html("Since", show::day(bill.subscription.anchor)),
     ];
+    if let Some(closing) = &bill.closing {
+        facts.push(Fact::html("Closed by its owner, works until", show::day(closing.ends)));
+        facts.push(Fact::html("Erased, unless taken back", show::day(closing.erased)));
+    }
     if let Some(schedule) = &bill.schedule {
         facts.push(Fact::html("Read-only, if unpaid", show::day(schedule.read_only)));
         facts.push(Fact::html("Asleep, if unpaid", show::day(schedule.asleep)));
@@ -137,6 +145,12 @@ fn facts(bill: &Bill) -> Vec<Fact> {
 
 fn next(bill: &Bill) -> String {
     let open = bill.invoices.iter().find(|invoice| invoice.state == InvoiceState::Open);
+    if let (Some(closing), None) = (&bill.closing, open) {
+        return format!(
+            "The owner has closed this server. It is erased by itself on {}, a week after a last letter, unless they take that back.",
+            show::day(closing.erased).words()
+        );
+    }
     match (open, &bill.next) {
         (Some(invoice), _) => format!(
             "Invoice {} is to be paid until {}. Mark it as paid when the money has come.",

@@ -12,6 +12,7 @@ const OWNER: &[&str] = &[
     "/servers/anna/export",
     "/servers/anna/import",
     "/servers/anna/leave",
+    "/servers/anna/close",
     "/bill",
     "/account",
 ];
@@ -171,4 +172,34 @@ async fn cookies_stay_on_the_console() {
         session.contains("HttpOnly") && session.contains("SameSite=Lax") && !session.contains("Domain"),
         "{session}"
     );
+}
+
+#[tokio::test]
+async fn a_server_is_closed_by_typing_its_address_and_taken_back_by_one_press() {
+    let (house, operator) = House::open().await;
+    let anna = house.person("anna").await;
+    let close = async |typed: &str| {
+        let form = [("token".to_owned(), anna.token().await), ("address".to_owned(), typed.to_owned())];
+        anna.send("/servers/anna/close", &form).await
+    };
+    for typed in ["", "tom", "tom.localhost", "anna.evil.localhost", "yes"] {
+        let answer = close(typed).await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{typed:?}");
+        assert!(answer.text().await.unwrap().contains("Type anna.localhost"), "{typed:?}");
+    }
+    assert!(anna.get("/servers/anna/leave").await.contains("href=\"/servers/anna/close\""), "nothing was closed");
+    assert_eq!(close(" http://Anna.localhost/ ").await.status(), StatusCode::SEE_OTHER);
+    for path in ["/servers/anna", "/servers/anna/leave", "/servers/anna/close", "/bill"] {
+        let page = anna.get(path).await;
+        assert!(page.contains("is closed") && page.contains("rased on"), "{path}: {page}");
+    }
+    assert!(anna.get("/servers/anna/export").await.contains("Export everything"));
+    assert!(operator.get("/operator/customers").await.contains("closing"));
+    let outbox = operator.get("/operator/outbox").await;
+    assert_eq!(outbox.matches("Your server closes").count(), 1, "{outbox}");
+
+    let form = [("token".to_owned(), anna.token().await)];
+    assert_eq!(anna.send("/servers/anna/keep", &form).await.status(), StatusCode::SEE_OTHER);
+    assert!(!anna.get("/servers/anna").await.contains("is closed"));
+    assert!(!operator.get("/operator/customers").await.contains("closing"));
 }
