@@ -15,6 +15,7 @@ pub mod housekeeping;
 pub mod ids;
 pub mod launch;
 pub mod pages;
+pub mod past;
 pub mod permissions;
 pub mod problem;
 pub mod quota;

@@ -316,6 +316,155 @@ pub struct GrantComing {
     pub actions: Vec<String>,
 }
 
+/// Which moments of a server can be brought back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastView {
+    /// Whether the past is kept.
+    pub kept: bool,
+    /// The earliest moment that can be brought back.
+    pub from_ms: i64,
+    /// The latest.
+    pub until_ms: i64,
+    /// For how many days the plan keeps the past.
+    pub window_days: u32,
+    /// Bytes that are kept for the past alone, as last counted.
+    pub bytes: u64,
+    /// The most bytes that are kept for it; beyond them the oldest goes first.
+    pub limit_bytes: u64,
+    /// True when less is kept than the plan says: the server is younger, or the room was used up.
+    pub shortened: bool,
+    /// Moments worth naming, newest first.
+    pub moments: Vec<PastMoment>,
+    /// Moments that were brought back, newest first.
+    pub restores: Vec<RestoreView>,
+}
+
+/// A moment worth naming.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastMoment {
+    /// The moment.
+    pub at_ms: i64,
+    /// What happened right after it: "before Notes was updated to 1.3".
+    pub what: String,
+}
+
+/// What would be different if a moment were brought back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastPreview {
+    /// The moment.
+    pub at_ms: i64,
+    /// Tables whose records differ.
+    pub tables: Vec<TableDifference>,
+    /// Apps whose files differ.
+    pub files: Vec<FileDifference>,
+    /// Apps that come, go, or come in another version.
+    pub apps: Vec<AppDifference>,
+    /// How many settings differ.
+    pub settings: u64,
+}
+
+/// How the records of one table differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableDifference {
+    /// Reverse DNS name of the app.
+    pub app: String,
+    /// Its name for people.
+    pub app_name: String,
+    /// The table; empty for the app's own.
+    pub table: String,
+    /// Records that come back.
+    pub returning: u64,
+    /// Records that become what they were.
+    pub changing: u64,
+    /// Records that go.
+    pub leaving: u64,
+}
+
+/// How the files of one app differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileDifference {
+    /// Reverse DNS name of the app.
+    pub app: String,
+    /// Its name for people.
+    pub app_name: String,
+    /// Files that come back.
+    pub returning: u64,
+    /// Files that become what they were.
+    pub changing: u64,
+    /// Files that go.
+    pub leaving: u64,
+}
+
+/// How one app differs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppDifference {
+    /// Reverse DNS name.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// The version that is installed now, if any.
+    pub now: Option<String>,
+    /// The version that was installed then, if any.
+    pub then: Option<String>,
+}
+
+/// Asks for a moment to be brought back. Asking twice with the same id is asking once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreRequest {
+    /// The caller's own name for this; made up when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The moment.
+    pub at_ms: i64,
+}
+
+/// A moment that was brought back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreView {
+    /// Its id.
+    pub id: String,
+    /// The moment.
+    pub at_ms: i64,
+    /// When it was brought back.
+    pub done_ms: i64,
+    /// Until when that can be undone.
+    pub undo_until_ms: i64,
+    /// Whether it was undone.
+    pub undone: bool,
+}
+
+/// How well a server's data is kept: the last check of everything and the last tidying up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CareView {
+    /// When everything was last checked.
+    pub checked_ms: Option<i64>,
+    /// How many objects were checked then.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What was wrong; empty when all was whole.
+    pub findings: Vec<CareFinding>,
+    /// When what nobody needs was last removed.
+    pub swept_ms: Option<i64>,
+    /// How many objects were removed then.
+    pub swept_objects: u64,
+    /// Their bytes.
+    pub swept_bytes: u64,
+    /// Why something was not removed that nothing seems to need, in words.
+    pub refused: Option<String>,
+}
+
+/// Something that is not as it was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CareFinding {
+    /// What is affected, in words.
+    pub what: String,
+    /// What is wrong with it, in words.
+    pub why: String,
+    /// Whether it could be mended.
+    pub repaired: bool,
+}
+
 /// What went wrong, as RFC 9457 has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

@@ -8,6 +8,7 @@ pub mod api;
 mod apps;
 mod exports;
 mod imports;
+mod past;
 mod problem;
 mod range;
 mod state;
@@ -39,6 +40,11 @@ pub fn router(state: State) -> Router {
         .route("/imports/{id}/check", post(imports::check))
         .route("/imports/{id}/confirm", post(imports::confirm))
         .route("/imports/{id}/undo", post(imports::undo))
+        .route("/care", get(past::care))
+        .route("/past", get(past::view))
+        .route("/past/preview", get(past::preview))
+        .route("/past/restore", post(past::restore))
+        .route("/past/restores/{id}/undo", post(past::undo))
         // Archives have no limit but the plan's, which the import knows; packages of apps have theirs where they are read.
         .layer(DefaultBodyLimit::disable())
         .with_state(state)

@@ -7,6 +7,7 @@ use crate::archive;
 use crate::archive::export::Exports;
 use crate::archive::import::{Imports, OnSwap};
 use crate::launch::Launch;
+use crate::past::Past;
 use crate::store::Home;
 
 /// The server behind the admin listener. A cheap clone.
@@ -20,6 +21,7 @@ struct Inner {
     launch: Launch,
     exports: Exports,
     imports: Imports,
+    past: Past,
     on_swap: OnSwap,
 }
 
@@ -29,7 +31,8 @@ impl State {
     pub fn new(home: Home, launch: Launch, work_dir: PathBuf, on_swap: OnSwap) -> Self {
         let exports = Exports::new(home.clone(), launch.clone(), work_dir.join("exports"));
         let imports = Imports::new(home.clone(), launch.clone(), work_dir.join("imports"), on_swap.clone());
-        Self { inner: Arc::new(Inner { home, launch, exports, imports, on_swap }) }
+        let past = Past::new(home.clone(), launch.clone(), on_swap.clone());
+        Self { inner: Arc::new(Inner { home, launch, exports, imports, past, on_swap }) }
     }
 
     /// Goes on with what a sleep or a crash has cut off. To be called once, before serving.
@@ -53,6 +56,10 @@ impl State {
 
     pub(super) fn exports(&self) -> &Exports {
         &self.inner.exports
+    }
+
+    pub(super) fn past(&self) -> &Past {
+        &self.inner.past
     }
 
     pub(super) fn imports(&self) -> &Imports {

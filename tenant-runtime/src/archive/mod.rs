@@ -4,9 +4,10 @@ pub mod error;
 pub mod export;
 pub mod identity;
 pub mod import;
+pub(crate) mod keepsakes;
 pub mod payload;
 pub mod row;
 mod running;
-mod work;
+pub(crate) mod work;
 
 pub use error::Error;

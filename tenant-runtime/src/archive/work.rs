@@ -98,6 +98,13 @@ pub(crate) async fn patiently<F: Future<Output = Result<(), Error>>>(mut work: i
     }
 }
 
+/// Goes on with something even if whoever waits for it goes away.
+pub(crate) async fn apart<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.map_err(|why| Error::Bug(format!("a task ended early: {why}")))?
+}
+
 /// Runs something that takes its time off the threads that serve.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,

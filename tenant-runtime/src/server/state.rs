@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::Registry;
 use crate::changes::Changes;
 use crate::launch::{Access, Launch, StorageAt};
+use crate::past;
 use crate::problem::{Problem, chain};
 use crate::quota::Quota;
 use crate::schema;
@@ -71,7 +72,8 @@ impl Server {
         let StorageAt::Directory { path } = &launch.storage;
         let owner = format!("{}/{}", launch.server, launch.generation);
         let place = Place { bucket: Bucket::directory(path), cache: launch.cache.clone(), owner };
-        let home = Home::open(place, Options::default()).await?;
+        let history = past::history(&launch.limits);
+        let home = Home::open(place, Options { history, ..Options::default() }).await?;
         Self::around(home, launch, now).await
     }
 

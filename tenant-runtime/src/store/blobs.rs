@@ -4,7 +4,10 @@
 //! come in parts: each part acknowledged survives a crash, and the sender goes on where the bucket says it stands.
 //! Memory stays bounded whatever the size: pieces are passed on as they come and read back in strides.
 
+mod unused;
 mod upload;
+
+pub use unused::{Keep, Unused};
 
 use std::collections::HashSet;
 use std::io;

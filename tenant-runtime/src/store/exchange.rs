@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::OwnedRwLockWriteGuard;
 
-use super::bucket::Version;
+use super::bucket::{Bucket, Version};
 use super::content::Content;
 use super::error::Error;
 use super::head::Head;
@@ -37,6 +38,21 @@ pub(super) fn stage_key(name: &str) -> String {
     format!("{FOLDER}{name}")
 }
 
+/// The stages that were begun and not adopted, and since when nothing was done to them.
+pub(super) async fn stages(bucket: &Bucket) -> Result<Vec<(String, Timestamp)>, Error> {
+    let all = bucket.list(FOLDER).await?.into_iter();
+    Ok(all.filter_map(|line| Some((line.key.strip_prefix(FOLDER)?.to_owned(), line.modified))).collect())
+}
+
+/// The head of a stage, as it was last published.
+pub(super) async fn staged(bucket: &Bucket, name: &str) -> Result<Head, Error> {
+    name::check(name)?;
+    let key = stage_key(name);
+    let missing = || Error::Missing { what: "stage", name: name.to_owned() };
+    let (body, _) = bucket.get(&key).await?.ok_or_else(missing)?;
+    Head::decode(&key, &body)
+}
+
 impl Keeper {
     /// The cache of a stage.
     pub(super) fn stage_cache(&self, name: &str) -> PathBuf {
@@ -53,6 +69,18 @@ impl Keeper {
             head.adopted = None;
             self.publish(head).await?;
         }
+        Ok(self.stage_cache(name))
+    }
+
+    /// Begins a stage with the content of a snapshot, in place of any of this name.
+    pub(super) async fn begin_stage(&mut self, from: &str, name: &str) -> Result<PathBuf, Error> {
+        self.discard_stage(name).await?;
+        let mut head = snapshot::head(&self.bucket, from).await?;
+        head.retired.clear();
+        head.undos.clear();
+        (head.adopted, head.taken_ms, head.undo_of) = (None, None, None);
+        self.note_head(&head).await?;
+        self.bucket.put(&stage_key(name), head.encode()).await?;
         Ok(self.stage_cache(name))
     }
 

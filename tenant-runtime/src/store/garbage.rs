@@ -1,4 +1,4 @@
-//! Deletes objects nobody names any more.
+//! Deletes objects nobody names any more, where no past is kept; where it is, see `sweep`.
 //!
 //! What a head stops naming is noted in it and deleted after a grace time, unless a snapshot or a stage names it
 //! still. What no head ever named, because a crash came between writing an object and publishing it, is found by
@@ -16,10 +16,10 @@ use super::keeper::Keeper;
 use super::{history, pack};
 
 /// Where heads lie, all of which pin what they name.
-const HEADS: [&str; 4] = ["head", "snap/", "stage/", history::FOLDER];
+pub(super) const HEADS: [&str; 4] = ["head", "snap/", "stage/", history::FOLDER];
 
 /// Where objects lie that heads name; and drafts of files, which nothing names.
-const NAMED: [&str; 4] = ["seg/", "pack/", "map/", "pending/"];
+pub(super) const NAMED: [&str; 4] = ["seg/", "pack/", "map/", "pending/"];
 
 /// Every object a head names.
 pub(super) async fn named(bucket: &Bucket, head: &Head) -> Result<BTreeSet<String>, Error> {
@@ -102,7 +102,7 @@ impl Keeper {
         Ok(keys)
     }
 
-    async fn still_ours(&mut self) -> Result<(), Error> {
+    pub(super) async fn still_ours(&mut self) -> Result<(), Error> {
         let present = self.bucket.get(&self.key).await?.map(|(_, version)| Expect::Version(version));
         if present.unwrap_or(Expect::Absent) == self.version { Ok(()) } else { Err(Error::Fenced) }
     }

@@ -9,6 +9,8 @@
 //! Kept heads are ordered by owner and by how much they had seen, never by a clock: a superseded owner can only keep
 //! what it had published itself. Moments never go back within a home, even where the clock does.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
@@ -35,6 +37,8 @@ pub struct Moments {
     pub kept: usize,
     /// Whether the past is kept at all.
     pub is_kept: bool,
+    /// The most bytes that are kept for it.
+    pub limit_bytes: u64,
 }
 
 /// What the name of a kept head says of it; the order is that of the home's changes.
@@ -71,6 +75,19 @@ pub(super) async fn kept(bucket: &Bucket) -> Result<Vec<Kept>, Error> {
     Ok(all)
 }
 
+/// How many of the kept heads, counted from the oldest, are needed for no moment from `horizon_ms` on; `live_since_ms`
+/// is where the live head begins.
+pub(super) fn passed(kept: &[Kept], live_since_ms: Option<i64>, horizon_ms: i64) -> usize {
+    let next = |at: usize| kept.get(at + 1).map(|kept| kept.since_ms).or(live_since_ms);
+    (0..kept.len()).take_while(|at| next(*at).is_some_and(|since| since <= horizon_ms)).count()
+}
+
+/// The earliest moment of a window that ends now.
+pub(super) fn horizon(window: Duration) -> i64 {
+    let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::now().as_millisecond().saturating_sub(window)
+}
+
 impl Keeper {
     /// The present; never before the last commit.
     pub(super) fn moment(&self) -> i64 {
@@ -83,8 +100,11 @@ impl Keeper {
         let mut head = self.head.clone();
         head.taken_ms = Some(until_ms);
         head.retired.clear();
+        self.note_head(&head).await?;
         let key = Kept::key(&head, since_ms, until_ms);
         self.bucket.put(&key, head.encode()).await?;
+        // What is dropped now: the log, and about as much in packs that the new ones replace.
+        self.kept_bytes += 2 * head.spilled_len();
         Ok(true)
     }
 
@@ -95,7 +115,8 @@ impl Keeper {
         let first = kept.first().map(|kept| kept.since_ms).or(self.head.since_ms);
         let until_ms = self.head.at_ms;
         let from_ms = first.unwrap_or(until_ms).max(self.head.floor_ms);
-        Ok(Moments { from_ms, until_ms, kept: kept.len(), is_kept: self.options.history.is_some() })
+        let (is_kept, limit_bytes) = self.options.history.map_or((false, 0), |history| (true, history.bytes));
+        Ok(Moments { from_ms, until_ms, kept: kept.len(), is_kept, limit_bytes })
     }
 
     /// Takes a snapshot of the state the home had at a moment.
@@ -106,6 +127,7 @@ impl Keeper {
         let mut head = cut(&self.bucket, head, at_ms).await?;
         head.taken_ms = Some(Timestamp::now().as_millisecond());
         head.undo_of = None;
+        self.note_head(&head).await?;
         snapshot::keep(&self.bucket, name, head).await
     }
 
@@ -220,5 +242,15 @@ mod tests {
             (kept_from(5, 1_795_255_200_000, 0xfff), kept_from(1_795_255_100_000, 1_795_255_200_001, 0x1000));
         assert_eq!((old.since_ms, old.until_ms, old.seq), (5, 1_795_255_200_000, 0xfff));
         assert!(old < new);
+    }
+
+    #[test]
+    fn a_head_is_kept_while_a_moment_of_the_window_needs_it() {
+        let all = [kept_from(0, 10, 1), kept_from(8, 20, 2), kept_from(20, 30, 3)];
+        assert_eq!(passed(&all, Some(29), 7), 0, "moment 7 lies in the first");
+        assert_eq!(passed(&all, Some(29), 8), 1);
+        assert_eq!(passed(&all, Some(29), 28), 2);
+        assert_eq!(passed(&all, Some(29), 29), 3);
+        assert_eq!(passed(&all, None, 100), 2, "where the live head does not say when it begins, the last one stays");
     }
 }

@@ -1,14 +1,18 @@
 //! The durable home of one server, as the rest of the runtime uses it.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{RwLock, mpsc, oneshot};
 
 use super::blobs::Blobs;
+use super::bucket::{Bucket, Listed};
 use super::content::Content;
 use super::error::Error;
 use super::gate::Gate;
@@ -18,6 +22,7 @@ use super::operation::Closure;
 use super::options::{Options, Place};
 use super::segment::PAGE;
 use super::snapshot::{self, Snapshot, SnapshotInfo};
+use super::sweep::Live;
 use super::{exchange, wake};
 
 /// The key of the one head that is live.
@@ -148,6 +153,48 @@ impl Home {
         self.ask(|reply| Message::ShortenHistory(from_ms, reply)).await
     }
 
+    /// Roughly how many bytes were kept for the past since the last sweep.
+    pub async fn kept_since_sweep(&self) -> Result<u64, Error> {
+        self.ask(Message::KeptSinceSweep).await
+    }
+
+    pub(super) async fn mend(&self, damaged: BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
+        self.ask(|reply| Message::Mend(damaged, reply)).await
+    }
+
+    /// The stages that were begun and not adopted, and since when nothing was done to them.
+    pub async fn stages(&self) -> Result<Vec<(String, Timestamp)>, Error> {
+        exchange::stages(&self.inner.place.bucket).await
+    }
+
+    /// Opens a stage for reading, as it was last published.
+    pub async fn open_staged(&self, name: &str) -> Result<Snapshot, Error> {
+        self.inner.gate.check()?;
+        let Place { bucket, cache, .. } = &self.inner.place;
+        Snapshot::open_staged(bucket, cache, name, self.inner.options.clone()).await
+    }
+
+    pub(super) async fn begin_sweep(&self) -> Result<Live, Error> {
+        self.ask(Message::BeginSweep).await
+    }
+
+    pub(super) async fn judge(&self, candidates: Vec<Listed>) -> Result<Vec<Listed>, Error> {
+        self.ask(|reply| Message::Judge(candidates, reply)).await
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    pub(super) fn bucket(&self) -> &Bucket {
+        &self.inner.place.bucket
+    }
+
+    /// The key of the head behind this home.
+    pub(super) fn key(&self) -> String {
+        self.inner.stage.as_deref().map_or_else(|| HEAD.to_owned(), exchange::stage_key)
+    }
+
     /// All snapshots, oldest first.
     pub async fn snapshots(&self) -> Result<Vec<SnapshotInfo>, Error> {
         self.inner.gate.check()?;
@@ -170,6 +217,17 @@ impl Home {
     /// of this name was begun before. It is not live until it is adopted.
     pub async fn stage(&self, name: &str) -> Result<Self, Error> {
         let cache = self.ask(|reply| Message::PrepareStage(name.to_owned(), reply)).await?;
+        self.open_stage(name, cache).await
+    }
+
+    /// A stage that begins with the content of a snapshot, in place of any of this name.
+    pub async fn stage_from(&self, snapshot: &str, name: &str) -> Result<Self, Error> {
+        let begin = |reply| Message::BeginStage(snapshot.to_owned(), name.to_owned(), reply);
+        let cache = self.ask(begin).await?;
+        self.open_stage(name, cache).await
+    }
+
+    async fn open_stage(&self, name: &str, cache: PathBuf) -> Result<Self, Error> {
         let place = Place { cache, ..self.inner.place.clone() };
         // A stage has no past of its own.
         let options = Options { history: None, ..self.inner.options.clone() };

@@ -15,7 +15,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{RwLock, mpsc, oneshot};
 
-use super::bucket::{Bucket, Expect};
+use super::bucket::{Bucket, Expect, Listed};
 use super::checkpoint::Build;
 use super::content::Content;
 use super::error::Error;
@@ -26,6 +26,7 @@ use super::operation::{self, Operation};
 use super::options::Options;
 use super::publish::Pending;
 use super::snapshot::SnapshotInfo;
+use super::sweep::Live;
 use super::wal::Mark;
 
 /// The most operations in one group.
@@ -41,8 +42,13 @@ pub(super) enum Message {
     SnapshotAt(String, i64, Reply<SnapshotInfo>),
     Moments(Reply<Moments>),
     ShortenHistory(i64, Reply<()>),
+    BeginSweep(Reply<Live>),
+    Judge(Vec<Listed>, Reply<Vec<Listed>>),
+    Mend(BTreeSet<String>, Reply<BTreeSet<String>>),
+    KeptSinceSweep(Reply<u64>),
     DropSnapshot(String, Reply<()>),
     PrepareStage(String, Reply<PathBuf>),
+    BeginStage(String, String, Reply<PathBuf>),
     DiscardStage(String, Reply<()>),
     Adopt(String, String, Reply<()>),
     Restore(String, String, Reply<()>),
@@ -80,6 +86,10 @@ pub(super) struct Keeper {
     pub(super) build: Option<Build>,
     /// No new checkpoint begins before this much log has gathered, after one that did not succeed.
     pub(super) not_before: u64,
+    /// What heads name that came into being since a sweep began; nothing when none is under way.
+    pub(super) fresh: Option<BTreeSet<String>>,
+    /// Roughly how many bytes were kept for the past since the last sweep.
+    pub(super) kept_bytes: u64,
     /// A head whose fate is not known.
     pub(super) pending: Option<Pending>,
     /// Keeps other processes out of the cache folder.
@@ -144,8 +154,13 @@ impl Keeper {
             Message::SnapshotAt(name, at_ms, reply) => drop(reply.send(self.snapshot_at(&name, at_ms).await)),
             Message::Moments(reply) => drop(reply.send(self.moments().await)),
             Message::ShortenHistory(from_ms, reply) => drop(reply.send(self.shorten_history(from_ms).await)),
+            Message::BeginSweep(reply) => drop(reply.send(self.begin_sweep().await)),
+            Message::Judge(candidates, reply) => drop(reply.send(self.judge(candidates).await)),
+            Message::Mend(damaged, reply) => drop(reply.send(self.mend(damaged).await)),
+            Message::KeptSinceSweep(reply) => drop(reply.send(Ok(self.kept_bytes))),
             Message::DropSnapshot(name, reply) => drop(reply.send(self.drop_snapshot(&name).await)),
             Message::PrepareStage(name, reply) => drop(reply.send(self.prepare_stage(&name).await)),
+            Message::BeginStage(from, name, reply) => drop(reply.send(self.begin_stage(&from, &name).await)),
             Message::DiscardStage(name, reply) => drop(reply.send(self.discard_stage(&name).await)),
             Message::Adopt(name, undo, reply) => drop(reply.send(self.adopt(&name, &undo).await)),
             Message::Restore(from, undo, reply) => drop(reply.send(self.restore(&from, &undo).await)),

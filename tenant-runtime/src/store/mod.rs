@@ -12,8 +12,11 @@
 //! map/<epoch>-<n>-r    where the groups of a large base lie
 //! snap/<name>          a copied head: a snapshot, which pins what it names
 //! hist/<since>-…       a copied head: the state before a checkpoint, kept for a while               (history.rs)
+//! gone/<head>          a tombstone: a head let go, which holds what it names a little longer            (sweep.rs)
 //! stage/<name>         the head of a home being built beside the live one
 //! blob/<sha256>        files
+//! unused/<sha256>      since when a file is not referred to
+//! care                 what the last rounds of checking and tidying came to                           (scrub.rs)
 //! upload/<id>/…        parts of files that are still arriving
 //! ```
 //!
@@ -39,15 +42,19 @@ mod operation;
 mod options;
 mod pack;
 mod publish;
+mod scrub;
 mod segment;
 mod snapshot;
+mod sweep;
 mod wake;
 mod wal;
 
-pub use blobs::{Blob, Blobs, Swept};
+pub use blobs::{Blob, Blobs, Keep, Swept, Unused};
 pub use bucket::Bucket;
 pub use error::{Error, Kind};
 pub use history::Moments;
 pub use home::{Home, Usage};
 pub use options::{History, Options, Place};
+pub use scrub::{Care, Finding, Scrubbed};
 pub use snapshot::{Snapshot, SnapshotInfo};
+pub use sweep::Sweep;

@@ -17,7 +17,7 @@ use super::keeper::Keeper;
 use super::name;
 use super::options::Options;
 use super::segment::PAGE;
-use super::{checkpoint, garbage, wake};
+use super::{checkpoint, exchange, garbage, sweep, wake};
 
 const FOLDER: &str = "snap/";
 
@@ -51,7 +51,20 @@ pub struct Snapshot {
 impl Snapshot {
     /// Opens a snapshot from the bucket alone. `cache` is a folder that may be lost.
     pub async fn open(bucket: &Bucket, cache: &Path, name: &str, options: Options) -> Result<Self, Error> {
-        let head = head(bucket, name).await?;
+        Self::of(bucket, cache, name, head(bucket, name).await?, options).await
+    }
+
+    /// Opens a stage for reading, as it was last published.
+    pub(super) async fn open_staged(
+        bucket: &Bucket,
+        cache: &Path,
+        name: &str,
+        options: Options,
+    ) -> Result<Self, Error> {
+        Self::of(bucket, cache, name, exchange::staged(bucket, name).await?, options).await
+    }
+
+    async fn of(bucket: &Bucket, cache: &Path, name: &str, head: Head, options: Options) -> Result<Self, Error> {
         let content = Arc::new(Content::open(wake::new_folder(cache), options)?);
         content.doom();
         wake::lay_down(bucket, &head, &content.file).await?;
@@ -128,6 +141,7 @@ impl Keeper {
         let mut head = self.head.clone();
         head.taken_ms = Some(jiff::Timestamp::now().as_millisecond());
         head.undo_of = undo_of;
+        self.note_head(&head).await?;
         keep(&self.bucket, name, head).await
     }
 
@@ -139,9 +153,12 @@ impl Keeper {
         self.forget_head(&key(name), &gone).await
     }
 
-    /// Removes another head than our own, noting first what it named.
+    /// Removes another head than our own, noting first what it named; where the past is kept, as a tombstone.
     pub(super) async fn forget_head(&mut self, key: &str, gone: &Head) -> Result<(), Error> {
         self.resolve().await?;
+        if self.options.history.is_some() {
+            return sweep::bury(&self.bucket, key).await;
+        }
         let mut keys = garbage::named(&self.bucket, gone).await?;
         for kept in garbage::named(&self.bucket, &self.head).await? {
             keys.remove(&kept);

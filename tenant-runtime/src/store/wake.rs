@@ -61,6 +61,8 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         dirty: slept.map(|slept| slept.dirty).unwrap_or_default(),
         build: None,
         not_before: 0,
+        fresh: None,
+        kept_bytes: 0,
         pending: None,
         _lock: lock,
     };

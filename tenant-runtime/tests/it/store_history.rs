@@ -72,6 +72,18 @@ async fn every_moment_opens_as_it_was() {
                 std::fs::remove_dir_all(root.path().join("cache")).ok();
                 home = open(root.path()).await;
             }
+            4 => drop(home.sweep().await.expect("it sweeps")),
+            5 => {
+                home.snapshot(&format!("kept-{step}")).await.expect("it is taken");
+            }
+            6 => {
+                let stage = home.stage("beside").await.expect("it opens");
+                sql(&stage, "create table if not exists row (id integer, n integer, pad blob)")
+                    .await
+                    .expect("it writes");
+                sql(&stage, "insert into row values (1, 1, randomblob(100000))").await.expect("it writes");
+                stage.sleep().await.expect("it sleeps");
+            }
             3 if !moments.is_empty() => {
                 let (at, _, _) = moments[rng.random_range(0..moments.len())];
                 home.snapshot_at("back", at).await.expect("it is kept");
@@ -91,9 +103,120 @@ async fn every_moment_opens_as_it_was() {
     for (at, count, sum) in &moments {
         assert_eq!(state(&home, "then", *at).await, (*count, *sum), "seed {seed}, {at}");
     }
+    let found = home.scrub().await.expect("it looks");
+    assert!(found.findings.is_empty() && found.objects > 0, "seed {seed}: {found:?}");
     assert_eq!(home.snapshot_at("never", range.from_ms - 1).await.expect_err("too long ago").kind(), Kind::Gone);
     home.shorten_history(moments[50].0).await.expect("it forgets");
     assert_eq!(home.snapshot_at("gone", moments[40].0).await.expect_err("it is forgotten").kind(), Kind::Gone);
     assert_eq!(home.moments().await.expect("it is known").from_ms, moments[50].0);
     assert_eq!(state(&home, "still", moments[60].0).await, (moments[60].1, moments[60].2), "seed {seed}");
+
+    // When nothing needs them any more, they go, and what is needed stays.
+    for snapshot in home.snapshots().await.expect("they are listed") {
+        home.drop_snapshot(&snapshot.name).await.expect("it goes");
+    }
+    home.discard_stage("beside").await.expect("it goes");
+    home.sleep().await.expect("it sleeps");
+    let none = Options { history: Some(History { window: Duration::ZERO, bytes: 1 << 30 }), ..keeping() };
+    let home = Home::open(place(root.path()), none).await.expect("it opens");
+    let mut last = home.sweep().await.expect("it sweeps");
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        last = home.sweep().await.expect("it sweeps");
+    }
+    let (_, count, sum) = moments[moments.len() - 1];
+    let needed = home.scrub().await.expect("it looks");
+    assert_eq!(
+        (last.objects, last.deleted, needed.objects),
+        (needed.objects, 0, last.objects),
+        "seed {seed}: {last:?}"
+    );
+    assert!(needed.findings.is_empty(), "seed {seed}: {needed:?}");
+    assert_eq!(number(&home, "select count(*) from row").await.expect("it reads"), count);
+    assert_eq!(number(&home, "select coalesce(sum(n), 0) from row").await.expect("it reads"), sum);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writing_and_deleting_for_ever_fills_no_disk() {
+    let root = tempfile::tempdir().expect("a folder");
+    let history = Some(History { window: Duration::from_secs(3600), bytes: 400_000 });
+    let home = Home::open(place(root.path()), Options { history, ..keeping() }).await.expect("it opens");
+    sql(&home, "create table row (id integer primary key, n integer, pad blob)").await.expect("it writes");
+    let (mut first, mut most) = (now(), 0);
+    for step in 0..60 {
+        sql(&home, "delete from row; insert into row (n, pad) values (1, randomblob(100000))")
+            .await
+            .expect("it writes");
+        if step % 5 == 4 {
+            home.sweep().await.expect("it lets go");
+            tokio::time::sleep(Duration::from_millis(3)).await;
+            let swept = home.sweep().await.expect("it deletes");
+            assert_eq!(swept.refused, None);
+            assert!(swept.past_bytes <= 400_000, "{swept:?}");
+            most = most.max(swept.bytes);
+            let from_ms = home.moments().await.expect("it is known").from_ms;
+            assert!(from_ms >= first);
+            first = from_ms;
+            assert_eq!(state(&home, "first", from_ms).await.0, 1, "what is offered opens");
+        }
+    }
+    assert!(most < 2_500_000, "{most} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_garbage_is_left_alone() {
+    let root = tempfile::tempdir().expect("a folder");
+    let home = open(root.path()).await;
+    sql(&home, "create table row (id integer primary key, n integer, pad blob)").await.expect("it writes");
+    home.checkpoint().await.expect("it folds");
+    let bucket = place(root.path()).bucket;
+    for n in 0..10 {
+        bucket.put(&format!("pack/lost-{n}"), "left by a crash".into()).await.expect("it is written");
+    }
+    let few = home.sweep().await.expect("it sweeps");
+    assert_eq!((few.deleted, few.refused), (10, None));
+    for n in 0..200 {
+        bucket.put(&format!("pack/lost-{n}"), "far too many".into()).await.expect("it is written");
+    }
+    let many = home.sweep().await.expect("it sweeps");
+    assert_eq!(many.deleted, 0);
+    assert!(many.refused.expect("it says why").contains("200 of 20"));
+    assert_eq!(bucket.list("pack/lost").await.expect("it answers").len(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_is_found_and_mended_where_it_can_be() {
+    let root = tempfile::tempdir().expect("a folder");
+    let home = open(root.path()).await;
+    sql(&home, "create table row (id integer primary key, n integer, pad blob)").await.expect("it writes");
+    for _ in 0..5 {
+        sql(&home, "delete from row; insert into row (n, pad) values (1, randomblob(200000))")
+            .await
+            .expect("it writes");
+        home.checkpoint().await.expect("it folds");
+    }
+    let bucket = place(root.path()).bucket;
+    let packs = bucket.list("pack/").await.expect("it answers");
+    assert!(packs.len() > 3);
+    for line in &packs {
+        let mut body = bucket.expect(&line.key).await.expect("it is there").to_vec();
+        let middle = body.len() / 2;
+        body[middle] ^= 16;
+        bucket.put(&line.key, body.into()).await.expect("it is written");
+    }
+    let found = home.scrub().await.expect("it looks");
+    let all: std::collections::BTreeSet<_> = found.findings.iter().map(|finding| &finding.key).collect();
+    assert_eq!(all.len(), packs.len(), "{found:?}");
+    let mended: Vec<_> = found.findings.iter().filter(|finding| finding.repaired).collect();
+    assert!(!mended.is_empty(), "the present is still on this machine: {found:?}");
+    let lost = found.findings.iter().filter(|finding| !finding.repaired);
+    for finding in lost {
+        assert!(finding.what.contains("as they were from") && finding.why.contains("does not match"), "{finding:?}");
+    }
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let mut cold = place(root.path());
+    cold.cache = elsewhere.path().to_owned();
+    drop(home);
+    let cold = Home::open(cold, keeping()).await.expect("it opens");
+    assert_eq!(number(&cold, "select sum(length(pad)) from row").await.expect("it reads"), 200_000);
 }

@@ -12,7 +12,6 @@
 mod archive;
 pub(crate) mod intake;
 mod job;
-mod keepsakes;
 mod report;
 mod stage;
 #[cfg(test)]
@@ -33,12 +32,14 @@ use self::archive::Archive;
 use self::job::{Job, Outcome};
 use self::report::Present;
 use super::error::Error;
+use super::keepsakes::Keepsakes;
 use super::payload::kept::{self, Origin};
 use super::payload::{self, About};
 use super::running::{Progress, Running};
 use super::work;
 use crate::admin::api::{Counts, ImportReport, ImportState, ImportView};
 use crate::launch::Launch;
+use crate::schema;
 use crate::store::Home;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -69,6 +70,11 @@ fn undo_name(id: &str) -> String {
 
 fn stage_name(id: &str) -> String {
     format!("import-{id}")
+}
+
+/// Where the way back is prepared.
+fn back_name(id: &str) -> String {
+    format!("import-back-{id}")
 }
 
 impl Imports {
@@ -425,6 +431,9 @@ impl Imports {
         verify::verify(&staged, &plan, &about).await?;
         staged.write(move |tx| kept::set_origin(tx, &origin)).await?;
         job.set(&folder, ImportState::Swapping)?;
+        // Building took its time, and the owner may have signed a device out meanwhile.
+        let keepsakes = self.inner.home.read(Keepsakes::take).await?;
+        staged.write(move |tx| keepsakes.put(tx)).await?;
         self.inner.home.adopt(staged, &undo_name(id)).await?;
         (self.inner.on_swap)().await;
         tracing::info!(import.id = id, "an import took the server's place");
@@ -435,7 +444,15 @@ impl Imports {
         let _one_at_a_time = self.inner.swapping.lock().await;
         let folder = self.folder(id);
         if self.origin().await?.is_some_and(|origin| origin.import == id) {
-            self.inner.home.restore(&undo_name(id), &format!("import-redo-{id}")).await?;
+            let home = &self.inner.home;
+            let staged = home.stage_from(&undo_name(id), &back_name(id)).await?;
+            let keepsakes = home.read(Keepsakes::take).await?;
+            let carried = staged.write(move |tx| {
+                schema::migrate(tx)?;
+                keepsakes.put(tx)
+            });
+            carried.await?;
+            home.adopt(staged, &format!("import-redo-{id}")).await?;
             (self.inner.on_swap)().await;
             tracing::info!(import.id = id, "an import was taken back");
         }

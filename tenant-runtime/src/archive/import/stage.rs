@@ -14,9 +14,9 @@ use rusqlite::Connection;
 
 use super::archive::Checked;
 use super::intake::{AppIntake, FileIntake, Intake, lines};
-use super::keepsakes::{self, Keepsakes};
 use crate::apps::{AppRecord, CodeFile};
 use crate::archive::error::Error;
+use crate::archive::keepsakes::Keepsakes;
 use crate::archive::payload::{account, kept};
 use crate::archive::running::Progress;
 use crate::archive::{row, work};
@@ -57,7 +57,7 @@ pub(super) async fn stage(home: &Home, name: &str, plan: &Plan) -> Result<Home, 
 }
 
 /// What every home begins with, and the documents about the person.
-fn found(db: &Connection, intake: &Intake, keepsakes: &keepsakes::Keepsakes) -> Result<(), Error> {
+fn found(db: &Connection, intake: &Intake, keepsakes: &Keepsakes) -> Result<(), Error> {
     schema::migrate(db)?;
     kept::create(db)?;
     keepsakes.put(db)?;
@@ -176,7 +176,10 @@ async fn put_all(staged: &Home, plan: &Plan, paths: Vec<EntryPath>) -> Result<Ve
 pub(super) async fn put_entry(staged: &Home, plan: &Plan, path: &EntryPath) -> Result<Summary, Error> {
     let wanted =
         plan.archive.entries().get(path).copied().ok_or_else(|| Error::Bug(format!("{path} is not in the archive")))?;
-    let there = staged.blobs().stat(&wanted.digest).await?;
+    let there = match staged.blobs().claim(&wanted.digest).await? {
+        true => staged.blobs().stat(&wanted.digest).await?,
+        false => None,
+    };
     let blob = match there {
         Some(blob) => blob,
         None => {

@@ -4,11 +4,13 @@
 //! record of its own: the upload stands where the unbroken row of parts from 0 ends. A part whose stream broke off is
 //! kept as far as it came. Finishing joins the parts; its outcome is noted before they go, so it can be asked twice.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use bytes::Bytes;
 use export_format::digest::Tally;
 use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{BATCH, Blob, Blobs, blocking, stream, took};
@@ -129,6 +131,17 @@ impl Blobs {
         Ok(blob)
     }
 
+    /// All uploads that something is kept of, and when it was last added to.
+    pub async fn uploads(&self) -> Result<Vec<(String, Timestamp)>, Error> {
+        let mut all: BTreeMap<String, Timestamp> = BTreeMap::new();
+        for line in self.inner.bucket.list("upload/").await? {
+            let Some((_, id, _)) = split(&line.key) else { continue };
+            let touched = all.entry(id.to_owned()).or_insert(line.modified);
+            *touched = line.modified.max(*touched);
+        }
+        Ok(all.into_iter().collect())
+    }
+
     /// Forgets an upload, finished or not; the file it became stays.
     pub async fn upload_abort(&self, id: &str) -> Result<(), Error> {
         check(id)?;
@@ -146,6 +159,13 @@ impl Blobs {
         let Some((note, _)) = self.inner.bucket.get(&key).await? else { return Ok(None) };
         serde_json::from_slice(&note).map(Some).map_err(|e| Error::damaged(&key, e))
     }
+}
+
+/// `upload`, the id and the rest of a key.
+fn split(key: &str) -> Option<(&str, &str, &str)> {
+    let (root, rest) = key.split_once('/')?;
+    let (id, rest) = rest.split_once('/')?;
+    Some((root, id, rest))
 }
 
 fn folder(id: &str) -> String {

@@ -252,3 +252,23 @@ async fn nobody_comes_along_who_could_act_as_the_owner() {
     );
     assert_eq!(target.number("select count(*) from permission where status = 'pending'").await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn taking_an_import_back_signs_nobody_in_again() {
+    let root = tempfile::tempdir().unwrap();
+    let server = furnished(root.path(), "localhost").await;
+    let before = "insert into session values ('stolen', 'owner', null, 'phone', 1, 1, 9999999999999);
+                  insert into session values ('app', 'app', 'org.example.notes', 'laptop', 1, 1, 9999999999999);
+                  insert into session values ('mine', 'owner', null, 'laptop', 1, 1, 9999999999999);";
+    server.home.write(move |db| Ok::<_, Error>(db.execute_batch(before)?)).await.unwrap();
+    assert_eq!(server.import("op", &sample()).await.state, ImportState::Done);
+    let since = "delete from session where id = 'stolen';
+                 insert into burnt_ticket values ('nonce', 9999999999999);";
+    server.home.write(move |db| Ok::<_, Error>(db.execute_batch(since)?)).await.unwrap();
+
+    assert_eq!(server.imports.undo("op").await.unwrap().state, ImportState::Undone);
+    assert_eq!(server.number("select count(*) from session where id = 'stolen'").await, 0, "it was signed out");
+    assert_eq!(server.number("select count(*) from session where id = 'app'").await, 0, "programs sign in anew");
+    assert_eq!(server.number("select count(*) from session where id = 'mine'").await, 1);
+    assert_eq!(server.number("select count(*) from burnt_ticket").await, 1, "a used link stays used");
+}

@@ -2,6 +2,7 @@
 
 mod arriving;
 mod coverage;
+mod going_back;
 mod leaving;
 mod peers;
 mod round_trip;
@@ -19,6 +20,7 @@ use tenant_runtime::archive::export::{self, Exports};
 use tenant_runtime::archive::import::{Imports, OnSwap};
 use tenant_runtime::ids::{Generation, ServerId};
 use tenant_runtime::launch::{Access, Launch, Limits, Owner, Provider, Site, StorageAt};
+use tenant_runtime::past::{self, Past};
 use tenant_runtime::store::{Bucket, Home, Options, Place};
 use tenant_runtime::{apps, documents, files, permissions, schema, settings};
 
@@ -29,6 +31,7 @@ pub(crate) struct Server {
     pub(crate) home: Home,
     pub(crate) exports: Exports,
     pub(crate) imports: Imports,
+    pub(crate) past: Past,
     pub(crate) swaps: Arc<AtomicUsize>,
     pub(crate) launch: Launch,
     root: PathBuf,
@@ -64,7 +67,8 @@ impl Server {
     pub(crate) async fn wake_without_resuming(root: &Path, launch: Launch) -> Self {
         let place =
             Place { bucket: Bucket::directory(root.join("bucket")), cache: root.join("cache"), owner: "test".into() };
-        let home = Home::open(place, Options::default()).await.unwrap();
+        let home =
+            Home::open(place, Options { history: past::history(&launch.limits), ..Options::default() }).await.unwrap();
         home.write(|db| Ok::<_, Error>(schema::migrate(db)?)).await.unwrap();
         let swaps = Arc::new(AtomicUsize::new(0));
         let count = swaps.clone();
@@ -73,8 +77,9 @@ impl Server {
             Box::pin(async {})
         });
         let exports = Exports::new(home.clone(), launch.clone(), root.join("work/exports"));
-        let imports = Imports::new(home.clone(), launch.clone(), root.join("work/imports"), on_swap);
-        Self { home, exports, imports, swaps, launch, root: root.to_owned() }
+        let imports = Imports::new(home.clone(), launch.clone(), root.join("work/imports"), on_swap.clone());
+        let past = Past::new(home.clone(), launch.clone(), on_swap);
+        Self { home, exports, imports, past, swaps, launch, root: root.to_owned() }
     }
 
     /// The same server after its process was killed and started again.

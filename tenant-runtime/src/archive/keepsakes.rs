@@ -1,11 +1,13 @@
 //! What a server keeps of itself when its content is replaced: its keys, its signed-in owner, its burnt tickets.
 //!
-//! These are this server's, not the archive's. Without the burnt tickets an old hand-over link would open again.
+//! These are this server's, not an archive's and not a former state's. Without the burnt tickets an old hand-over link
+//! would open again; with the sessions of a former state a device that was signed out since would be signed in again.
+//! They are put into the new content before it takes over, so that there is no moment without them.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use crate::archive::error::Error;
+use super::error::Error;
 
 /// Tables, columns and which rows.
 const KEPT: &[(&str, &str)] = &[
@@ -16,11 +18,11 @@ const KEPT: &[(&str, &str)] = &[
 
 /// Rows to be carried over, by table.
 #[derive(Debug, Default)]
-pub(super) struct Keepsakes(Vec<(&'static str, Vec<Vec<Value>>)>);
+pub(crate) struct Keepsakes(Vec<(&'static str, Vec<Vec<Value>>)>);
 
 impl Keepsakes {
     /// Reads them from the live server.
-    pub(super) fn take(db: &Connection) -> Result<Self, Error> {
+    pub(crate) fn take(db: &Connection) -> Result<Self, Error> {
         let mut all = Vec::new();
         for (table, select) in KEPT {
             let mut query = db.prepare(select)?;
@@ -31,8 +33,9 @@ impl Keepsakes {
         Ok(Self(all))
     }
 
-    /// Writes them into the staged one.
-    pub(super) fn put(&self, db: &Connection) -> Result<(), Error> {
+    /// Writes them into the content that takes its place. Nobody else is signed in there, and no program.
+    pub(crate) fn put(&self, db: &Connection) -> Result<(), Error> {
+        db.execute_batch("delete from session; delete from app_password")?;
         for (table, rows) in &self.0 {
             for row in rows {
                 let marks = vec!["?"; row.len()].join(", ");
