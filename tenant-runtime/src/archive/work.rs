@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::Error;
+use crate::store;
 
 /// An id that may name a folder: letters, digits, `-` and `_`, at most 64.
 pub(crate) fn check_id(id: &str) -> Result<(), Error> {
@@ -102,12 +103,17 @@ pub(crate) async fn patiently<F: Future<Output = Result<(), Error>>>(mut work: i
 pub(crate) async fn apart<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::spawn(work).await.map_err(|why| Error::Bug(format!("a task ended early: {why}")))?
+    tokio::spawn(work).await.map_err(|why| early(&why))?
+}
+
+/// A task that never ran, because the process is ending, is a pause and no failure.
+fn early(why: &tokio::task::JoinError) -> Error {
+    if why.is_cancelled() { store::Error::Asleep.into() } else { Error::Bug(format!("a task ended early: {why}")) }
 }
 
 /// Runs something that takes its time off the threads that serve.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|why| Error::Bug(format!("a task ended early: {why}")))?
+    tokio::task::spawn_blocking(work).await.map_err(|why| early(&why))?
 }

@@ -24,6 +24,8 @@ const SIGNED_IN: Fate = Fate::Omitted("sessions", "a sign-in belongs to one plac
 const TICKETS: Fate = Fate::Omitted("one-time codes", "they open one door once, and that door stays here");
 const SECRETS: Fate =
     Fate::Omitted("the server's working keys", "they only ever sign in to this server; the new one makes its own");
+const FORMER: Fate =
+    Fate::Omitted("earlier states kept for undo", "they are copies of what was replaced, and expire here");
 const UPLOADS: Fate = Fate::Omitted("unfinished uploads", "half a file is no file; it counts once it is whole");
 
 /// What becomes of each table; `document_<n>` stands for all tables of records.
@@ -60,7 +62,11 @@ pub const OBJECTS: &[(&str, Fate)] = &[
     ("map", Fate::Derived),
     ("hot", Fate::Derived),
     ("blob", Fate::Exported),
-    ("snap", Fate::Omitted("earlier states kept for undo", "they are copies of what was replaced, and expire here")),
+    ("snap", FORMER),
+    ("hist", FORMER),
+    ("gone", FORMER),
+    ("unused", Fate::Derived),
+    ("care", Fate::Derived),
     ("upload", UPLOADS),
     ("stage", Fate::Omitted("an import that is being built", "it is not yet part of the server")),
 ];
