@@ -200,7 +200,7 @@ impl ControlPlane {
     /// The gateway to the servers.
     pub fn gateway(&self) -> Gateway {
         let scheme = if self.settings().public.scheme == "https" { "https" } else { "http" };
-        Gateway::new(self.0.routes.clone(), self.0.gates.clone(), scheme, PATIENCE)
+        Gateway::new(self.0.routes.clone(), self.0.gates.clone(), self.0.traffic.clone(), scheme, PATIENCE)
     }
 
     /// The exports and imports of all servers.

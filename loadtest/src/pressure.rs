@@ -1,16 +1,16 @@
 //! Many clients asking one thing over and over, through a TCP port or straight
 //! into a runtime's Unix socket.
+//!
+//! The clients share a thread of their own and do the least a client can: the
+//! request is one run of bytes made beforehand, and of the answer only status
+//! and length are looked at. So a figure speaks of who answers, not of who asks.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Empty};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::measure::Samples;
@@ -41,6 +41,11 @@ impl Ask {
     pub fn openly(host: &str, path: &str) -> Self {
         Self { host: host.to_owned(), path: path.to_owned(), token: None }
     }
+
+    fn bytes(&self) -> Vec<u8> {
+        let token = self.token.as_ref().map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        format!("GET {} HTTP/1.1\r\nhost: {}\r\n{token}\r\n", self.path, self.host).into_bytes()
+    }
 }
 
 /// What a run of requests showed.
@@ -48,6 +53,8 @@ impl Ask {
 pub struct Pressure {
     /// How long each took.
     pub samples: Samples,
+    /// Bytes of all bodies.
+    pub bytes: u64,
     /// From first to last.
     pub took: Duration,
 }
@@ -61,54 +68,82 @@ impl Pressure {
 
 /// `clients` connections ask the same `each` times; every answer must be a success.
 pub async fn press(target: &Target, ask: &Ask, clients: usize, each: usize) -> Result<Pressure> {
-    let start = Instant::now();
-    let runs = (0..clients).map(|_| {
-        let (target, ask) = (target.clone(), ask.clone());
-        tokio::spawn(async move { one_client(&target, &ask, each).await })
+    let (target, ask) = (target.clone(), ask.clone());
+    let pressing = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(press_here(&target, &ask, clients, each))
     });
-    let mut samples = Samples::default();
-    for run in futures::future::join_all(runs).await {
-        samples.extend(run.context("a client task ended early")??);
-    }
-    Ok(Pressure { samples, took: start.elapsed() })
+    pressing.await.context("the clients ended early")?
 }
 
-async fn one_client(target: &Target, ask: &Ask, times: usize) -> Result<Samples> {
-    let mut sender = match target {
+async fn press_here(target: &Target, ask: &Ask, clients: usize, each: usize) -> Result<Pressure> {
+    let start = Instant::now();
+    let runs = (0..clients).map(|_| one_client(target, ask, each));
+    let mut pressure = Pressure { samples: Samples::default(), bytes: 0, took: Duration::ZERO };
+    for (samples, bytes) in futures::future::try_join_all(runs).await? {
+        pressure.samples.extend(samples);
+        pressure.bytes += bytes;
+    }
+    pressure.took = start.elapsed();
+    Ok(pressure)
+}
+
+async fn one_client(target: &Target, ask: &Ask, times: usize) -> Result<(Samples, u64)> {
+    match target {
         Target::Port(address) => {
             let stream = TcpStream::connect(address).await.context("connecting to the gateway")?;
             stream.set_nodelay(true)?;
-            handshake(TokioIo::new(stream)).await?
+            ask_again_and_again(stream, ask, times).await
         }
         Target::Socket(socket) => {
             let stream = UnixStream::connect(socket).await.context("connecting to the runtime")?;
-            handshake(TokioIo::new(stream)).await?
+            ask_again_and_again(stream, ask, times).await
         }
-    };
-    let mut samples = Samples::default();
-    for _ in 0..times {
-        let start = Instant::now();
-        let mut request = Request::get(&ask.path).header("host", &ask.host);
-        if let Some(token) = &ask.token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let request = request.body(Empty::<Bytes>::new())?;
-        sender.ready().await?;
-        let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        answer.into_body().collect().await?;
-        ensure!(status.is_success(), "{}{} answered {status}", ask.host, ask.path);
-        samples.add(start.elapsed());
     }
-    Ok(samples)
 }
 
-async fn handshake<S>(stream: TokioIo<S>) -> Result<http1::SendRequest<Empty<Bytes>>>
+async fn ask_again_and_again<S>(mut stream: S, ask: &Ask, times: usize) -> Result<(Samples, u64)>
 where
-    TokioIo<S>: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-    S: Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (sender, connection) = http1::handshake(stream).await?;
-    tokio::spawn(connection);
-    Ok(sender)
+    let request = ask.bytes();
+    let mut buffer = vec![0; 256 << 10];
+    let (mut samples, mut bytes) = (Samples::default(), 0);
+    for _ in 0..times {
+        let start = Instant::now();
+        stream.write_all(&request).await?;
+        bytes +=
+            answer(&mut stream, &mut buffer).await.with_context(|| format!("asking for {}{}", ask.host, ask.path))?;
+        samples.add(start.elapsed());
+    }
+    Ok((samples, bytes))
+}
+
+/// Reads one answer, which must be a success of known length; its length.
+async fn answer<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut [u8]) -> Result<u64> {
+    let mut filled = 0;
+    let body_from = loop {
+        let read = stream.read(&mut buffer[filled..]).await?;
+        ensure!(read > 0, "the connection ended in the middle of an answer");
+        let search_from = filled.saturating_sub(3);
+        filled += read;
+        if let Some(at) = buffer[search_from..filled].windows(4).position(|four| four == b"\r\n\r\n") {
+            break search_from + at + 4;
+        }
+    };
+    let head = std::str::from_utf8(&buffer[..body_from]).context("an answer's head is text")?;
+    ensure!(head.starts_with("HTTP/1.1 2"), "it answered {}", head.lines().next().unwrap_or_default());
+    let length = head.lines().filter_map(|line| line.split_once(':'));
+    let mut length =
+        length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length")).map(|(_, value)| value.trim());
+    let Some(length) = length.next().and_then(|length| length.parse::<u64>().ok()) else {
+        bail!("its length is not known beforehand: {head}")
+    };
+    let mut left = length.checked_sub((filled - body_from) as u64).context("more came than was announced")?;
+    while left > 0 {
+        let read = stream.read(buffer).await?;
+        ensure!(read > 0, "the connection ended in the middle of a body");
+        left = left.checked_sub(read as u64).context("more came than was announced")?;
+    }
+    Ok(length)
 }

@@ -122,6 +122,14 @@ impl Gates {
 }
 
 impl Pass {
+    /// One more for the same server, which is awake because this one is out.
+    pub(super) fn another(&self) -> Self {
+        if let State::Open { inside, .. } = &mut *self.gate.state.lock() {
+            *inside += 1;
+        }
+        Self { gate: Arc::clone(&self.gate) }
+    }
+
     /// The server's pooled connections, made by `connect` at first use after a wake.
     pub(super) fn upstream(&self, connect: impl FnOnce() -> Upstream) -> Upstream {
         match &mut *self.gate.state.lock() {

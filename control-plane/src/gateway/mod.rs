@@ -17,16 +17,25 @@
 //! Architecture Invariant: the gateway knows nothing of accounts, sessions or
 //! bills. What a standing means has been decided before it reaches a [`Route`].
 
+mod answer;
+mod client;
 mod gates;
 mod held;
+mod lines;
 mod pages;
+mod port;
 mod proxy;
 mod reach;
 mod routes;
+mod tunnel;
+mod upload;
 mod upstream;
 
+pub use client::{BadNetwork, Trusted};
 pub use gates::{Gates, Pass, PutToSleep};
 pub(crate) use held::Held;
+pub use port::Rules;
 pub use proxy::Gateway;
 pub(crate) use reach::reach;
 pub use routes::{Admission, Found, Route, Routes};
+pub use upload::Pace;

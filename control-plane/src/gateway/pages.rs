@@ -1,10 +1,9 @@
 //! What a visitor sees when the gateway itself has to answer.
 
 use askama::Template;
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderValue};
-use http::{Request, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 /// What an answer depends on, kept after the request has been sent on.
 pub(super) struct About {
@@ -12,8 +11,8 @@ pub(super) struct About {
 }
 
 impl About {
-    pub(super) fn of(request: &Request<Body>) -> Self {
-        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
         Self { wants_page: accept.is_some_and(|accept| accept.contains("text/html")) }
     }
 }
@@ -26,23 +25,23 @@ struct Notice<'a> {
     next: &'a str,
 }
 
-pub(super) fn nobody(request: &Request<Body>, name: &str) -> Response {
+pub(super) fn nobody(headers: &HeaderMap, name: &str) -> Response {
     let title = format!("There is no server called “{name}” here");
     let notice = Notice {
         title: &title,
         text: "Nobody has this address, or its owner has left this provider.",
         next: "If it is yours, check the spelling. If it was yours, your archive opens at any provider.",
     };
-    answer(&About::of(request), StatusCode::NOT_FOUND, &notice)
+    answer(&About::of(headers), StatusCode::NOT_FOUND, &notice)
 }
 
-pub(super) fn suspended(request: &Request<Body>) -> Response {
+pub(super) fn suspended(headers: &HeaderMap) -> Response {
     let notice = Notice {
         title: "This server is paused",
         text: "Everything on it is kept and nothing is lost.",
         next: "If it is yours, sign in to the console: you can settle the bill there, or take everything with you.",
     };
-    answer(&About::of(request), StatusCode::FORBIDDEN, &notice)
+    answer(&About::of(headers), StatusCode::FORBIDDEN, &notice)
 }
 
 pub(super) fn no_answer(about: &About) -> Response {
@@ -53,6 +52,30 @@ pub(super) fn no_answer(about: &About) -> Response {
     };
     let mut response = answer(about, StatusCode::SERVICE_UNAVAILABLE, &notice);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
+pub(super) fn too_slow(about: &About) -> Response {
+    let notice = Notice {
+        title: "What you sent came too slowly",
+        text: "For a minute next to nothing arrived, so we stopped waiting. What had been saved before is safe.",
+        next: "Try again when your connection is better; an upload goes on where it stopped.",
+    };
+    closing(answer(about, StatusCode::REQUEST_TIMEOUT, &notice))
+}
+
+pub(super) fn broken_off(about: &About) -> Response {
+    let notice = Notice {
+        title: "What you sent broke off",
+        text: "It ended before all of it had come.",
+        next: "Try again; an upload goes on where it stopped.",
+    };
+    closing(answer(about, StatusCode::BAD_REQUEST, &notice))
+}
+
+/// What comes after a body that has not been read cannot be told from the body.
+fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

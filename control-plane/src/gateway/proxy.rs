@@ -1,8 +1,7 @@
 //! The streaming reverse proxy between the public port and a server's socket.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +10,22 @@ use axum::body::Body;
 use axum::extract::connect_info::ConnectInfo;
 use axum::response::Response;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, StatusCode, Version};
-use http_body::Body as _;
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, Method, Request, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use tower::ServiceExt;
 
-use super::gates::{Gates, Pass};
+use super::answer::Outgoing;
+use super::client::X_FORWARDED_FOR;
+use super::gates::Gates;
 use super::held::Held;
 use super::pages;
+use super::port::{Caller, Rules};
 use super::routes::{Admission, Found, Route, Routes};
-use super::upstream::{self, Answer, Upstream};
+use super::tunnel::tunnel;
+use super::upload::{End, Upload};
+use super::upstream::{self, Upstream};
+use crate::metering::Traffic;
 
 /// The gateway. Cheap to clone.
 #[derive(Clone)]
@@ -31,129 +36,136 @@ pub struct Gateway {
 struct Shared {
     routes: Routes,
     gates: Gates,
-    scheme: &'static str,
+    traffic: Traffic,
+    scheme: HeaderValue,
     patience: Duration,
 }
 
 impl Gateway {
-    /// A gateway over these routes. `scheme` is what people see in their
+    /// A gateway over these routes, which counts the bytes that pass in `traffic`. `scheme` is what people see in their
     /// address bar; `patience` is how long a request waits for a server that
     /// does not answer before it is told so.
-    pub fn new(routes: Routes, gates: Gates, scheme: &'static str, patience: Duration) -> Self {
-        let shared = Shared { routes, gates, scheme, patience };
+    pub fn new(routes: Routes, gates: Gates, traffic: Traffic, scheme: &'static str, patience: Duration) -> Self {
+        let shared = Shared { routes, gates, traffic, scheme: HeaderValue::from_static(scheme), patience };
         Self { shared: Arc::new(shared) }
     }
 
-    /// One router for the one port: the console where the host name is the
-    /// console's, everything else to the server it names.
-    pub fn in_front_of(self, console: Router) -> Router {
-        Router::new().fallback(move |request: Request<Body>| {
-            let gateway = self.clone();
-            let console = console.clone();
-            async move { gateway.answer(request, console).await }
-        })
-    }
-
-    async fn answer(&self, request: Request<Body>, console: Router) -> Response {
-        let host = host_of(&request).unwrap_or_default();
-        match self.shared.routes.find(&host) {
-            Found::Console => console.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {}),
-            Found::Nobody { name } => pages::nobody(&request, &name),
-            Found::Server(route) if route.admission == Admission::Suspended => pages::suspended(&request),
-            Found::Server(route) => self.forward(route, host, request).await,
-        }
-    }
-
-    async fn forward(&self, route: Route, host: String, mut request: Request<Body>) -> Response {
-        let pass = self.shared.gates.enter(route.server).await;
-        self.rewrite(&host, &mut request);
-        let on_client = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
-        let again = copy_if_repeatable(&request);
-        let about = pages::About::of(&request);
-        let mut outcome = self.send(&pass, &route.socket, request).await;
-        if let (Err(_), Some(again)) = (&outcome, again) {
-            pass.forget_upstream();
-            outcome = self.send(&pass, &route.socket, again).await;
-        }
-        match outcome {
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => tunnel(response, on_client, pass),
-            Ok(mut response) => {
-                drop_hop_headers(response.headers_mut());
-                response.map(|body| Body::new(Held::new(body, pass)))
-            }
-            Err(Failure::Slow) => {
-                tracing::warn!(server.id = %route.server, "the server did not answer in time");
-                pages::no_answer(&about)
-            }
-            Err(Failure::Broken(error)) => {
-                tracing::warn!(server.id = %route.server, error = %chain(&error), "the server could not be reached");
-                pages::no_answer(&about)
-            }
-        }
-    }
-
-    async fn send(
+    /// Answers one request of the public port: the console where the host name is the console's, everything else by
+    /// the server it names.
+    pub(super) async fn answer(
         &self,
-        pass: &Pass,
-        socket: &Path,
-        request: Request<Body>,
-    ) -> Result<http::Response<Answer>, Failure> {
-        let upstream = pass.upstream(|| Upstream::to(socket, self.shared.patience));
-        // Only a request without a body is held to a deadline: an upload takes
-        // as long as the person's line takes.
-        let bounded = request.body().is_end_stream();
-        let answer = upstream.send(request);
-        if !bounded {
-            return answer.await.map_err(Failure::Broken);
+        mut request: Request<Incoming>,
+        console: &Router,
+        rules: &Rules,
+        caller: &Caller,
+    ) -> Response<Outgoing> {
+        let turn = caller.line.turn();
+        let host = host_of(&request);
+        let found = self.shared.routes.find(host.to_str().unwrap_or_default());
+        let page = match found {
+            Found::Server(route) if route.admission == Admission::Open => {
+                let on_client = request.extensions_mut().remove::<OnUpgrade>();
+                let (head, body) = request.into_parts();
+                let body = Upload::of(&head.headers, body, rules.pace);
+                let mut request = Request::from_parts(head, body);
+                self.rewrite(host, rules, caller, &mut request);
+                match self.forward(&route, request, on_client, caller).await {
+                    Ok(response) => return response.map(|body| Outgoing::server(body, turn)),
+                    Err(page) => page,
+                }
+            }
+            Found::Server(_) => pages::suspended(request.headers()),
+            Found::Nobody { name } => pages::nobody(request.headers(), &name),
+            Found::Console => {
+                let client = caller.client(rules, request.headers());
+                let (head, body) = request.into_parts();
+                let body = Upload::of(&head.headers, body, rules.pace);
+                let mut request = Request::from_parts(head, Body::new(body));
+                request.extensions_mut().insert(ConnectInfo(client));
+                console.clone().oneshot(request).await.unwrap_or_else(|never: Infallible| match never {})
+            }
+        };
+        page.map(|body| Outgoing::page(body, turn))
+    }
+
+    async fn forward(
+        &self,
+        route: &Route,
+        request: Request<Upload>,
+        on_client: Option<OnUpgrade>,
+        caller: &Caller,
+    ) -> Result<Response<Held<upstream::Answer>>, Response> {
+        let pass = self.shared.gates.enter(route.server).await;
+        let course = request.body().course();
+        let again = copy_if_repeatable(&request);
+        let about = pages::About::of(request.headers());
+        let upstream = || {
+            pass.upstream(|| Upstream::to(&route.socket, self.shared.patience, self.shared.traffic.of(route.server)))
+        };
+        let mut outcome = upstream().send(request).await;
+        // Who did not answer in time would not do so at the second asking.
+        if let (Err(upstream::Error::Unreachable(_) | upstream::Error::Ended(_)), Some(again)) = (&outcome, again) {
+            pass.forget_upstream();
+            outcome = upstream().send(again).await;
         }
-        match tokio::time::timeout(self.shared.patience, answer).await {
-            Ok(answer) => answer.map_err(Failure::Broken),
-            Err(_) => Err(Failure::Slow),
+        match (outcome, course.end()) {
+            (Ok(mut response), _) => {
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    tunnel(&mut response, on_client, &pass, caller);
+                } else {
+                    drop_hop_headers(response.headers_mut());
+                }
+                Ok(response.map(|body| Held::new(body, pass)))
+            }
+            // What the client did is no fault of the server's.
+            (Err(_), End::Slow) => Err(pages::too_slow(&about)),
+            (Err(_), End::Broken) => Err(pages::broken_off(&about)),
+            (Err(error), _) => {
+                tracing::warn!(server.id = %route.server, error = %chain(&error), "the server gave no answer");
+                Err(pages::no_answer(&about))
+            }
         }
     }
 
-    fn rewrite(&self, host: &str, request: &mut Request<Body>) {
-        let client = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
+    fn rewrite(&self, host: HeaderValue, rules: &Rules, caller: &Caller, request: &mut Request<Upload>) {
+        let client = match caller.line.trusted {
+            false => caller.line.told.clone(),
+            true => told(caller.client(rules, request.headers()).ip()),
+        };
         let upgrade = request.headers().get(header::UPGRADE).cloned();
         let headers = request.headers_mut();
         drop_hop_headers(headers);
-        for name in FORWARDED {
+        for name in FORGED {
             headers.remove(name);
         }
         if let Some(upgrade) = upgrade {
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(header::UPGRADE, upgrade);
         }
-        let facts = [
-            ("x-forwarded-for", client.as_deref().unwrap_or("unknown")),
-            ("x-forwarded-proto", self.shared.scheme),
-            ("x-forwarded-host", host),
-        ];
-        for (name, value) in facts {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        }
-        if let Ok(value) = HeaderValue::from_str(host) {
-            headers.insert(header::HOST, value);
-        }
+        headers.insert(&X_FORWARDED_FOR, client);
+        headers.insert(&X_FORWARDED_PROTO, self.shared.scheme.clone());
+        headers.insert(header::HOST, host);
         *request.version_mut() = Version::HTTP_11;
-        let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        if let Ok(uri) = format!("http://server{path}").parse() {
-            *request.uri_mut() = uri;
+        if request.uri().authority().is_some() {
+            let path = request.uri().path_and_query().cloned();
+            *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
         }
     }
 }
 
-enum Failure {
-    Slow,
-    Broken(upstream::Error),
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// What a client could make a server believe about itself.
+static FORGED: [&HeaderName; 3] = [&header::FORWARDED, &X_FORWARDED_HOST, &X_REAL_IP];
+
+fn told(client: IpAddr) -> HeaderValue {
+    HeaderValue::from_str(&client.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
-const FORWARDED: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip"];
-
 /// Headers that speak of one connection only (RFC 9110 section 7.6.1).
-const HOP: [HeaderName; 7] = [
+static HOP: [HeaderName; 7] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -162,6 +174,7 @@ const HOP: [HeaderName; 7] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 fn drop_hop_headers(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
@@ -169,45 +182,33 @@ fn drop_hop_headers(headers: &mut HeaderMap) {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
+        .map(str::trim)
+        .filter(|name| !["keep-alive", "close", "upgrade"].iter().any(|usual| name.eq_ignore_ascii_case(usual)))
+        .filter_map(|name| name.parse().ok())
         .collect();
     for name in named.iter().chain(&HOP) {
         headers.remove(name);
     }
-    headers.remove("keep-alive");
+    headers.remove(&KEEP_ALIVE);
 }
 
-fn host_of(request: &Request<Body>) -> Option<String> {
-    let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    named.or_else(|| request.uri().authority().map(http::uri::Authority::as_str)).map(str::to_owned)
+fn host_of(request: &Request<Incoming>) -> HeaderValue {
+    let named = request.headers().get(header::HOST).cloned();
+    let authority = || HeaderValue::from_str(request.uri().authority()?.as_str()).ok();
+    named.or_else(authority).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// The same request once more, if sending it twice does what sending it once does.
-fn copy_if_repeatable(request: &Request<Body>) -> Option<Request<Body>> {
+fn copy_if_repeatable(request: &Request<Upload>) -> Option<Request<Upload>> {
     let idempotent = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !idempotent || !request.body().is_end_stream() {
+    if !idempotent || !request.body().is_none() {
         return None;
     }
-    let mut copy = Request::new(Body::empty());
+    let mut copy = Request::new(Upload::none());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
     Some(copy)
-}
-
-fn tunnel(mut response: http::Response<Answer>, on_client: Option<hyper::upgrade::OnUpgrade>, pass: Pass) -> Response {
-    let on_server = hyper::upgrade::on(&mut response);
-    if let Some(on_client) = on_client {
-        tokio::spawn(async move {
-            let _pass = pass;
-            if let (Ok(client), Ok(server)) = tokio::join!(on_client, on_server) {
-                let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
-                // Either side may hang up at any time; that ends the tunnel and is no error.
-                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-            }
-        });
-    }
-    response.map(|_| Body::empty())
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

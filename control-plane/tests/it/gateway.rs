@@ -9,30 +9,38 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
 use bytes::Bytes;
-use control_plane::gateway::{Admission, Gates, Gateway, Route, Routes};
+use control_plane::gateway::{Admission, Gates, Gateway, Route, Routes, Rules};
+use control_plane::metering::Traffic;
 use futures::StreamExt;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tenant_runtime::ids::ServerId;
+use tenant_runtime::server::linger::{Bound, Lingering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
-struct Stage {
-    address: SocketAddr,
-    gates: Gates,
+pub(crate) struct Stage {
+    pub(crate) address: SocketAddr,
+    pub(crate) gates: Gates,
     routes: Routes,
-    slept: Arc<AtomicUsize>,
+    pub(crate) slept: Arc<AtomicUsize>,
+    pub(crate) stop: tokio::sync::oneshot::Sender<()>,
+    pub(crate) serving: tokio::task::JoinHandle<()>,
     dir: tempfile::TempDir,
 }
 
 impl Stage {
     async fn with(upstream: Option<Router>, patience: Duration) -> Self {
+        Self::under(Rules::default(), upstream, patience).await
+    }
+
+    pub(crate) async fn under(rules: Rules, upstream: Option<Router>, patience: Duration) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("public.sock");
         if let Some(upstream) = upstream {
@@ -49,16 +57,20 @@ impl Stage {
         routes.set_sites_domain("localhost");
         routes.put("anna", route(&socket, Admission::Open));
         routes.put("late", route(&socket, Admission::Suspended));
-        let gateway = Gateway::new(routes.clone(), gates.clone(), "http", patience);
-        let console = Router::new().route("/", get(|| async { "console" }));
+        let gateway = Gateway::new(routes.clone(), gates.clone(), Traffic::default(), "http", patience);
+        let console = Router::new()
+            .route("/", get(|| async { "console" }))
+            .route("/from", get(|from: ConnectInfo<SocketAddr>| async move { from.0.ip().to_string() }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let service = gateway.in_front_of(console).into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { address, gates, routes, slept, dir }
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serving = tokio::spawn(gateway.serve(listener, console, rules, async {
+            let _ = stopped.await;
+        }));
+        Self { stop, serving, address, gates, routes, slept, dir }
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &self,
         host: &str,
         request: http::request::Builder,
@@ -70,7 +82,7 @@ impl Stage {
         client.request(request).await.unwrap()
     }
 
-    async fn get(&self, host: &str, path: &str) -> (StatusCode, HeaderMap, Bytes) {
+    pub(crate) async fn get(&self, host: &str, path: &str) -> (StatusCode, HeaderMap, Bytes) {
         let response = self.send(host, http::Request::get(path), Body::empty()).await;
         let (parts, body) = response.into_parts();
         (parts.status, parts.headers, body.collect().await.unwrap().to_bytes())
@@ -81,7 +93,7 @@ fn route(socket: &Path, admission: Admission) -> Route {
     Route { server: ServerId::new(1_763_700_000_000), socket: socket.to_owned(), admission }
 }
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn the_host_name_decides_who_answers() {
@@ -244,4 +256,81 @@ async fn a_read_survives_a_server_that_dies_under_it_and_a_write_is_not_sent_twi
     let write = stage.send("anna.localhost", http::Request::post("/"), Body::new(Full::from("x"))).await;
     assert_eq!(write.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(heard.load(Ordering::SeqCst), 3, "once, and not again");
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_is_still_sending() {
+    // As a runtime does: it answers before it has read the body, and reads on for a while.
+    let bound = Bound { bytes: 16 << 20, time: Duration::from_secs(5) };
+    let upstream = Router::new().route("/", post(|| async { (StatusCode::CONFLICT, "it begins elsewhere") })).layer(
+        axum::middleware::map_request(move |request: Request| async move {
+            request.map(|body| Body::new(Lingering::new(body, bound, false)))
+        }),
+    );
+    let stage = Arc::new(Stage::with(Some(upstream), PATIENCE).await);
+    let block = Bytes::from(vec![7_u8; 256 << 10]);
+    let senders = (0..4).map(|_| {
+        let (stage, block) = (Arc::clone(&stage), block.clone());
+        tokio::spawn(async move {
+            for round in 0..100 {
+                // With and without a length, of a few pieces and of many.
+                let pieces = futures::stream::iter(vec![block.clone(); 1 + round % 16]).map(Ok::<_, std::io::Error>);
+                let body =
+                    if round % 2 == 0 { Body::from_stream(pieces) } else { vec![1; 100_000 * (1 + round)].into() };
+                let answer = stage.send("anna.localhost", http::Request::post("/"), body).await;
+                assert_eq!(answer.status(), StatusCode::CONFLICT, "round {round}");
+                assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "it begins elsewhere");
+            }
+        })
+    });
+    for sender in futures::future::join_all(senders).await {
+        sender.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_waits_to_be_asked_for_the_body_is_answered_without_it() {
+    let upstream = Router::new().route("/", post(|body: Bytes| async move { format!("{} bytes", body.len()) }));
+    let stage = Stage::with(Some(upstream), PATIENCE).await;
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    let head =
+        |host: &str| format!("POST / HTTP/1.1\r\nhost: {host}\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n");
+    stream.write_all(head("anna.localhost").as_bytes()).await.unwrap();
+    let mut words = [0; 25];
+    stream.read_exact(&mut words).await.unwrap();
+    assert_eq!(&words, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"hello").await.unwrap();
+    let mut answer = vec![0; 4096];
+    let length = stream.read(&mut answer).await.unwrap();
+    assert!(String::from_utf8_lossy(&answer[..length]).ends_with("5 bytes"));
+
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    stream.write_all(head("nobody.localhost").as_bytes()).await.unwrap();
+    let length = stream.read(&mut answer).await.unwrap();
+    assert!(answer[..length].starts_with(b"HTTP/1.1 404"), "nobody asks for a body that nobody wants");
+}
+
+#[tokio::test]
+async fn an_open_feed_keeps_the_server_awake_until_the_page_goes() {
+    let upstream = Router::new().route(
+        "/",
+        get(|| async {
+            let hello = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from(": listening\n\n"))]);
+            Body::from_stream(hello.chain(futures::stream::pending()))
+        }),
+    );
+    let stage = Stage::with(Some(upstream), Duration::from_millis(50)).await;
+    let response = stage.send("anna.localhost", http::Request::get("/"), Body::empty()).await;
+    let mut feed = response.into_body().into_data_stream();
+    assert_eq!(feed.next().await.unwrap().unwrap(), ": listening\n\n");
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        stage.gates.sweep(Duration::ZERO).await;
+    }
+    assert_eq!(stage.slept.load(Ordering::SeqCst), 0, "somebody listens, also beyond the patience for answers");
+    drop(feed);
+    while stage.slept.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        stage.gates.sweep(Duration::ZERO).await;
+    }
 }

@@ -8,6 +8,7 @@ mod gateway;
 mod letters;
 mod metering;
 mod migrations;
+mod port;
 mod reconcile;
 mod runtime;
 mod setup;

@@ -1,12 +1,16 @@
 //! From a connection to the right router: each host name is an origin with routes of its own.
 
+use std::time::Duration;
+
 use axum::Router;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use tower::ServiceExt as _;
 
 use super::Server;
+use super::linger::{Bound, Lingering};
 use crate::pages::place::Place;
 use crate::pages::{Note, app_origin, guard, note, server_origin};
 use crate::rest;
@@ -33,6 +37,7 @@ async fn dispatch(State(origins): State<Origins>, mut request: Request) -> Respo
     let server = &origins.server;
     let place = Place::find(server, request.headers(), request.uri());
     request.extensions_mut().insert(place.clone());
+    let request = lingering(request);
     let mut response = match place {
         Place::Server => call(origins.own.clone(), request).await,
         Place::App(_) => call(origins.app.clone(), request).await,
@@ -41,6 +46,18 @@ async fn dispatch(State(origins): State<Origins>, mut request: Request) -> Respo
     };
     guard(response.headers_mut());
     response
+}
+
+/// What is read of an upload after it was refused: enough for the answer to arrive.
+const REST: Bound = Bound { bytes: 16 << 20, time: Duration::from_secs(5) };
+
+/// Has the rest of the body read on when whoever answers does not want it.
+fn lingering(request: Request) -> Request {
+    if request.body().is_end_stream() {
+        return request;
+    }
+    let waits = request.headers().contains_key(header::EXPECT);
+    request.map(|body| Body::new(Lingering::new(body, REST, waits)))
 }
 
 async fn call(router: Router, request: Request) -> Response {

@@ -2,6 +2,7 @@
 
 mod http;
 pub mod inherited;
+pub mod linger;
 pub mod listen;
 mod registry;
 pub mod serve;

@@ -1,6 +1,8 @@
 //! The one list of keys.
 
-use super::value::{address, bytes, domain, duration, path, port, text};
+use control_plane::gateway::BadNetwork;
+
+use super::value::{address, bytes, domain, duration, number, path, port, text};
 use super::{Config, LogFormat, Scheme};
 
 type Set = fn(&mut Config, &str) -> Result<(), String>;
@@ -87,6 +89,31 @@ pub(super) const KEYS: &[Key] = &[
         quoted: false,
         doc: "The port browsers see, when something in front listens on another one. 0 means the\nport in `listen`.",
         set: |config, value| port(value).map(|port| config.public_port = port),
+    },
+    key!(
+        "trusted_proxies",
+        "",
+        |config, value| {
+            config.trusted_proxies = value.parse().map_err(|bad: BadNetwork| {
+                format!("{bad}. Write addresses and networks between commas, like \"127.0.0.1, 10.0.0.0/8\".")
+            })?;
+            Ok(())
+        },
+        "The proxies in front of the provider, like \"127.0.0.1, 10.0.0.0/8\". Only from them is\nX-Forwarded-For believed (or Forwarded, when there is none); they must set it. Without\nthis, everybody behind a proxy counts as one client when guessing and signing up are\nslowed down."
+    ),
+    Key {
+        name: "connections.most",
+        default: "10000",
+        quoted: false,
+        doc: "The most connections at a time. Beyond it, idle ones are closed and new ones are told\nto come again. The limit on open files (`ulimit -n`) bounds it too.",
+        set: |config, value| number(value).map(|most| config.connections = most),
+    },
+    Key {
+        name: "connections.most_per_client",
+        default: "500",
+        quoted: false,
+        doc: "The most connections of one address (in IPv6, of one /64 network), so that nobody can\ntake them all. A trusted proxy may have any number.",
+        set: |config, value| number(value).map(|most| config.connections_per_client = most),
     },
     key!(
         "database.url",

@@ -15,6 +15,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use control_plane::gateway::Trusted;
+
 pub use document::document;
 pub use error::{ConfigError, Place};
 
@@ -40,6 +42,12 @@ pub struct Config {
     pub scheme: Scheme,
     /// The port browsers see, when it is not the one in `listen`.
     pub public_port: Option<u16>,
+    /// The proxies in front, whose word on a client's address is taken.
+    pub trusted_proxies: Trusted,
+    /// The most connections at a time.
+    pub connections: usize,
+    /// The most connections of one client.
+    pub connections_per_client: usize,
     /// The database, when it is not SQLite in the data directory.
     pub database: Option<String>,
     /// How long a server may be unused before it sleeps.
@@ -92,6 +100,9 @@ impl Default for Config {
             sites_domain: String::new(),
             scheme: Scheme::Http,
             public_port: None,
+            trusted_proxies: Trusted::default(),
+            connections: 0,
+            connections_per_client: 0,
             database: None,
             idle_after: Duration::ZERO,
             programs: None,

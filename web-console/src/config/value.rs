@@ -32,6 +32,12 @@ pub(super) fn port(value: &str) -> Result<Option<u16>, String> {
     }
 }
 
+/// How many of something: at least one.
+pub(super) fn number(value: &str) -> Result<usize, String> {
+    let number = value.trim().replace('_', "").parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "Write a whole number from 1 on, like 10000.".to_owned())
+}
+
 /// A name of letters, digits and hyphens between dots, lower case.
 pub(super) fn domain(value: &str) -> Result<String, String> {
     let value = value.trim().trim_end_matches('.').to_ascii_lowercase();

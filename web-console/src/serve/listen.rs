@@ -1,11 +1,49 @@
-//! Taking the one TCP port.
+//! Taking the one TCP port, and what holds for the connections to it.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
+use control_plane::gateway::Rules;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 
 use super::error::ServeError;
+use crate::config::Config;
+
+/// Descriptors that are kept for everything but connections: databases, sockets of servers, files that are read.
+const OTHERS: u64 = 512;
+
+/// What holds for connections: as configured, and no more of them than this process can have.
+pub(super) fn rules(config: &Config) -> Rules {
+    let bearable = bearable(raised_limit());
+    if config.connections > bearable {
+        tracing::warn!(
+            wanted = config.connections,
+            possible = bearable,
+            "fewer connections are taken than `connections.most` says: raise the limit on open files (`ulimit -n`, LimitNOFILE)"
+        );
+    }
+    Rules {
+        trusted: config.trusted_proxies.clone(),
+        most: config.connections.min(bearable),
+        most_per_client: config.connections_per_client,
+        ..Rules::default()
+    }
+}
+
+/// A connection has a descriptor here and, while something is asked for, one to the server.
+fn bearable(files: u64) -> usize {
+    usize::try_from(files.saturating_sub(OTHERS) / 2).unwrap_or(usize::MAX).max(64)
+}
+
+/// How many files this process may have open, after raising that to what the system allows it.
+fn raised_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // One that cannot be raised is the one we have.
+    let now = setrlimit(Resource::Nofile, wanted).map_or(limit.current, |()| limit.maximum);
+    now.unwrap_or(u64::MAX)
+}
 
 /// Listens, or says why not and what to do.
 pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -31,6 +69,12 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError>
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    #[test]
+    fn two_descriptors_a_connection_and_some_for_the_rest() {
+        assert_eq!(super::bearable(20_512), 10_000);
+        assert_eq!(super::bearable(256), 64);
+    }
 
     #[tokio::test]
     async fn a_taken_port_says_what_to_change() {

@@ -41,7 +41,7 @@ pub struct Provider {
     plane: ControlPlane,
     agent: Agent,
     stopping: CancellationToken,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     _data: data::DataDir,
 }
 
@@ -96,13 +96,12 @@ impl Provider {
             proposed_domain: config.sites_domain.clone(),
             stopping: stopping.clone(),
         });
-        let router = plane.gateway().in_front_of(crate::console(console));
         let origin = control_plane::business::console_origin(&plane).await?;
         let token = control_plane::business::setup_token(&plane).await?;
         let serving = tokio::spawn({
-            let stop = stopping.clone();
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            async move { axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await }
+            let (gateway, pages, rules) = (plane.gateway(), crate::console(console), listen::rules(&config));
+            let stop = stopping.clone().cancelled_owned();
+            async move { gateway.serve(listener, pages, rules, stop).await }
         });
         Ok(Self {
             address,
