@@ -21,6 +21,7 @@ use crate::store::{Care, Home, Keep, Scrubbed};
 /// How long after waking the first look waits, and how long it is from look to look.
 const FIRST: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(10 * 60);
+const LOOK_MS: i64 = 10 * 60 * 1000;
 /// How long it is from round to round, in milliseconds.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long it is from check to check.
@@ -30,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(48 * 60 * 60);
 
 /// Looks after the home until the server stops.
 pub async fn run(server: Server) {
-    let mut wait = FIRST;
+    let (mut wait, mut seen) = (FIRST, Seen::default());
     loop {
         tokio::select! {
             () = server.stopped() => return,
@@ -38,7 +39,7 @@ pub async fn run(server: Server) {
         }
         tokio::select! {
             () = server.stopped() => return,
-            end = look(&server, now()) => if let Err(error) = end {
+            end = look(&server, &mut seen, now()) => if let Err(error) = end {
                 tracing::warn!(cause = error.chain(), "tidying up was put off");
             }
         }
@@ -46,19 +47,31 @@ pub async fn run(server: Server) {
     }
 }
 
+/// What a look remembers of the one before, so that it costs nothing when nothing is due.
+#[derive(Default)]
+struct Seen {
+    care: Option<Care>,
+    stored: u64,
+}
+
 /// Does what is due.
-async fn look(server: &Server, now: i64) -> Result<(), Error> {
-    let care = server.home.care().await?;
+async fn look(server: &Server, seen: &mut Seen, now: i64) -> Result<(), Error> {
+    let (home, limits) = (&server.home, &server.launch.limits);
+    let care = match seen.care.take() {
+        Some(care) => care,
+        None => home.care().await?,
+    };
     let is_due = |last: Option<i64>, every: i64| last.is_none_or(|last| last + every <= now);
-    let limits = &server.launch.limits;
-    let much = past::history(limits).is_some_and(|history| history.bytes > 0);
-    let pressing = much && server.home.kept_since_sweep().await? > past::files_kept(limits) / 4;
-    if is_due(care.swept_ms, DAY_MS) || pressing || unused_bytes(&server.home).await? > past::files_kept(limits) {
+    let much = home.blobs().stored() - seen.stored > past::files_kept(limits) / 16
+        || home.kept_since_sweep().await? > past::files_kept(limits) / 16;
+    if is_due(care.swept_ms, DAY_MS) || (much && is_due(care.swept_ms, LOOK_MS)) {
         round(server, now).await?;
+        seen.stored = home.blobs().stored();
     }
     if is_due(care.checked_ms, WEEK_MS) {
-        check(&server.home, now).await?;
+        check(home, now).await?;
     }
+    seen.care = Some(home.care().await?);
     Ok(())
 }
 
@@ -172,10 +185,4 @@ async fn forget_uploads(home: &Home, now: i64) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Bytes of files that are stored and not in use.
-async fn unused_bytes(home: &Home) -> Result<u64, Error> {
-    let used = home.read(|db| Ok::<_, Error>(files::blob_bytes(db)?)).await?;
-    Ok(home.usage().await?.blob_bytes.saturating_sub(used))
 }

@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -64,11 +65,13 @@ struct Inner {
     /// All files' bytes, once they have been counted; held while files appear and disappear, so that a sweep never
     /// removes a file that is being stored again.
     bytes: Mutex<Option<u64>>,
+    /// Bytes stored since the home was opened.
+    stored: AtomicU64,
 }
 
 impl Blobs {
     pub(super) fn new(bucket: Bucket) -> Self {
-        Self { inner: Arc::new(Inner { bucket, bytes: Mutex::new(None) }) }
+        Self { inner: Arc::new(Inner { bucket, bytes: Mutex::new(None), stored: AtomicU64::new(0) }) }
     }
 
     /// Stores a file; durable when it returns. With a limit, a longer one is refused with [`Error::TooLarge`].
@@ -93,6 +96,7 @@ impl Blobs {
         let mut bytes = self.inner.bytes.lock().await;
         let known = self.inner.bucket.stat(&key).await?.is_some();
         writer.commit(key).await?;
+        self.inner.stored.fetch_add(summary.size, Ordering::Relaxed);
         if let (Some(bytes), false) = (bytes.as_mut(), known) {
             *bytes += summary.size;
         }
@@ -100,13 +104,18 @@ impl Blobs {
     }
 
     /// A range of a file as a stream of pieces; what lies beyond its end is left out.
+    ///
+    /// A file that is read whole is compared with its name on the way: the last piece comes only when it is right, and
+    /// otherwise [`Error::Damaged`], so that nobody takes a damaged file for the file.
     pub async fn get(
         &self,
         digest: &Digest,
         range: Range<u64>,
     ) -> Result<impl Stream<Item = Result<Bytes, Error>> + Send + use<>, Error> {
         let size = self.size(digest).await?.ok_or_else(|| missing(digest))?;
-        Ok(stream(self.inner.bucket.clone(), key(digest), range.start..range.end.min(size)))
+        let (range, digest) = (range.start..range.end.min(size), *digest);
+        let pieces = stream(self.inner.bucket.clone(), key(&digest), range.clone());
+        Ok(if range == (0..size) { compared(pieces, digest).left_stream() } else { pieces.right_stream() })
     }
 
     /// A file's size, or nothing when it is not here.
@@ -129,6 +138,12 @@ impl Blobs {
             return Err(Error::damaged(&key(digest), "its content does not match its name"));
         }
         Ok(Some(Blob { digest: *digest, size, crc32: found.crc32 }))
+    }
+
+    /// Bytes stored since the home was opened, those of files that were there already too.
+    #[must_use]
+    pub fn stored(&self) -> u64 {
+        self.inner.stored.load(Ordering::Relaxed)
     }
 
     /// The bytes of all files; counted once, then kept.
@@ -210,6 +225,34 @@ where
             return Ok(tally);
         }
     }
+}
+
+/// The pieces of a whole file; the last one only if together they are what its name says.
+fn compared(
+    pieces: impl Stream<Item = Result<Bytes, Error>> + Send,
+    digest: Digest,
+) -> impl Stream<Item = Result<Bytes, Error>> + Send {
+    let state = Some((Box::pin(pieces), Tally::new(), None::<Bytes>));
+    futures::stream::try_unfold(state, move |state| async move {
+        let Some((mut pieces, mut tally, mut held)) = state else { return Ok(None) };
+        loop {
+            let next = pieces.next().await.transpose()?;
+            if let Some(piece) = &next {
+                let counted = piece.clone();
+                tally = blocking(move || Ok(took(tally, &[counted]))).await?;
+            }
+            match (held.take(), next) {
+                (None, Some(piece)) => held = Some(piece),
+                (Some(piece), next @ Some(_)) => return Ok(Some((piece, Some((pieces, tally, next))))),
+                (last, None) => {
+                    if tally.finish().digest != digest {
+                        return Err(Error::damaged(&key(&digest), "its content does not match its name"));
+                    }
+                    return Ok(last.map(|piece| (piece, None)));
+                }
+            }
+        }
+    })
 }
 
 /// A range of an object in strides.
