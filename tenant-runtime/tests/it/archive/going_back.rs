@@ -139,7 +139,10 @@ async fn a_file_that_changed_is_named_in_words() {
     std::fs::write(&path, bytes).unwrap();
     let digest = export_format::Digest::of(&vec![7; 5000]);
     let read: Result<Vec<Bytes>, _> = server.home.blobs().get(&digest, 0..u64::MAX).await.unwrap().try_collect().await;
-    assert!(matches!(read, Err(tenant_runtime::store::Error::Damaged { .. })), "it is not given out as if it were whole");
+    assert!(
+        matches!(read, Err(tenant_runtime::store::Error::Damaged { .. })),
+        "it is not given out as if it were whole"
+    );
     let care = housekeeping::check(&server.home, now()).await.unwrap();
     let finding = &care.findings[0];
     assert_eq!(care.findings.len(), 1);
