@@ -10,9 +10,10 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::error::Error;
-use super::head::{BaseAt, Head, Retired};
+use super::head::{Base, BaseAt, Head, Retired};
+use super::hot;
 use super::keeper::{Keeper, fold};
-use super::pack::{self, Built};
+use super::pack::{self, Built, Plan};
 use super::segment::PAGE;
 use super::wal::Mark;
 
@@ -28,6 +29,12 @@ pub(super) struct Build {
     at_ms: i64,
     pages: u32,
     groups: BTreeSet<u32>,
+}
+
+/// Where the base of the local copy has moved to, and which pages its hot object holds.
+pub(super) struct Moved {
+    base: Arc<Base>,
+    hot: Option<BTreeSet<u32>>,
 }
 
 impl Build {
@@ -54,7 +61,7 @@ impl Keeper {
 
     /// The first half; false when there is nothing to do or a reader stands in the way.
     pub(super) async fn begin_checkpoint(&mut self) -> Result<bool, Error> {
-        if self.build.is_some() || self.pending.is_some() || self.dirty.is_empty() {
+        if self.build.is_some() || self.pending.is_some() || self.owed.is_some() || self.dirty.is_empty() {
             return Ok(false);
         }
         if !self.fold().await? {
@@ -62,16 +69,27 @@ impl Keeper {
             return Ok(false);
         }
         let groups = std::mem::take(&mut self.dirty);
-        let (bucket, file, at) = (self.bucket.clone(), Arc::clone(&self.content.file), self.head.base.clone());
-        let (pages, next, epoch) = (self.head.pages, self.head.next_pack, self.head.epoch);
-        let wanted = groups.clone();
         // A home of the first format does not say when it was last written.
         let at_ms = if self.head.at_ms > 0 { self.head.at_ms } else { self.moment() };
+        let (bucket, pages) = (self.bucket.clone(), self.content.pages.clone());
+        let (size, epoch) = (self.head.pages, self.head.epoch);
+        let hot = hot::Plan {
+            pages: pages.clone(),
+            key: self.head.hot.clone(),
+            known: self.content.hot.lock().clone(),
+            groups: groups.clone(),
+            size,
+            epoch,
+            seq: self.head.seq,
+        };
+        let plan = Plan { pages, groups: groups.clone(), size, next_pack: self.head.next_pack, epoch };
+        let base = self.content.pages.base();
         let task = tokio::spawn(async move {
-            let base = pack::base(&bucket, &at).await?;
-            pack::build(&bucket, file, &base, wanted, pages, next, epoch).await
+            let mut built = pack::build(&bucket, &base, plan).await?;
+            built.hot = hot::renew(&bucket, hot).await?;
+            Ok(built)
         });
-        self.build = Some(Build { task, upto: self.head.seq, at_ms, pages, groups });
+        self.build = Some(Build { task, upto: self.head.seq, at_ms, pages: size, groups });
         Ok(true)
     }
 
@@ -79,7 +97,17 @@ impl Keeper {
     pub(super) async fn end_checkpoint(&mut self, built: Result<Built, Error>) -> Result<(), Error> {
         let Some(build) = self.build.take() else { return Ok(()) };
         let published = match built {
-            Ok(built) => self.publish_base(built, &build).await,
+            Ok(built) => {
+                let moved =
+                    Moved { base: Arc::clone(&built.base), hot: built.hot.as_ref().map(|hot| hot.numbers.clone()) };
+                let published = self.publish_base(built, &build).await;
+                match &mut self.pending {
+                    Some(pending) if published.is_err() => pending.then_move(moved),
+                    _ if published.is_ok() => self.moved(moved),
+                    _ => {}
+                }
+                published
+            }
             Err(error) => Err(error),
         };
         if published.is_err() {
@@ -96,7 +124,7 @@ impl Keeper {
     async fn publish_base(&mut self, built: Built, build: &Build) -> Result<(), Error> {
         self.resolve().await?;
         let upto = build.upto;
-        let old = pack::base(&self.bucket, &self.head.base).await?;
+        let old = self.content.pages.base();
         let mut head = self.head.clone();
         let live: BTreeSet<&String> = built.base.packs.values().collect();
         let gone = old.packs.values().filter(|key| !live.contains(key)).cloned();
@@ -105,7 +133,9 @@ impl Keeper {
             BaseAt::Map(key) => Some(key.clone()),
             BaseAt::Inline(_) => None,
         };
-        let gone: Vec<String> = gone.chain(folded).chain(map).collect();
+        let hot = built.hot.map(|hot| hot.key);
+        let cold = head.hot.clone().filter(|key| hot.as_ref() != Some(key));
+        let gone: Vec<String> = gone.chain(folded).chain(map).chain(cold).collect();
         let at_ms = self.moment();
         if !self.keep_history(at_ms).await? {
             retire(&mut head, gone);
@@ -115,8 +145,15 @@ impl Keeper {
         let newer = usize::try_from(head.seq - upto).unwrap_or(usize::MAX).min(head.inline.len());
         head.inline.drain(..head.inline.len() - newer);
         head.base = built.at;
+        head.hot = hot;
         head.next_pack = built.next_pack;
         self.publish(head).await
+    }
+
+    /// The head names another base; what is still to come is found there.
+    pub(super) fn moved(&self, moved: Moved) {
+        self.content.pages.rebase(moved.base);
+        *self.content.hot.lock() = moved.hot;
     }
 
     /// A whole checkpoint, as before sleep; waits for one under way.

@@ -1,8 +1,9 @@
 //! The local copy of a home's database: a folder with SQLite's files, one writing and a few reading connections.
 //!
-//! The copy may vanish at any time; the bucket is the truth. SQLite therefore never flushes (`synchronous=OFF`) and
+//! The copy may vanish at any time, and need not be whole; the bucket is the truth. SQLite therefore never flushes (`synchronous=OFF`) and
 //! never checkpoints by itself, because only the keeper knows which part of the log has been published.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -15,10 +16,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::bucket::Bucket;
 use super::error::Error;
 use super::options::Options;
 use super::pack::blocking;
+use super::pages::Pages;
 use super::segment::PAGE;
+use super::vfs;
 
 const DATABASE: &str = "main.db";
 
@@ -27,6 +31,10 @@ pub(super) struct Content {
     folder: PathBuf,
     /// Open as long as the content is used: closing any descriptor of the file would drop SQLite's locks on it.
     pub(super) file: Arc<File>,
+    /// The pages of that file, of which some may still be in the bucket alone.
+    pub(super) pages: Pages,
+    /// The pages the head's hot object holds, counted from 1; nothing when that is not known.
+    pub(super) hot: Mutex<Option<BTreeSet<u32>>>,
     options: Options,
     idle: Mutex<Vec<Connection>>,
     slots: Arc<Semaphore>,
@@ -34,13 +42,18 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// The content in `folder`, which is made when it is missing.
-    pub(super) fn open(folder: PathBuf, options: Options) -> Result<Self, Error> {
+    /// The content in `folder`, which is made when it is missing; pages it lacks lie in `bucket`.
+    pub(super) fn open(folder: PathBuf, options: Options, bucket: &Bucket) -> Result<Self, Error> {
         fs::create_dir_all(&folder).map_err(Error::cache("make a folder"))?;
+        // As SQLite will know it, which follows links.
+        let folder = folder.canonicalize().map_err(Error::cache("make a folder"))?;
         let file = File::options().read(true).write(true).create(true).truncate(false).open(folder.join(DATABASE));
         let file = Arc::new(file.map_err(Error::cache("open the database file"))?);
         let slots = Arc::new(Semaphore::new(options.readers));
-        Ok(Self { folder, file, options, idle: Mutex::default(), slots, doomed: AtomicBool::new(false) })
+        let pages = Pages::here(bucket.clone(), Arc::clone(&file));
+        vfs::know(folder.join(DATABASE), pages.clone())?;
+        let (idle, hot, doomed) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
+        Ok(Self { folder, file, pages, hot, options, idle, slots, doomed })
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -74,7 +87,8 @@ impl Content {
     pub(super) fn writing(&self) -> Result<Connection, Error> {
         let open = || {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-            let db = Connection::open_with_flags(self.folder.join(DATABASE), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let db = Connection::open_with_flags_and_vfs(self.folder.join(DATABASE), flags, vfs::NAME)?;
             // Only a checkpoint ever waits, for readers; writes must not wait long behind it.
             db.busy_timeout(Duration::from_millis(50))?;
             db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -89,20 +103,20 @@ impl Content {
             }
             Ok(db)
         };
-        open().map_err(Error::database("be opened"))
+        unless_missing(open().map_err(Error::database("be opened")))
     }
 
     fn reading(&self) -> Result<Connection, Error> {
         let open = || {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let db = Connection::open_with_flags(self.folder.join(DATABASE), flags)?;
+            let db = Connection::open_with_flags_and_vfs(self.folder.join(DATABASE), flags, vfs::NAME)?;
             db.execute_batch(&format!(
                 "pragma query_only = on; pragma temp_store = memory; pragma cache_size = -{};",
                 self.options.cache_kib
             ))?;
             Ok(db)
         };
-        open().map_err(Error::database("be opened for reading"))
+        unless_missing(open().map_err(Error::database("be opened for reading")))
     }
 
     /// Runs `f` on one consistent state; `seen` is asked at its end, while that state is still the one read.
@@ -123,15 +137,18 @@ impl Content {
                 Some(db) => db,
                 None => this.reading()?,
             };
-            db.execute_batch("begin").map_err(Error::database("begin to read"))?;
+            vfs::failure();
+            unless_missing(db.execute_batch("begin").map_err(Error::database("begin to read")))?;
             let value = f(&db);
             let seen = seen();
+            let failure = vfs::failure();
             // After an I/O error SQLite may have ended the transaction itself; such a connection is not kept.
             if db.execute_batch("rollback").is_ok() {
                 this.idle.lock().push(db);
             }
             drop(slot);
-            Ok((value, seen))
+            // Whatever `f` made of it: it has not seen what it asked for.
+            failure.map_or(Ok((value, seen)), Err)
         })
         .await
     }
@@ -173,8 +190,17 @@ impl Content {
     }
 }
 
+/// A page that could not be brought explains an error better than SQLite does.
+pub(super) fn unless_missing<T>(end: Result<T, Error>) -> Result<T, Error> {
+    match vfs::failure() {
+        Some(failure) if end.is_err() => Err(failure),
+        _ => end,
+    }
+}
+
 impl Drop for Content {
     fn drop(&mut self) {
+        vfs::forget(&self.folder.join(DATABASE));
         if *self.doomed.get_mut() {
             self.idle.get_mut().clear();
             fs::remove_dir_all(&self.folder).ok();

@@ -168,6 +168,7 @@ impl Keeper {
         head.next_pack = head.next_pack.max(source.next_pack);
         head.pages = source.pages;
         head.base = source.base.clone();
+        head.hot.clone_from(&source.hot);
         head.spilled.clone_from(&source.spilled);
         head.inline.clone_from(&source.inline);
         // Nobody can be brought back to a moment before this one by cutting a log that is not this home's past.
@@ -183,13 +184,14 @@ impl Keeper {
         let slept = marker::read(&cache).filter(|slept| slept.version == version.0)?;
         let folder = wake::new_folder(&self.cache);
         std::fs::rename(cache.join(&slept.folder), &folder).ok()?;
-        let content = Content::open(folder, self.options.clone()).ok()?;
-        Some(Incoming { content: Arc::new(content), dirty: slept.dirty })
+        let content = Arc::new(Content::open(folder, self.options.clone(), &self.bucket).ok()?);
+        let dirty = slept.take_up(&content);
+        Some(Incoming { content, dirty })
     }
 
     async fn lay_down(&mut self, source: &Head) -> Result<Incoming, Error> {
-        let content = Arc::new(Content::open(wake::new_folder(&self.cache), self.options.clone())?);
-        match wake::lay_down(&self.bucket, source, &content.file).await {
+        let content = Arc::new(Content::open(wake::new_folder(&self.cache), self.options.clone(), &self.bucket)?);
+        match wake::lay_down(&self.bucket, source, &content).await {
             Ok(dirty) => Ok(Incoming { content, dirty }),
             Err(error) => {
                 content.doom();

@@ -19,7 +19,7 @@ use super::{history, pack};
 pub(super) const HEADS: [&str; 4] = ["head", "snap/", "stage/", history::FOLDER];
 
 /// Where objects lie that heads name; and drafts of files, which nothing names.
-pub(super) const NAMED: [&str; 4] = ["seg/", "pack/", "map/", "pending/"];
+pub(super) const NAMED: [&str; 5] = ["seg/", "pack/", "map/", "hot/", "pending/"];
 
 /// Every object a head names.
 pub(super) async fn named(bucket: &Bucket, head: &Head) -> Result<BTreeSet<String>, Error> {
@@ -28,6 +28,7 @@ pub(super) async fn named(bucket: &Bucket, head: &Head) -> Result<BTreeSet<Strin
     if let BaseAt::Map(key) = &head.base {
         keys.insert(key.clone());
     }
+    keys.extend(head.hot.clone());
     Ok(keys)
 }
 

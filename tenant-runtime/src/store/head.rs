@@ -17,14 +17,31 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 
 /// The storage format this runtime writes.
-pub(super) const FORMAT: u16 = 1;
+pub(super) const FORMAT: u16 = 2;
 
 const MAGIC: &[u8; 6] = b"FHHEAD";
 const PREFIX: usize = MAGIC.len() + 2 + 4;
 
-/// Where one group of pages lies: pack number, offset, length.
+/// Where one group of pages lies: pack number, offset, length; and the beginning of its hash, 0 if it was not noted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct GroupAt(pub(super) u32, pub(super) u32, pub(super) u32);
+pub(super) struct GroupAt(pub(super) u32, pub(super) u32, pub(super) u32, #[serde(default)] pub(super) u64);
+
+impl GroupAt {
+    /// Where in its pack the group begins.
+    pub(super) fn begin(&self) -> u64 {
+        self.1.into()
+    }
+
+    /// Where in its pack the group ends.
+    pub(super) fn end(&self) -> u64 {
+        u64::from(self.1) + u64::from(self.2)
+    }
+
+    /// Whether `next` lies right behind this group, so that one request brings both.
+    pub(super) fn is_followed_by(&self, next: &Self) -> bool {
+        self.0 == next.0 && self.end() == next.begin()
+    }
+}
 
 /// The packs a base consists of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +50,17 @@ pub(super) struct Base {
     pub(super) packs: BTreeMap<u32, String>,
     /// Each group's place; nothing for a group that no pack holds.
     pub(super) groups: Vec<Option<GroupAt>>,
+    /// The packs' lengths, by number.
+    #[serde(default)]
+    pub(super) lens: BTreeMap<u32, u32>,
+}
+
+impl Base {
+    /// The key of the pack a group lies in.
+    pub(super) fn key_of(&self, at: GroupAt) -> Result<&str, Error> {
+        let key = self.packs.get(&at.0).map(String::as_str);
+        key.ok_or_else(|| Error::damaged("head", format!("pack {} has no key", at.0)))
+    }
 }
 
 /// How a head knows its base.
@@ -77,6 +105,9 @@ pub(super) struct Head {
     pub(super) next_pack: u32,
     /// The base, without the log.
     pub(super) base: BaseAt,
+    /// The base's pages that every look-up passes through, in one object; only large homes have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) hot: Option<String>,
     /// The older log, oldest first.
     #[serde(default)]
     pub(super) spilled: Vec<Spilled>,
@@ -124,6 +155,7 @@ impl Head {
             pages: 0,
             next_pack: 0,
             base: BaseAt::Inline(Arc::default()),
+            hot: None,
             spilled: Vec::new(),
             retired: Vec::new(),
             at_ms: 0,
@@ -241,7 +273,7 @@ mod tests {
     fn a_newer_format_is_refused_by_its_number() {
         let mut body = sample().encode().to_vec();
         body[6] = 9;
-        assert!(matches!(Head::decode("head", &body.into()), Err(Error::Newer { found: 9, known: 1 })));
+        assert!(matches!(Head::decode("head", &body.into()), Err(Error::Newer { found: 9, known: 2 })));
     }
 
     #[test]

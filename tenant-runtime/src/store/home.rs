@@ -19,7 +19,7 @@ use super::gate::Gate;
 use super::history::Moments;
 use super::keeper::Message;
 use super::operation::Closure;
-use super::options::{Options, Place};
+use super::options::{Durability, Options, Place};
 use super::segment::PAGE;
 use super::snapshot::{self, Snapshot, SnapshotInfo};
 use super::sweep::Live;
@@ -35,6 +35,8 @@ pub struct Usage {
     pub database_bytes: u64,
     /// The size of all files, each counted once.
     pub blob_bytes: u64,
+    /// The longest span of acknowledged writes that may be lost, in milliseconds; 0 for none.
+    pub loss_window_ms: u64,
 }
 
 /// The durable home of one server; clones share it.
@@ -125,11 +127,18 @@ impl Home {
         &self.inner.blobs
     }
 
+    /// When this home acknowledges a write.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.inner.options.durability
+    }
+
     /// How much the home holds.
     pub async fn usage(&self) -> Result<Usage, Error> {
         let pages = self.ask(Message::Pages).await?;
         let blob_bytes = self.inner.blobs.bytes().await?;
-        Ok(Usage { database_bytes: u64::from(pages) * PAGE as u64, blob_bytes })
+        let loss_window_ms = self.durability().loss_window_ms();
+        Ok(Usage { database_bytes: u64::from(pages) * PAGE as u64, blob_bytes, loss_window_ms })
     }
 
     /// Takes a snapshot, while writes go on; it is kept until it is dropped. Error: [`Error::Taken`].

@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{RwLock, mpsc, oneshot};
@@ -23,9 +23,11 @@ use super::gate::Gate;
 use super::head::Head;
 use super::history::Moments;
 use super::operation::{self, Operation};
-use super::options::Options;
+use super::options::{Durability, Options};
+use super::pace::Pace;
 use super::publish::Pending;
 use super::snapshot::SnapshotInfo;
+use super::spill::Spill;
 use super::sweep::Live;
 use super::wal::Mark;
 
@@ -54,6 +56,40 @@ pub(super) enum Message {
     Restore(String, String, Reply<()>),
     Orphans(Duration, Reply<u64>),
     Sleep(Reply<()>),
+}
+
+impl Message {
+    fn is_write(&self) -> bool {
+        matches!(self, Self::Write(_))
+    }
+
+    /// Whether it may be answered while acknowledged writes are still to be published.
+    fn is_light(&self) -> bool {
+        matches!(self, Self::Settle(_) | Self::Pages(_))
+    }
+
+    /// Answers with an error.
+    fn refuse(self, error: Error) {
+        match self {
+            Self::Write(operation) => operation.settle(Err(error)),
+            Self::Pages(reply) => drop(reply.send(Err(error))),
+            Self::Moments(reply) => drop(reply.send(Err(error))),
+            Self::PrepareStage(_, reply) | Self::BeginStage(_, _, reply) => drop(reply.send(Err(error))),
+            Self::Orphans(_, reply) | Self::KeptSinceSweep(reply) => drop(reply.send(Err(error))),
+            Self::BeginSweep(reply) => drop(reply.send(Err(error))),
+            Self::Judge(_, reply) => drop(reply.send(Err(error))),
+            Self::Mend(_, reply) => drop(reply.send(Err(error))),
+            Self::Snapshot(_, reply) | Self::SnapshotAt(_, _, reply) => drop(reply.send(Err(error))),
+            Self::Settle(reply)
+            | Self::Checkpoint(reply)
+            | Self::ShortenHistory(_, reply)
+            | Self::DropSnapshot(_, reply)
+            | Self::DiscardStage(_, reply)
+            | Self::Adopt(_, _, reply)
+            | Self::Restore(_, _, reply)
+            | Self::Sleep(reply) => drop(reply.send(Err(error))),
+        }
+    }
 }
 
 /// Where an answer goes.
@@ -90,6 +126,12 @@ pub(super) struct Keeper {
     pub(super) fresh: Option<BTreeSet<String>>,
     /// Roughly how many bytes were kept for the past since the last sweep.
     pub(super) kept_bytes: u64,
+    /// Log on its way out of the head.
+    pub(super) spill: Option<Spill>,
+    /// Since when there are commits that were acknowledged and are not durable yet.
+    pub(super) owed: Option<Instant>,
+    /// When to take the next group.
+    pub(super) pace: Pace,
     /// A head whose fate is not known.
     pub(super) pending: Option<Pending>,
     /// Keeps other processes out of the cache folder.
@@ -114,6 +156,10 @@ impl Keeper {
                     tidy = !self.shed();
                     continue;
                 }
+                () = until(self.repay_at()) => {
+                    self.repay_or_warn().await;
+                    continue;
+                }
                 built = Build::finished(&mut self.build) => {
                     if let Err(error) = self.end_checkpoint(built).await {
                         tracing::warn!(key = self.key, error = &error as &dyn std::error::Error, "no checkpoint");
@@ -122,6 +168,7 @@ impl Keeper {
                 }
             }
             waiting.extend(batch.drain(..));
+            self.gather(&mut queue, &mut waiting).await;
             while let Some(message) = waiting.pop_front() {
                 if self.gate.check().is_err() {
                     break; // Dropping a message tells its caller to ask the gate.
@@ -133,14 +180,61 @@ impl Keeper {
                             group.push(next);
                         }
                     }
+                    let (begun, told) = (Instant::now(), group.len());
                     self.write(group).await;
+                    self.pace.published(begun.elapsed(), told, queue.len());
                     self.checkpoint_if_due().await;
                 } else {
-                    self.answer(message).await;
+                    // Whatever rests on the published state finds everything published.
+                    let repaid = if message.is_light() { Ok(()) } else { self.repay().await };
+                    match repaid {
+                        Ok(()) => self.answer(message).await,
+                        Err(error) => message.refuse(error),
+                    }
                 }
             }
         }
+        self.repay_or_warn().await;
         self.content.close();
+    }
+
+    /// Lets the next group of writes grow for a moment, if that is worth it; anything else is not kept waiting.
+    async fn gather(&mut self, queue: &mut mpsc::Receiver<Message>, waiting: &mut VecDeque<Message>) {
+        let (begun, mut batch) = (tokio::time::Instant::now(), Vec::new());
+        let thrift = match self.options.durability {
+            Durability::Durable => self.pace.thrift(Instant::now()),
+            Durability::Within(_) => Duration::ZERO, // Its groups are as large as can be.
+        };
+        while waiting.iter().all(Message::is_write) && waiting.len() < GROUP {
+            let company = match self.options.durability {
+                Durability::Durable => self.pace.company(waiting.len()),
+                Durability::Within(_) => Duration::ZERO,
+            };
+            let until = begun + thrift.max(company);
+            let room = GROUP - waiting.len();
+            match tokio::time::timeout_at(until, queue.recv_many(&mut batch, room)).await {
+                Ok(taken) if taken > 0 => waiting.extend(batch.drain(..)),
+                _ => return,
+            }
+        }
+    }
+
+    /// When acknowledged commits are to be made durable: early enough to be so within the promised span.
+    fn repay_at(&self) -> Option<Instant> {
+        match self.options.durability {
+            Durability::Within(span) => self.owed.map(|since| since + span / 2),
+            Durability::Durable => self.owed,
+        }
+    }
+
+    async fn repay_or_warn(&mut self) {
+        if let Err(error) = self.repay().await {
+            tracing::warn!(key = self.key, error = &error as &dyn std::error::Error, "acknowledged writes are owed");
+            if self.gate.check().is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        self.checkpoint_if_due().await;
     }
 
     /// Everything but writes. An asker who went away needs no answer.
@@ -155,7 +249,10 @@ impl Keeper {
             Message::Moments(reply) => drop(reply.send(self.moments().await)),
             Message::ShortenHistory(from_ms, reply) => drop(reply.send(self.shorten_history(from_ms).await)),
             Message::BeginSweep(reply) => drop(reply.send(self.begin_sweep().await)),
-            Message::Judge(candidates, reply) => drop(reply.send(self.judge(candidates).await)),
+            Message::Judge(candidates, reply) => {
+                self.end_spill().await; // No head names it yet.
+                drop(reply.send(self.judge(candidates).await));
+            }
             Message::Mend(damaged, reply) => drop(reply.send(self.mend(damaged).await)),
             Message::KeptSinceSweep(reply) => drop(reply.send(Ok(self.kept_bytes))),
             Message::DropSnapshot(name, reply) => drop(reply.send(self.drop_snapshot(&name).await)),
@@ -164,7 +261,10 @@ impl Keeper {
             Message::DiscardStage(name, reply) => drop(reply.send(self.discard_stage(&name).await)),
             Message::Adopt(name, undo, reply) => drop(reply.send(self.adopt(&name, &undo).await)),
             Message::Restore(from, undo, reply) => drop(reply.send(self.restore(&from, &undo).await)),
-            Message::Orphans(grace, reply) => drop(reply.send(self.collect_orphans(grace).await)),
+            Message::Orphans(grace, reply) => {
+                self.end_spill().await; // No head names it yet.
+                drop(reply.send(self.collect_orphans(grace).await));
+            }
             Message::Sleep(reply) => drop(reply.send(self.sleep().await)),
         }
     }
@@ -180,12 +280,22 @@ impl Keeper {
 
     /// One group of writes, from the first statement to the callers' answers.
     async fn write(&mut self, mut group: Vec<Box<dyn Operation>>) {
-        let end = match self.resolve().await {
+        let end = match self.ready().await {
             Ok(()) => self.commit(&mut group).await,
             Err(error) => Err(error),
         };
         for operation in group {
             operation.settle(end.clone());
+        }
+    }
+
+    /// Makes sure that another commit may follow.
+    async fn ready(&mut self) -> Result<(), Error> {
+        self.resolve().await?;
+        match (self.options.durability, self.owed) {
+            // More than the promised span would be at stake.
+            (Durability::Within(span), Some(since)) if since.elapsed() >= span / 2 => self.repay().await,
+            _ => Ok(()),
         }
     }
 
@@ -208,6 +318,11 @@ impl Keeper {
             self.gate.settle(ticket); // Nothing was committed, so nothing can have been seen.
             return Err(error);
         }
+        if let Durability::Within(_) = self.options.durability {
+            self.owed.get_or_insert_with(Instant::now);
+            self.gate.settle(ticket);
+            return Ok(());
+        }
         self.ship(ticket).await
     }
 
@@ -223,6 +338,7 @@ impl Keeper {
             self.checkpoint().await?;
         }
         self.collect().await;
+        self.end_spill().await;
         if !self.fold().await? {
             return Err(Error::Unsettled);
         }
@@ -230,6 +346,14 @@ impl Keeper {
         super::marker::write(self).await?;
         self.gate.end(Error::Asleep);
         Ok(())
+    }
+}
+
+/// Returns at that moment; never without one.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }
 

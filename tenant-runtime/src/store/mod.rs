@@ -10,6 +10,7 @@
 //! seg/<epoch>-<seq>-r  older log, spilled out of the head                                (segment.rs)
 //! pack/<epoch>-<n>-r   the base: groups of 64 pages                                      (pack.rs)
 //! map/<epoch>-<n>-r    where the groups of a large base lie
+//! hot/<epoch>-<n>-r    the pages of a large base that every look-up passes through      (hot.rs)
 //! snap/<name>          a copied head: a snapshot, which pins what it names
 //! hist/<since>-…       a copied head: the state before a checkpoint, kept for a while               (history.rs)
 //! gone/<head>          a tombstone: a head let go, which holds what it names a little longer            (sweep.rs)
@@ -23,10 +24,14 @@
 //! Invariants: an answer is given only when what it rests on is durable; objects are never changed, and never named
 //! twice; nothing is deleted that the head, a snapshot or a stage names. When a write's fate is unknown, nothing else
 //! happens until it is known. Failure of the local copy costs time, never data.
+//!
+//! A large home is never fetched whole before its first answer: pages of the base come when SQLite first reads them
+//! (`vfs.rs`, `pages.rs`).
 
 mod blobs;
 pub mod bucket;
 mod checkpoint;
+mod compact;
 mod content;
 mod error;
 mod exchange;
@@ -35,17 +40,24 @@ mod gate;
 mod head;
 mod history;
 mod home;
+mod hot;
 mod keeper;
 mod marker;
 mod name;
 mod operation;
 mod options;
+mod pace;
 mod pack;
+mod pages;
+mod presence;
 mod publish;
+mod readahead;
 mod scrub;
 mod segment;
 mod snapshot;
+mod spill;
 mod sweep;
+mod vfs;
 mod wake;
 mod wal;
 
@@ -54,7 +66,7 @@ pub use bucket::Bucket;
 pub use error::{Error, Kind};
 pub use history::Moments;
 pub use home::{Home, Usage};
-pub use options::{History, Options, Place};
+pub use options::{Budget, Durability, History, Options, Place};
 pub use scrub::{Care, Finding, Scrubbed};
 pub use snapshot::{Snapshot, SnapshotInfo};
 pub use sweep::Sweep;

@@ -3,12 +3,16 @@
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::content::unless_missing;
 use super::error::Error;
+use super::vfs;
 
 /// A write waiting for its group.
 pub(super) trait Operation: Send {
     /// Runs it; true if its changes are to stay.
     fn run(&mut self, db: &Connection) -> bool;
+    /// It could not be run to its end, for this reason.
+    fn hinder(&mut self, reason: Error);
     /// Tells the caller, once the fate of the whole group is known.
     fn settle(self: Box<Self>, group: Result<(), Error>);
 }
@@ -17,13 +21,14 @@ pub(super) trait Operation: Send {
 pub(super) struct Closure<T, E, F> {
     work: Option<F>,
     outcome: Option<Result<T, E>>,
+    hindered: Option<Error>,
     reply: oneshot::Sender<Result<T, E>>,
 }
 
 impl<T, E, F> Closure<T, E, F> {
     pub(super) fn new(work: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { work: Some(work), outcome: None, reply }, answer)
+        (Self { work: Some(work), outcome: None, hindered: None, reply }, answer)
     }
 }
 
@@ -38,7 +43,12 @@ where
         self.outcome.insert(work(db)).is_ok()
     }
 
+    fn hinder(&mut self, reason: Error) {
+        self.hindered = Some(reason);
+    }
+
     fn settle(self: Box<Self>, group: Result<(), Error>) {
+        let group = self.hindered.map_or(group, Err);
         // Even a refusal waits for the group: it may rest on what an earlier write of the same group did.
         let end = match (group, self.outcome) {
             (Err(error), _) => Err(error.into()),
@@ -52,8 +62,10 @@ where
 
 /// Runs a group in one transaction, each operation in a savepoint of its own; an error means that nothing stays.
 pub(super) fn run(db: &Connection, group: &mut [Box<dyn Operation>]) -> Result<(), Error> {
-    db.execute_batch("begin immediate").map_err(Error::database("begin to write"))?;
-    let end = run_each(db, group).and_then(|()| db.execute_batch("commit").map_err(Error::database("commit")));
+    vfs::failure();
+    unless_missing(db.execute_batch("begin immediate").map_err(Error::database("begin to write")))?;
+    let end = run_each(db, group);
+    let end = end.and_then(|()| unless_missing(db.execute_batch("commit").map_err(Error::database("commit"))));
     if end.is_err() && !db.is_autocommit() {
         db.execute_batch("rollback").map_err(Error::database("roll back"))?;
     }
@@ -65,6 +77,14 @@ fn run_each(db: &Connection, group: &mut [Box<dyn Operation>]) -> Result<(), Err
         db.execute_batch("savepoint operation").map_err(Error::database("begin an operation"))?;
         let run = std::panic::AssertUnwindSafe(|| operation.run(db));
         let keep = std::panic::catch_unwind(run).unwrap_or(false);
+        if let Some(reason) = vfs::failure() {
+            // SQLite gives up a transaction in which it could not read; the other operations may be asked again.
+            operation.hinder(reason.clone());
+            return Err(match reason {
+                Error::Unavailable { .. } => reason,
+                reason => Error::unavailable("read", "a page", reason),
+            });
+        }
         if db.is_autocommit() {
             // SQLite gave up the whole transaction, as it does when the disk is full.
             return Err(Error::Full { doing: "write", what: "the local copy of the database".to_owned() });

@@ -31,6 +31,10 @@ pub struct Options {
     pub grace: Duration,
     /// How much of the past is kept, if any.
     pub history: Option<History>,
+    /// When a write is acknowledged.
+    pub durability: Durability,
+    /// How many requests writing may cost; nothing for no limit.
+    pub budget: Option<Budget>,
     /// After how long without work connections and memory are given back.
     pub idle_after: Duration,
 }
@@ -44,6 +48,37 @@ pub struct History {
     pub bytes: u64,
 }
 
+/// When a write is acknowledged. An operator chooses it per plan, and pages say which holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is durable in the object store: what was acknowledged is never lost.
+    #[default]
+    Durable,
+    /// At once; it is durable soon after. If the host dies, or another takes the home over, what was acknowledged in
+    /// a span of at most this length may be lost, and nothing before it. While the object store cannot be reached for
+    /// longer, nothing more is acknowledged.
+    Within(Duration),
+}
+
+impl Durability {
+    /// The longest span of acknowledged writes that may be lost, in milliseconds; 0 for none.
+    #[must_use]
+    pub fn loss_window_ms(&self) -> u64 {
+        match self {
+            Self::Durable => 0,
+            Self::Within(span) => u64::try_from(span.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// What a server may spend on its writes. One that writes more makes its writers wait a little longer, up to a second,
+/// so that more of them share a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Requests that store something, a day.
+    pub requests_per_day: u64,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -53,6 +88,8 @@ impl Default for Options {
             checkpoint_bytes: 8 << 20,
             grace: Duration::from_secs(600),
             history: None,
+            durability: Durability::Durable,
+            budget: None,
             idle_after: Duration::from_secs(2),
         }
     }

@@ -3,7 +3,7 @@
 //! A group is compressed alone so that it can be fetched alone; a pack gathers groups so that a checkpoint costs few
 //! objects. Packs are never changed: a checkpoint writes the groups that changed into new packs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
@@ -12,8 +12,11 @@ use bytes::Bytes;
 use export_format::Digest;
 
 use super::bucket::Bucket;
+use super::compact;
 use super::error::Error;
 use super::head::{Base, BaseAt, GroupAt};
+use super::hot::Hot;
+use super::pages::Pages;
 use super::segment::PAGE;
 
 /// Pages of a group.
@@ -26,13 +29,18 @@ const PACK: usize = 4 << 20;
 const HALF: usize = 32;
 
 /// The most groups a base may have and still stand in the head.
-const INLINE_GROUPS: usize = 256;
+const INLINE_GROUPS: usize = 64;
+
+/// How many groups are made sure of at once before they are packed; 4 MiB of pages.
+const AHEAD: usize = 16;
 
 /// A new base and where it stands.
 pub(super) struct Built {
     pub(super) base: Arc<Base>,
     pub(super) at: BaseAt,
     pub(super) next_pack: u32,
+    /// The hot object that goes with this base.
+    pub(super) hot: Option<Hot>,
 }
 
 /// zstd with a content checksum, so that damage is found when it is read.
@@ -44,33 +52,54 @@ pub(super) fn compress(plain: &[u8], level: i32) -> Result<Vec<u8>, Error> {
     packed.map_err(Error::cache("compress pages"))
 }
 
-/// Writes the given groups of `file` into packs; the result shares all other groups with `base`.
-pub(super) async fn build(
-    bucket: &Bucket,
-    file: Arc<File>,
-    base: &Base,
-    mut groups: BTreeSet<u32>,
-    pages: u32,
-    mut next_pack: u32,
-    epoch: u64,
-) -> Result<Built, Error> {
+/// What a checkpoint is to pack.
+pub(super) struct Plan {
+    /// The local copy, whose file stands still meanwhile but for pages that are brought.
+    pub(super) pages: Pages,
+    /// The groups that changed.
+    pub(super) groups: BTreeSet<u32>,
+    /// The size of the database in pages.
+    pub(super) size: u32,
+    pub(super) next_pack: u32,
+    pub(super) epoch: u64,
+}
+
+/// Writes groups of the local copy into packs; the result shares all other groups with `base`.
+///
+/// Groups of packs that have become mostly waste are written anew as well, some at each checkpoint.
+pub(super) async fn build(bucket: &Bucket, base: &Base, plan: Plan) -> Result<Built, Error> {
+    let Plan { pages, mut groups, size, mut next_pack, epoch } = plan;
     let mut base = base.clone();
-    base.groups.resize(pages.div_ceil(GROUP) as usize, None);
-    groups.retain(|group| group * GROUP < pages);
-    while !groups.is_empty() {
-        let reading = Arc::clone(&file);
-        let (rest, body, places) = blocking(move || gather(&reading, groups, pages)).await?;
-        groups = rest;
-        let key = name("pack", epoch, u64::from(next_pack), &body);
-        bucket.put(&key, body).await?;
-        for (group, offset, len) in places {
-            base.groups[group as usize] = Some(GroupAt(next_pack, offset, len));
+    base.groups.resize(size.div_ceil(GROUP) as usize, None);
+    groups.retain(|group| group * GROUP < size);
+    compact::join_in(&base, &mut groups);
+    let mut pack = Draft::default();
+    while let Some(group) = groups.pop_first() {
+        if pack.ahead.is_empty() {
+            // A group that changed may have pages that were never read here; many are brought at once.
+            pack.ahead = std::iter::once(group).chain(groups.iter().copied()).take(AHEAD).collect();
+            pages.bring(&pack.ahead).await?;
         }
-        base.packs.insert(next_pack, key);
-        next_pack += 1;
+        pack.ahead.retain(|other| *other != group);
+        let file = Arc::clone(pages.file());
+        let packed = blocking(move || compress(&read_group(&file, group, size)?, 3)).await?;
+        pack.places.push((group, pack.body.len() as u32, packed.len() as u32, hash(&packed)));
+        pack.body.extend_from_slice(&packed);
+        if pack.body.len() >= PACK || groups.is_empty() {
+            let body = Bytes::from(std::mem::take(&mut pack.body));
+            let key = name("pack", epoch, u64::from(next_pack), &body);
+            base.lens.insert(next_pack, body.len() as u32);
+            bucket.put(&key, body).await?;
+            for (group, offset, len, hash) in pack.places.drain(..) {
+                base.groups[group as usize] = Some(GroupAt(next_pack, offset, len, hash));
+            }
+            base.packs.insert(next_pack, key);
+            next_pack += 1;
+        }
     }
     let live: BTreeSet<u32> = base.groups.iter().flatten().map(|at| at.0).collect();
     base.packs.retain(|number, _| live.contains(number));
+    base.lens.retain(|number, _| live.contains(number));
     let base = Arc::new(base);
     let at = if base.groups.len() <= INLINE_GROUPS {
         BaseAt::Inline(Arc::clone(&base))
@@ -81,24 +110,38 @@ pub(super) async fn build(
         bucket.put(&key, body).await?;
         BaseAt::Map(key)
     };
-    Ok(Built { base, at, next_pack })
+    Ok(Built { base, at, next_pack, hot: None })
 }
 
-/// What a pack is made of: the groups still to do, its bytes, and where each group lies in them.
-type Gathered = (BTreeSet<u32>, Bytes, Vec<(u32, u32, u32)>);
+/// A pack in the making.
+#[derive(Default)]
+struct Draft {
+    body: Vec<u8>,
+    places: Vec<(u32, u32, u32, u64)>,
+    /// The next groups, whose pages are all there.
+    ahead: Vec<u32>,
+}
 
-fn gather(file: &File, mut groups: BTreeSet<u32>, pages: u32) -> Result<Gathered, Error> {
-    let (mut body, mut places) = (Vec::new(), Vec::new());
-    while body.len() < PACK {
-        let Some(group) = groups.pop_first() else { break };
-        let count = GROUP.min(pages - group * GROUP) as usize;
-        let mut plain = vec![0; count * PAGE];
-        read_pages(file, &mut plain, u64::from(group * GROUP) * PAGE as u64)?;
-        let packed = compress(&plain, 3)?;
-        places.push((group, body.len() as u32, packed.len() as u32));
-        body.extend_from_slice(&packed);
+/// The pages of a group as they are here.
+fn read_group(file: &File, group: u32, size: u32) -> Result<Vec<u8>, Error> {
+    let count = GROUP.min(size - group * GROUP) as usize;
+    let mut plain = vec![0; count * PAGE];
+    read_pages(file, &mut plain, u64::from(group * GROUP) * PAGE as u64)?;
+    Ok(plain)
+}
+
+/// What a place notes of a group's hash: the beginning of its SHA-256, and never 0.
+fn hash(packed: &[u8]) -> u64 {
+    let digest = Digest::of(packed);
+    digest.as_bytes().iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte)).max(1)
+}
+
+/// The pages of a group, which is compared with what its place notes; `key` names the pack in errors.
+pub(super) fn open(key: &str, at: GroupAt, packed: &[u8]) -> Result<Vec<u8>, Error> {
+    if at.3 != 0 && hash(packed) != at.3 {
+        return Err(Error::damaged(key, format!("the group at byte {} does not match its hash", at.1)));
     }
-    Ok((groups, body.into(), places))
+    zstd::bulk::decompress(packed, GROUP as usize * PAGE).map_err(|e| Error::damaged(key, e))
 }
 
 /// Like `read_exact_at`, but what lies beyond the end of the file reads as zeros, as it does for SQLite.
@@ -120,39 +163,11 @@ pub(super) async fn base(bucket: &Bucket, at: &BaseAt) -> Result<Arc<Base>, Erro
     match at {
         BaseAt::Inline(base) => Ok(Arc::clone(base)),
         BaseAt::Map(key) => {
-            let body = bucket.expect(key).await?;
+            let body = verified(key, bucket.expect(key).await?)?;
             let json = zstd::stream::decode_all(&body[..]).map_err(|e| Error::damaged(key, e))?;
             serde_json::from_slice(&json).map(Arc::new).map_err(|e| Error::damaged(key, e))
         }
     }
-}
-
-/// Fetches every group of a base into `file`, one pack at a time.
-pub(super) async fn unpack(bucket: &Bucket, base: &Base, file: &Arc<File>) -> Result<(), Error> {
-    let mut wanted: BTreeMap<u32, Vec<(u32, GroupAt)>> = BTreeMap::new();
-    for (group, at) in base.groups.iter().enumerate() {
-        if let Some(at) = at {
-            wanted.entry(at.0).or_default().push((group as u32, *at));
-        }
-    }
-    for (number, groups) in wanted {
-        let key = base.packs.get(&number).ok_or_else(|| Error::damaged("head", format!("pack {number} has no key")))?;
-        let body = bucket.expect(key).await?;
-        let (file, key) = (Arc::clone(file), key.clone());
-        blocking(move || {
-            for (group, GroupAt(_, offset, len)) in groups {
-                let (from, to) = (offset as usize, offset as usize + len as usize);
-                let packed = body.get(from..to).ok_or_else(|| Error::damaged(&key, "it is cut short"))?;
-                let plain =
-                    zstd::bulk::decompress(packed, GROUP as usize * PAGE).map_err(|e| Error::damaged(&key, e))?;
-                let at = u64::from(group * GROUP) * PAGE as u64;
-                file.write_all_at(&plain, at).map_err(Error::cache("lay down pages"))?;
-            }
-            Ok(())
-        })
-        .await?;
-    }
-    Ok(())
 }
 
 /// A key never used before; ordered by owner and number for people who look. It ends in the first half of the body's

@@ -6,21 +6,20 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::bucket::{Expect, Put};
+use super::checkpoint::Moved;
 use super::error::Error;
 use super::exchange::Incoming;
 use super::head::{Head, Spilled};
 use super::keeper::Keeper;
 use super::pack::{self, GROUP, blocking};
 use super::segment;
+use super::spill;
 use super::wal::{Delta, Mark};
-
-/// The most log a head carries.
-const INLINE: usize = 64 << 10;
 
 /// The most pages in one log entry; 4 MiB.
 const ENTRY_PAGES: usize = 1024;
@@ -43,12 +42,21 @@ enum Then {
     Cover(Commit),
     /// Another copy takes its place.
     Switch(Incoming),
+    /// Its base has moved.
+    Move(Moved),
+    /// Commits that were acknowledged already are covered; otherwise they are still owed.
+    Repay(Commit),
 }
 
 impl Pending {
     /// If the head has landed, this copy becomes the live one.
     pub(super) fn then_switch_to(&mut self, incoming: Incoming) {
         self.then = Then::Switch(incoming);
+    }
+
+    /// If the head has landed, this is where the copy finds its base.
+    pub(super) fn then_move(&mut self, moved: Moved) {
+        self.then = Then::Move(moved);
     }
 }
 
@@ -98,6 +106,25 @@ impl Keeper {
         }
     }
 
+    /// Publishes commits that were acknowledged before they were durable; if that fails they are still owed.
+    pub(super) async fn repay(&mut self) -> Result<(), Error> {
+        if self.owed.is_none() {
+            return Ok(());
+        }
+        self.resolve().await?;
+        if let Some((head, commit)) = self.compose().await? {
+            if let Err(error) = self.publish(head).await {
+                if let Some(pending) = &mut self.pending {
+                    pending.then = Then::Repay(commit);
+                }
+                return Err(error);
+            }
+            self.cover(commit);
+        }
+        self.owed = None;
+        Ok(())
+    }
+
     /// The head that covers the last commit, with its log either inline or already in the bucket.
     async fn compose(&mut self) -> Result<Option<(Head, Commit)>, Error> {
         let (wal, mark) = (self.content.wal(), self.mark);
@@ -112,20 +139,18 @@ impl Keeper {
             (head.since_ms, head.base_pages) = (Some(head.at_ms), Some(0));
         }
         let at_ms = head.at_ms;
-        let entries = delta.numbers().count().div_ceil(ENTRY_PAGES);
+        self.name_spilled(&mut head).await?;
+        let entries = delta.len().div_ceil(ENTRY_PAGES);
         let delta = Arc::new(delta);
         for at in 0..entries {
             let delta = Arc::clone(&delta);
-            let entry = blocking(move || match delta.segments(ENTRY_PAGES).nth(at) {
-                Some(segment) => {
-                    let mut segment = segment?;
-                    segment.at_ms = at_ms;
-                    segment.encode()
-                }
-                None => Err(Error::Panicked),
+            let entry = blocking(move || {
+                let mut segment = delta.segment(at * ENTRY_PAGES, ENTRY_PAGES)?;
+                segment.at_ms = at_ms;
+                segment.encode()
             });
             head.inline.push(entry.await?);
-            if head.inline_len() > INLINE || entries > 1 {
+            if head.inline_len() > spill::MOST || entries > 1 {
                 self.spill(&mut head).await?;
             }
         }
@@ -137,6 +162,7 @@ impl Keeper {
         let body = segment::join(&head.inline);
         let key = pack::name("seg", head.epoch, head.seq, &body);
         let part = Spilled { key, len: body.len() as u64, upto: head.seq };
+        self.pace.spent(1, Instant::now());
         self.bucket.put(&part.key, body).await?;
         head.inline.clear();
         head.spilled.push(part);
@@ -146,6 +172,7 @@ impl Keeper {
     fn cover(&mut self, commit: Commit) {
         self.mark = commit.end;
         self.dirty.extend(commit.groups);
+        self.spill_if_due();
     }
 
     /// Makes `head` the head. An error with [`Keeper::pending`] set means that its fate is open.
@@ -157,6 +184,7 @@ impl Keeper {
         let body = head.encode();
         let mut pause = Duration::from_millis(20);
         for attempt in 1.. {
+            self.pace.spent(1, Instant::now());
             let error = match self.bucket.put_if(&self.key, body.clone(), &self.version).await {
                 Ok(Put::Done(version)) => {
                     self.published(head, Expect::Version(version));
@@ -199,6 +227,11 @@ impl Keeper {
                 self.published(pending.head, version);
                 match pending.then {
                     Then::Nothing => {}
+                    Then::Move(moved) => self.moved(moved),
+                    Then::Repay(commit) => {
+                        self.cover(commit);
+                        self.owed = None;
+                    }
                     Then::Cover(commit) => {
                         self.cover(commit);
                         self.gate.clear();
@@ -212,7 +245,7 @@ impl Keeper {
             }
             Ok(Fate::NotLanded) => {
                 match pending.then {
-                    Then::Nothing => {}
+                    Then::Nothing | Then::Move(_) | Then::Repay(_) => {}
                     Then::Cover(_) => self.rewind().await,
                     Then::Switch(incoming) => incoming.give_up(),
                 }
@@ -234,6 +267,7 @@ impl Keeper {
         self.head = head;
         self.version = version;
         self.taken = true;
+        self.named_spilled();
     }
 
     fn fenced(&self) -> Error {

@@ -65,9 +65,9 @@ impl Snapshot {
     }
 
     async fn of(bucket: &Bucket, cache: &Path, name: &str, head: Head, options: Options) -> Result<Self, Error> {
-        let content = Arc::new(Content::open(wake::new_folder(cache), options)?);
+        let content = Arc::new(Content::open(wake::new_folder(cache), options, bucket)?);
         content.doom();
-        wake::lay_down(bucket, &head, &content.file).await?;
+        wake::lay_down(bucket, &head, &content).await?;
         content.seal()?;
         Ok(Self { content, info: SnapshotInfo::of(name, &head) })
     }

@@ -1,32 +1,43 @@
 //! Brings a home to life: warm from the local copy a clean sleep left, cold from the bucket alone.
 //!
 //! Warm, the head has not changed since this very cache went to sleep, so nobody else has owned the home; it is taken
-//! over with the first write. Cold, the head is taken over first, so that the former owner, should it still live, can
-//! publish nothing that the copy being built would miss.
+//! over with the first write. Cold, the head is taken over while what it names is fetched, so that the former owner,
+//! should it still live, can publish nothing that the copy being built would miss. The two may go on at once: objects
+//! never change, and if the take-over succeeds nobody published in between, so nothing the head names was deleted.
+//!
+//! A small home is fetched whole. Of a large one come its log, its map and its hot pages; the rest when it is read.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::RwLock;
 
-use super::bucket::{Bucket, Expect};
+use super::bucket::{Bucket, Expect, Version};
 use super::content::Content;
 use super::error::Error;
 use super::gate::Gate;
 use super::head::Head;
+use super::hot;
 use super::keeper::Keeper;
-use super::marker;
+use super::marker::{self, Marker};
 use super::options::{Options, Place};
+use super::pace::Pace;
 use super::pack::{self, GROUP, blocking};
+use super::pages::Pages;
+use super::presence::Presence;
 use super::segment::{self, PAGE, Segment};
 use super::wal::Mark;
 
 /// Folders in the cache with this beginning are copies of databases.
 const COPY: &str = "db-";
+
+/// How many parts of the log are fetched at once.
+const SEGMENTS: usize = 16;
 
 /// Opens the home whose head lies under `key`.
 pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Keeper, Error> {
@@ -37,13 +48,17 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         Some((body, version)) => (Head::decode(key, &body)?, Expect::Version(version)),
         None => (Head::empty(), Expect::Absent),
     };
-    let slept = marker::read(&cache).filter(|slept| {
-        Expect::Version(super::bucket::Version(slept.version.clone())) == version && cache.join(&slept.folder).is_dir()
-    });
-    let new = slept.is_none();
+    let slept = marker::read(&cache).filter(|slept| cache.join(&slept.folder).is_dir());
+    let same = |slept: &Marker| Expect::Version(Version(slept.version.clone())) == version;
+    let warm = slept.as_ref().is_some_and(same);
     let folder = slept.as_ref().map_or_else(|| new_folder(&cache), |slept| cache.join(&slept.folder));
     forget_others(&cache, &folder);
-    let content = Arc::new(Content::open(folder, options.clone())?);
+    let content = Arc::new(Content::open(folder, options.clone(), &bucket)?);
+    let (former, dirty) = match slept {
+        Some(slept) if warm => (None, slept.take_up(&content)),
+        slept => (slept, BTreeSet::new()),
+    };
+    let pace = Pace::new(options.budget, Instant::now());
     let mut keeper = Keeper {
         bucket,
         options,
@@ -58,18 +73,22 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         head,
         version,
         mark: Mark::default(),
-        dirty: slept.map(|slept| slept.dirty).unwrap_or_default(),
+        dirty,
         build: None,
         not_before: 0,
         fresh: None,
         kept_bytes: 0,
+        spill: None,
+        owed: None,
+        pace,
         pending: None,
         _lock: lock,
     };
-    if new && keeper.version != Expect::Absent {
-        let head = keeper.head.clone();
-        keeper.publish(head).await?;
-        keeper.dirty = lay_down(&keeper.bucket, &keeper.head, &keeper.content.file).await?;
+    if !warm && keeper.version != Expect::Absent {
+        let (bucket, head, content) = (keeper.bucket.clone(), keeper.head.clone(), Arc::clone(&keeper.content));
+        let (taken, laid) = tokio::join!(keeper.publish(head.clone()), lay_out(&bucket, &head, &content, former));
+        taken?;
+        keeper.dirty = laid?;
     }
     keeper.clear_stage().await?;
     let content = Arc::clone(&keeper.content);
@@ -88,34 +107,64 @@ pub(super) fn new_folder(cache: &Path) -> PathBuf {
     cache.join(format!("{COPY}{:016x}", rand::random::<u64>()))
 }
 
-/// Writes the database a head speaks of into an empty file; returns the groups its log touched.
-pub(super) async fn lay_down(bucket: &Bucket, head: &Head, file: &Arc<File>) -> Result<BTreeSet<u32>, Error> {
-    let base = pack::base(bucket, &head.base).await?;
-    pack::unpack(bucket, &base, file).await?;
-    let mut dirty = BTreeSet::new();
-    for part in &head.spilled {
-        let body = bucket.expect(&part.key).await?;
-        replay(&part.key, segment::split(&part.key, body)?, file, &mut dirty).await?;
-    }
-    replay("head", head.inline.clone(), file, &mut dirty).await?;
-    file.set_len(u64::from(head.pages) * PAGE as u64).map_err(Error::cache("lay down pages"))?;
+/// Makes an empty copy the database a head speaks of; returns the groups its log touched.
+///
+/// Pages of a large base come as they are read, so what the head names must stay: it is to be pinned by a head.
+pub(super) async fn lay_down(bucket: &Bucket, head: &Head, content: &Content) -> Result<BTreeSet<u32>, Error> {
+    lay_out(bucket, head, content, None).await
+}
+
+/// The same, with what an older copy in this place still has.
+async fn lay_out(
+    bucket: &Bucket,
+    head: &Head,
+    content: &Content,
+    former: Option<Marker>,
+) -> Result<BTreeSet<u32>, Error> {
+    let pages = &content.pages;
+    content.file.set_len(u64::from(head.pages) * PAGE as u64).map_err(Error::cache("lay down pages"))?;
+    let log = futures::stream::iter(head.spilled.clone())
+        .map(|part| async move { Ok((pack::verified(&part.key, bucket.expect(&part.key).await?)?, part.key)) })
+        .buffered(SEGMENTS);
+    // Until the map is known no page of the base may come; the log is only kept meanwhile.
+    let log = log.try_collect::<Vec<(Bytes, String)>>();
+    let hot = async { Ok(hot::fetch(bucket, head.hot.as_ref()).await) };
+    let (base, log, hot) = tokio::try_join!(pack::base(bucket, &head.base), log, hot)?;
+    let none = || Presence::none(base.groups.len() as u32 * GROUP);
+    pages.lay_out(Arc::clone(&base), former.map_or_else(none, |former| former.still_good(&base)));
+    let dirty = async {
+        let mut dirty = BTreeSet::new();
+        for (body, key) in log {
+            replay(&key, segment::split(&key, body)?, pages, &mut dirty).await?;
+        }
+        replay("head", head.inline.clone(), pages, &mut dirty).await?;
+        Ok(dirty)
+    };
+    let rest = async {
+        if let Some(hot) = hot {
+            let numbers = hot::supply(hot, pages).await?;
+            *content.hot.lock() = Some(numbers);
+        }
+        match head.pages > hot::SMALL {
+            true => pages.bring_page(1).await,
+            false => pages.bring(&(0..base.groups.len() as u32).collect::<Vec<_>>()).await,
+        }
+    };
+    let (mut dirty, ()): (BTreeSet<u32>, ()) = tokio::try_join!(dirty, rest)?;
+    // What the log said of pages behind the end goes again.
+    content.file.set_len(u64::from(head.pages) * PAGE as u64).map_err(Error::cache("lay down pages"))?;
+    pages.rebase(base);
     dirty.retain(|group| group * GROUP < head.pages);
     Ok(dirty)
 }
 
-async fn replay(
-    key: &str,
-    entries: Vec<bytes::Bytes>,
-    file: &Arc<File>,
-    dirty: &mut BTreeSet<u32>,
-) -> Result<(), Error> {
-    let (key, file) = (key.to_owned(), Arc::clone(file));
+async fn replay(key: &str, entries: Vec<Bytes>, pages: &Pages, dirty: &mut BTreeSet<u32>) -> Result<(), Error> {
+    let (key, pages) = (key.to_owned(), pages.clone());
     let touched = blocking(move || {
         let mut touched = BTreeSet::new();
         for entry in entries {
             for (number, page) in Segment::decode(&key, &entry)?.pages() {
-                let at = u64::from(number - 1) * PAGE as u64;
-                file.write_all_at(page, at).map_err(Error::cache("lay down pages"))?;
+                pages.overwrite(number, page)?;
                 touched.insert((number - 1) / GROUP);
             }
         }

@@ -90,20 +90,18 @@ impl Delta {
         self.pages.keys().copied()
     }
 
-    /// The changed pages as log entries of at most `most` pages each.
-    pub(super) fn segments(&self, most: usize) -> impl Iterator<Item = Result<Segment, Error>> {
-        let mut pages = self.pages.iter().peekable();
-        std::iter::from_fn(move || {
-            pages.peek()?;
-            let mut segment = Segment::new(self.size);
-            for (number, at) in pages.by_ref().take(most) {
-                let read = self.file.read_exact_at(segment.push(*number), *at);
-                if let Err(e) = read.map_err(Error::cache("read the log")) {
-                    return Some(Err(e));
-                }
-            }
-            Some(Ok(segment))
-        })
+    /// How many pages changed.
+    pub(super) fn len(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// A part of the changed pages as a log entry: `most` of them, after the first `skip`.
+    pub(super) fn segment(&self, skip: usize, most: usize) -> Result<Segment, Error> {
+        let mut segment = Segment::new(self.size);
+        for (number, at) in self.pages.iter().skip(skip).take(most) {
+            self.file.read_exact_at(segment.push(*number), *at).map_err(Error::cache("read the log"))?;
+        }
+        Ok(segment)
     }
 }
 
