@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 /// What the caller can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub struct Error {
     kind: Kind,
     sentence: Cow<'static, str>,
     field: Option<&'static str>,
+    wait: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -43,7 +45,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of any kind.
     pub fn new(kind: Kind, sentence: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, sentence: sentence.into(), field: None, source: None }
+        Self { kind, sentence: sentence.into(), field: None, wait: None, source: None }
     }
 
     /// A form field that cannot be, and why.
@@ -98,6 +100,18 @@ impl Error {
     pub fn about(mut self, field: &'static str) -> Self {
         self.field = Some(field);
         self
+    }
+
+    /// Says when to ask again, because it was asked too often.
+    #[must_use]
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// When to ask again, after asking too often.
+    pub fn wait(&self) -> Option<Duration> {
+        self.wait
     }
 
     /// What the caller can do.

@@ -33,4 +33,4 @@ pub use error::{Error, Kind, Result};
 pub use ident::{AccountId, LetterId};
 pub use keys::Keys;
 pub use plane::{ControlPlane, PublicAddress, Settings, Smtp};
-pub use problem::{Problem, status};
+pub use problem::{Problem, status, status_of};

@@ -39,6 +39,8 @@ pub struct Settings {
     pub smtp: Option<Smtp>,
     /// A server that nobody asked anything for so long is put to sleep.
     pub idle_after: Duration,
+    /// How many people may sign up from one network within an hour.
+    pub sign_ups_per_hour: u32,
     /// How long each kindness about an open bill lasts.
     pub grace: Grace,
     /// Where the time comes from.

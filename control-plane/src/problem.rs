@@ -25,6 +25,9 @@ pub struct Problem {
     /// The number to name when asking for help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
+    /// In how many seconds to ask again; a header says the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -37,13 +40,15 @@ impl Problem {
             detail: detail.into(),
             field: None,
             operation: None,
+            retry_after: None,
         }
     }
 
     /// What may be said in public about `error`.
     pub fn of(error: &Error) -> Self {
         let field = error.field().map(str::to_owned);
-        Self { field, ..Self::new(status(error.kind()), error.sentence()) }
+        let retry_after = error.wait().map(|wait| wait.as_secs());
+        Self { field, retry_after, ..Self::new(status_of(error), error.sentence()) }
     }
 
     /// Adds the number to name when asking for help.
@@ -51,6 +56,11 @@ impl Problem {
     pub fn in_operation(self, id: impl ToString) -> Self {
         Self { operation: Some(id.to_string()), ..self }
     }
+}
+
+/// The HTTP status of an error.
+pub fn status_of(error: &Error) -> StatusCode {
+    if error.wait().is_some() { StatusCode::TOO_MANY_REQUESTS } else { status(error.kind()) }
 }
 
 /// The HTTP status of a kind of error.
@@ -79,7 +89,11 @@ impl From<Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after;
         let mut response = (status, Json(self)).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response

@@ -52,6 +52,7 @@ impl Platform {
             idle_after: wish.idle_after,
             database: wish.database,
             allow_weak_isolation: true,
+            sign_ups_per_hour: u32::MAX,
             ..Config::default()
         };
         let provider = Provider::start(config).await.context("starting the provider")?;

@@ -26,6 +26,15 @@ pub(crate) fn show_as(status: StatusCode, template: &impl Template) -> Answer {
     Ok(page(status, html))
 }
 
+/// A form that came back, or is shown the first time.
+pub(crate) fn show_form(error: Option<&Error>, template: &impl Template) -> Answer {
+    let mut response = show_as(error.map_or(StatusCode::OK, control_plane::status_of), template)?;
+    if let Some(wait) = error.and_then(Error::wait) {
+        response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().into());
+    }
+    Ok(response)
+}
+
 /// After something was done: on to a page that can be reloaded.
 pub(crate) fn on_to(path: &str) -> Answer {
     Ok(axum::response::Redirect::to(path).into_response())

@@ -84,7 +84,7 @@ pub(crate) async fn answer(visit: &Visit, carried: Carried, method: &Method, hea
     if !wants_page {
         return Problem::of(error).in_operation(&visit.number).into_response();
     }
-    let status = control_plane::status(error.kind());
+    let status = control_plane::status_of(error);
     let back = visit.uri.path().to_owned();
     let words = words(error.kind());
     let html = ErrorPage {
@@ -102,7 +102,10 @@ pub(crate) async fn answer(visit: &Visit, carried: Carried, method: &Method, hea
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side.").into_response(),
     };
     if error.kind() == Kind::Retry {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        response.headers_mut().insert(
+            header::RETRY_AFTER,
+            error.wait().map_or(HeaderValue::from_static("5"), |wait| wait.as_secs().into()),
+        );
     }
     response
 }

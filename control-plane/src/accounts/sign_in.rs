@@ -29,7 +29,7 @@ pub async fn sign_in(plane: &ControlPlane, form: SignIn, from: IpAddr) -> Result
     let (Some((account, _)), true) = (found, right) else {
         return Err(Error::fix("password", "E-mail and password do not belong together. Check both and try again."));
     };
-    attempt.forgive(plane.db()).await?;
+    attempt.forgive(plane.db(), now).await?;
     let mut tx = plane.db().begin().await?;
     let session = open_session(&mut tx, account, now).await?;
     tx.commit().await?;

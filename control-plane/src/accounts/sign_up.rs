@@ -62,6 +62,7 @@ pub async fn sign_up(plane: &ControlPlane, form: SignUp, from: IpAddr) -> Result
         return Ok(made);
     }
     let wanted = Wanted::check(plane, &form).await?;
+    throttle::count_sign_up(plane.db(), from, plane.settings().sign_ups_per_hour, plane.now()).await?;
     let hash = plane.passwords().hash(&form.password).await?;
     match write(plane, &form, wanted, &hash).await {
         Ok(made) => {
@@ -134,7 +135,7 @@ async fn repeated(plane: &ControlPlane, form: &SignUp, from: IpAddr) -> Result<O
             "This form was sent before, with other answers. Load the page again to start afresh.",
         ));
     }
-    attempt.forgive(plane.db()).await?;
+    attempt.forgive(plane.db(), plane.now()).await?;
     let mut tx = plane.db().begin().await?;
     let session = open_session(&mut tx, account, plane.now()).await?;
     tx.commit().await?;

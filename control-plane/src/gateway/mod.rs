@@ -31,6 +31,7 @@ mod tunnel;
 mod upload;
 mod upstream;
 
+pub(crate) use client::household;
 pub use client::{BadNetwork, Trusted};
 pub use gates::{Gates, Pass, PutToSleep};
 pub(crate) use held::Held;

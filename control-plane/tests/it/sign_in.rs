@@ -75,6 +75,58 @@ async fn guessing_is_slow_for_one_account_and_from_one_address() {
 }
 
 #[tokio::test]
+async fn a_stranger_who_guesses_locks_out_nobody_but_himself() {
+    on_each_database(async |world: &mut World| {
+        world.set_up().await;
+        let plane = &world.plane;
+        world.sign_up("anna").await;
+        let (right, wrong) = (form("anna@example.org", PASSWORD), form("anna@example.org", OTHER_PASSWORD));
+        accounts::sign_in(plane, right.clone(), HERE).await.unwrap();
+        let eve = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        for _ in 0..8 {
+            assert_eq!(accounts::sign_in(plane, wrong.clone(), eve).await.unwrap_err().kind(), Kind::Fix);
+        }
+        let stopped = accounts::sign_in(plane, wrong.clone(), eve).await.unwrap_err();
+        assert_eq!(stopped.wait().unwrap().as_secs(), 15 * 60);
+        accounts::sign_in(plane, right.clone(), HERE).await.unwrap();
+
+        // From ever new networks it goes on, but slower and slower.
+        let mut judged = 0;
+        let network = |nth: u8| IpAddr::V4(Ipv4Addr::new(198, 51, 100, nth));
+        for nth in 0..100 {
+            judged +=
+                usize::from(accounts::sign_in(plane, wrong.clone(), network(nth)).await.unwrap_err().wait().is_none());
+        }
+        assert!((30..=45).contains(&judged), "{judged} guesses in one moment");
+        let elsewhere = accounts::sign_in(plane, right.clone(), network(200)).await.unwrap_err();
+        assert!(elsewhere.wait().unwrap().as_secs() <= 60, "who was never seen there waits a little");
+        accounts::sign_in(plane, right.clone(), HERE).await.unwrap();
+        world.clock.forward_minutes(2);
+        accounts::sign_in(&world.plane, right, network(200)).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_network_signs_up_so_many_people_an_hour() {
+    on_each_database(async |world: &mut World| {
+        world.set_up().await;
+        for nth in 0..20 {
+            world.sign_up(&format!("guest{nth}")).await;
+        }
+        let plan = world.plan().await;
+        let late = || crate::support::sign_up_form("late", plan);
+        let error = accounts::sign_up(&world.plane, late(), HERE).await.unwrap_err();
+        assert_eq!((error.kind(), error.wait().map(|wait| wait.as_secs())), (Kind::Retry, Some(3600)));
+        let elsewhere = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        accounts::sign_up(&world.plane, crate::support::sign_up_form("other", plan), elsewhere).await.unwrap();
+        world.clock.forward_minutes(61);
+        accounts::sign_up(&world.plane, late(), HERE).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_borrowed_session_does_not_find_out_the_password() {
     on_each_database(async |world: &mut World| {
         world.set_up().await;

@@ -76,3 +76,21 @@ async fn a_slip_is_named_beside_the_form_and_makes_nothing() {
     carla.sign_up("carla").await.unwrap();
     platform.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_is_told_when_to_come_again() {
+    let platform = Platform::open(Wish::default()).await.unwrap();
+    platform.visitor().unwrap().sign_up("anna").await.unwrap();
+    let eve = platform.visitor().unwrap();
+    let guess = [("email", "anna@example.org"), ("password", "not the password")];
+    for _ in 0..8 {
+        let form = eve.form("/sign-in", "/sign-in").await.unwrap().with(&guess);
+        assert_eq!(eve.send(form).await.unwrap().status(), 422);
+    }
+    let form = eve.form("/sign-in", "/sign-in").await.unwrap().with(&guess);
+    let stopped = eve.send(form).await.unwrap();
+    assert_eq!(stopped.status(), 429);
+    assert!(stopped.headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 800);
+    assert!(stopped.text().await.unwrap().contains("Try again in 15 minutes"));
+    platform.close().await.unwrap();
+}

@@ -115,6 +115,16 @@ pub(super) const KEYS: &[Key] = &[
         doc: "The most connections of one address (in IPv6, of one /64 network), so that nobody can\ntake them all. A trusted proxy may have any number.",
         set: |config, value| number(value).map(|most| config.connections_per_client = most),
     },
+    Key {
+        name: "sign_up.most_per_hour",
+        default: "20",
+        quoted: false,
+        doc: "How many people may sign up from one address (in IPv6, one /64 network) within an\nhour; whoever comes later is told when to try again.",
+        set: |config, value| {
+            config.sign_ups_per_hour = u32::try_from(number(value)?).unwrap_or(u32::MAX);
+            Ok(())
+        },
+    },
     key!(
         "database.url",
         "",

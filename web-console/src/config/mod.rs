@@ -48,6 +48,8 @@ pub struct Config {
     pub connections: usize,
     /// The most connections of one client.
     pub connections_per_client: usize,
+    /// How many people may sign up from one network within an hour.
+    pub sign_ups_per_hour: u32,
     /// The database, when it is not SQLite in the data directory.
     pub database: Option<String>,
     /// How long a server may be unused before it sleeps.
@@ -103,6 +105,7 @@ impl Default for Config {
             trusted_proxies: Trusted::default(),
             connections: 0,
             connections_per_client: 0,
+            sign_ups_per_hour: 0,
             database: None,
             idle_after: Duration::ZERO,
             programs: None,

@@ -1,7 +1,6 @@
 //! The account: what we call you, your password, the devices that are signed in.
 
 use axum::extract::{Path, Query};
-use axum::http::StatusCode;
 use control_plane::accounts;
 use control_plane::{Error, Kind};
 use serde::Deserialize;
@@ -91,7 +90,7 @@ async fn account_page(visit: &Visit, name: Option<String>, said: Option<&str>, e
         fresh: Field::judged("", "fresh", error),
         sessions: sessions.into_iter().map(device).collect(),
     };
-    page::show_as(error.map_or(StatusCode::OK, |error| control_plane::status(error.kind())), &page)
+    page::show_form(error, &page)
 }
 
 /// `POST /account/name`.

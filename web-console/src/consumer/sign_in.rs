@@ -1,7 +1,7 @@
 //! Signing in and out.
 
 use axum::extract::Query;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect};
 use control_plane::accounts::{self, SignIn};
 use control_plane::{Error, Kind};
@@ -83,8 +83,7 @@ fn form_page(visit: &Visit, email: String, next: String, error: Option<Error>) -
         password: Field::judged("", "password", error),
         next,
     };
-    let status = error.map_or(StatusCode::OK, |error| control_plane::status(error.kind()));
-    let mut response = page::show_as(status, &form)?;
+    let mut response = page::show_form(error, &form)?;
     if to_server {
         // The answer to this form leads on to the person's own server, which browsers count as a target of the form.
         let scheme = visit.console.scheme().as_str();

@@ -5,7 +5,7 @@
 
 use axum::Json;
 use axum::extract::Query;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use billing::PlanId;
 use control_plane::accounts::{self, SignUp};
@@ -155,6 +155,5 @@ async fn form_page(visit: &Visit, mut form: Form, error: Option<Error>) -> Resul
         plan: Field::judged(&form.plan, "plan", error),
         request_key: form.request_key,
     };
-    let status = error.map_or(StatusCode::OK, |error| control_plane::status(error.kind()));
-    page::show_as(status, &sign_up)
+    page::show_form(error, &sign_up)
 }

@@ -166,6 +166,7 @@ fn settings(config: &Config, data: &data::DataDir, address: SocketAddr, agent: &
         host: Arc::new(agent.clone()),
         smtp: config.smtp.clone().map(|url| Smtp { url, from: config.mail_from.clone() }),
         idle_after: config.idle_after,
+        sign_ups_per_hour: config.sign_ups_per_hour,
         grace: billing::Grace::default(),
         clock: control_plane::Clock::system(),
     }

@@ -38,6 +38,7 @@ impl House {
             host,
             smtp: None,
             idle_after: Duration::from_secs(300),
+            sign_ups_per_hour: 1000,
             grace: billing::Grace::default(),
             clock: control_plane::Clock::system(),
         })

@@ -118,6 +118,7 @@ pub(crate) async fn start(
         host,
         smtp,
         idle_after: Duration::from_secs(3600),
+        sign_ups_per_hour: 20,
         grace: Grace::default(),
         clock: clock.clock(),
     };
