@@ -1,10 +1,10 @@
 //! What an idle server costs and how fast it is back: cached wakes, the price of the sandbox, the memory of a crowd
 //! of awake servers, and how many a host wakes in a second.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -83,6 +83,8 @@ pub async fn sandbox(platform: &Platform, server: &OwnServer, times: usize) -> R
 /// The same runtime without walls, on a port.
 struct Bare {
     process: Child,
+    /// Read from no further, but open: a program whose output nobody can take ends.
+    _output: Lines<BufReader<ChildStdout>>,
     address: SocketAddr,
     host: String,
 }
@@ -92,11 +94,11 @@ impl Bare {
         let mut command = Command::new(program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let said = BufReader::new(process.stdout.take().context("its output")?).lines().next();
-        let said = said.context("the runtime said nothing")??;
+        let mut output = BufReader::new(process.stdout.take().context("its output")?).lines();
+        let said = output.next().context("the runtime said nothing")??;
         let host = said.rsplit("//").next().unwrap_or_default().to_owned();
         let port = host.rsplit(':').next().unwrap_or_default().parse().with_context(|| format!("a port in {said}"))?;
-        Ok(Self { process, address: SocketAddr::from(([127, 0, 0, 1], port)), host })
+        Ok(Self { process, _output: output, address: SocketAddr::from(([127, 0, 0, 1], port)), host })
     }
 
     fn end(mut self) -> Result<()> {

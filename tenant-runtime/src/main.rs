@@ -29,20 +29,23 @@ fn main() -> ExitCode {
     tenant_runtime::rest::keep_heap_small();
     let by_host = std::env::var_os(tenant_runtime::launch::VARIABLE).is_some();
     log(by_host);
-    let done = match (by_host, Command::try_parse()) {
-        (true, _) => hosted::run(),
-        (false, Ok(Command { action: Some(Action::Serve(serve)) })) => development::run(serve),
-        (false, Ok(Command { action: None })) => Err(anyhow::anyhow!(
-            "nothing to do: a host starts this program with FREEHOLD_LAUNCH; by hand, use `freehold-runtime serve --data DIR`"
-        )),
-        (false, Err(usage)) => usage.exit(),
-    };
+    // A host passes no arguments, and a wake should not pay for understanding some.
+    let done = if by_host { hosted::run() } else { by_hand() };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn by_hand() -> anyhow::Result<()> {
+    match Command::parse().action {
+        Some(Action::Serve(serve)) => development::run(serve),
+        None => anyhow::bail!(
+            "nothing to do: a host starts this program with FREEHOLD_LAUNCH; by hand, use `freehold-runtime serve --data DIR`"
+        ),
     }
 }
 
