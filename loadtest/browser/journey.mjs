@@ -97,6 +97,14 @@ await journey('journey', async (world) => {
   await anna.goto(`${a.origin}${server.path}`);
   await accessible(anna, 'dashboard with apps');
   await shoot(anna, 'dashboard');
+  await anna.goto(`${a.origin}${server.path}/usage`);
+  await check('the usage page counts the time awake', async () => /Awake\s+\d[\d.]* (s|min|h)/.test(await anna.locator('main').innerText()), await anna.locator('main').innerText());
+  await accessible(anna, 'usage');
+  await shoot(anna, 'usage');
+  await a.page.goto(`${a.origin}/operator/usage`);
+  await check('the operator sees each server\'s usage', async () => (await a.page.locator('main tbody tr').count()) === 2);
+  await accessible(a.page, 'operator usage');
+  await shoot(a.page, 'operator-usage');
   await anna.goto(`${a.origin}${server.path}/leave`);
   await accessible(anna, 'leave');
   await shoot(anna, 'leave');

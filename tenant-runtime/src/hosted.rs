@@ -14,6 +14,9 @@ use tenant_runtime::server::{Server, now, router, unavailable};
 use tenant_runtime::{admin, housekeeping, rest};
 use tokio::net::UnixListener;
 
+/// How long a runtime that could not open its home for a passing reason says so before it ends.
+const SAYING_SO: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// Serves until the host says stop.
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut inherited = Inherited::take().context("the host's listeners could not be taken over")?;
@@ -48,6 +51,16 @@ pub(crate) fn run() -> anyhow::Result<()> {
                 // Exiting would only have the host start us again. Saying what is wrong helps the owner more.
                 tracing::error!(cause = chain(&error), server.id = %launch.server, "the server cannot serve");
                 inherited.ready();
+                let passes = error.passes();
+                let stop = async move {
+                    tokio::select! {
+                        () = stop => {}
+                        // Whoever comes after this wakes a runtime that tries anew.
+                        () = tokio::time::sleep(SAYING_SO), if passes => {}
+                    }
+                }
+                .boxed()
+                .shared();
                 let both = futures::future::join(
                     serve(public, unavailable(&error), stop.clone()),
                     serve(private, unavailable(&error), stop),

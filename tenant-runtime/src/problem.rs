@@ -10,6 +10,40 @@ use serde_json::json;
 
 use crate::{apps, documents, files, permissions, sessions, store};
 
+/// How full a server is when something does not fit.
+#[derive(Clone, Debug)]
+pub struct Full {
+    /// Bytes that were to be stored.
+    pub needed: u64,
+    /// Bytes that are free.
+    pub free: u64,
+    /// Bytes of the plan.
+    pub limit: u64,
+    /// The apps that hold most, the largest first.
+    pub largest: Vec<Holding>,
+    /// Who sells larger plans.
+    pub provider: String,
+}
+
+/// An app and what it holds.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    /// The app.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Bytes of its files and code.
+    pub bytes: u64,
+}
+
+/// What a problem said, kept beside its JSON so that a page can say the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) code: &'static str,
+    pub(crate) detail: String,
+    pub(crate) retry_after: Option<u32>,
+}
+
 /// Why a request was not fulfilled.
 #[derive(Debug)]
 pub struct Problem {
@@ -57,12 +91,35 @@ impl Problem {
     }
 
     /// The plan has no room.
-    pub fn no_room(needed: u64, free: u64) -> Self {
-        let (needed, free) = (crate::pages::bytes(needed), crate::pages::bytes(free));
+    pub fn no_room(full: &Full) -> Self {
+        use crate::pages::bytes;
+        let largest = match full.largest.first() {
+            // Records are not counted app by app, so an app is named only when its files matter.
+            Some(app) if app.bytes.saturating_mul(5) >= full.limit => {
+                format!("{} holds {}: delete something there", app.name, bytes(app.bytes))
+            }
+            _ => "Delete something you no longer need".to_owned(),
+        };
         let detail = format!(
-            "Nothing was saved: this needs {needed} and {free} are free on this server's plan. Delete something, or choose a larger plan in the console; exporting works in any case."
+            "Nothing was saved: this needs {}, and {} of the plan's {} are free. {largest}, or ask {} for a larger plan. Reading and exporting work in any case.",
+            bytes(full.needed),
+            bytes(full.free),
+            bytes(full.limit),
+            full.provider
         );
+        let largest: Vec<_> =
+            full.largest.iter().map(|app| json!({"app": app.id, "name": app.name, "bytes": app.bytes})).collect();
         Self::new(StatusCode::INSUFFICIENT_STORAGE, "no_room", detail)
+            .with("needed", full.needed)
+            .with("free", full.free)
+            .with("limit", full.limit)
+            .with("largest", largest)
+    }
+
+    /// The machine under the server has no room, which is not the person's to mend.
+    fn host_full() -> Self {
+        let detail = "Nothing was saved: the provider's own storage is full, not yours. The provider has been told. Everything saved before is safe and can be read and exported.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "host_full", detail).retry_after(60)
     }
 
     /// Something only the operator can mend. The cause is logged.
@@ -103,6 +160,8 @@ impl IntoResponse for Problem {
         }
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = self.status;
+        let told = Told { code: self.code, detail: self.detail, retry_after: self.retry_after };
+        response.extensions_mut().insert(told);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -211,7 +270,10 @@ impl From<store::Error> for Problem {
             (store::Error::TooLarge { .. }, _) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail),
             (store::Error::Interrupted(_), _) => Self::bad_request("The upload broke off before its end."),
             (store::Error::Missing { .. }, _) => Self::not_found(detail),
-            (_, Kind::Full) => Self::new(StatusCode::INSUFFICIENT_STORAGE, "no_room", detail),
+            (_, Kind::Full) => {
+                tracing::error!(cause = chain(&error), "the storage has no room left");
+                Self::host_full()
+            }
             (_, Kind::Fix) => Self::bad_request(detail),
             (_, Kind::Retry) => {
                 tracing::warn!(cause = chain(&error), "the storage did not answer in time");

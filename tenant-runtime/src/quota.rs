@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use crate::files;
-use crate::problem::Problem;
+use crate::problem::{Full, Holding, Problem};
 use crate::store::Home;
+use crate::{apps, files};
 
 /// For how long a figure that was read is good, in milliseconds.
 const FRESH: i64 = 5_000;
@@ -49,17 +49,30 @@ struct Known {
     uploads: HashMap<String, u64>,
 }
 
+/// The apps that hold most, the largest first.
+fn holdings(db: &Connection) -> Result<Vec<Holding>, Problem> {
+    let mut all = Vec::new();
+    for app in apps::list(db)? {
+        let bytes = files::totals(db, &app.id)?.1 + apps::code_bytes(db, &app.id)?;
+        all.push(Holding { id: app.id.to_string(), name: app.name, bytes });
+    }
+    all.sort_by_key(|app| std::cmp::Reverse(app.bytes));
+    all.truncate(3);
+    Ok(all)
+}
+
 /// The plan's storage and what is left of it.
 pub struct Quota {
     limit: u64,
+    provider: String,
     known: Mutex<Known>,
 }
 
 impl Quota {
-    /// A plan of so many bytes.
+    /// A plan of so many bytes, sold by `provider`.
     #[must_use]
-    pub fn new(limit: u64) -> Self {
-        Self { limit, known: Mutex::default() }
+    pub fn new(limit: u64, provider: &str) -> Self {
+        Self { limit, provider: provider.to_owned(), known: Mutex::default() }
     }
 
     /// The plan's bytes.
@@ -84,21 +97,29 @@ impl Quota {
     /// Refuses what does not fit; what fits is counted as held.
     pub async fn take(&self, home: &Home, bytes: u64, now: i64) -> Result<(), Problem> {
         self.refresh(home, now).await?;
-        let mut known = self.known.lock();
-        self.fits(&known, bytes)?;
-        known.held += bytes;
-        Ok(())
+        let fits = {
+            let mut known = self.known.lock();
+            let fits = self.fits(&known, bytes);
+            if fits.is_ok() {
+                known.held += bytes;
+            }
+            fits
+        };
+        self.told(home, bytes, fits).await
     }
 
     /// Refuses an upload that will not fit; otherwise holds its room until [`Quota::release`].
     pub async fn hold(&self, home: &Home, upload: &str, bytes: u64, now: i64) -> Result<(), Problem> {
         self.refresh(home, now).await?;
-        let mut known = self.known.lock();
-        if !known.uploads.contains_key(upload) {
-            self.fits(&known, bytes)?;
-            known.uploads.insert(upload.to_owned(), bytes);
-        }
-        Ok(())
+        let fits = {
+            let mut known = self.known.lock();
+            let fits = if known.uploads.contains_key(upload) { Ok(()) } else { self.fits(&known, bytes) };
+            if fits.is_ok() {
+                known.uploads.entry(upload.to_owned()).or_insert(bytes);
+            }
+            fits
+        };
+        self.told(home, bytes, fits).await
     }
 
     /// Gives back an upload's room, once it is a file or no more.
@@ -118,9 +139,18 @@ impl Quota {
         self.limit.saturating_sub(taken)
     }
 
-    fn fits(&self, known: &Known, bytes: u64) -> Result<(), Problem> {
+    /// What is free, as an error, when it is not enough.
+    fn fits(&self, known: &Known, bytes: u64) -> Result<(), u64> {
         let free = self.left(known);
-        if bytes > free { Err(Problem::no_room(bytes, free)) } else { Ok(()) }
+        if bytes > free { Err(free) } else { Ok(()) }
+    }
+
+    /// A refusal that says what to do about it.
+    async fn told(&self, home: &Home, needed: u64, fits: Result<(), u64>) -> Result<(), Problem> {
+        let Err(free) = fits else { return Ok(()) };
+        let largest = home.read(holdings).await?;
+        let provider = self.provider.clone();
+        Err(Problem::no_room(&Full { needed, free, limit: self.limit, largest, provider }))
     }
 
     async fn refresh(&self, home: &Home, now: i64) -> Result<(), Problem> {

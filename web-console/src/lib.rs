@@ -25,6 +25,7 @@ pub mod serve;
 mod shell;
 mod show;
 mod token;
+mod usage;
 mod visit;
 
 use std::sync::Arc;

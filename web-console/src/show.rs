@@ -45,6 +45,24 @@ impl fmt::Display for Count {
     }
 }
 
+/// A stretch of time in milliseconds, in its two largest units: `3 h 12 min`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spell(pub(crate) u64);
+
+impl fmt::Display for Spell {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, hours) = (self.0 / 86_400_000, self.0 / 3_600_000 % 24);
+        let (minutes, seconds) = (self.0 / 60_000 % 60, self.0 / 1000 % 60);
+        match (days, hours, minutes, seconds) {
+            (0, 0, 0, 0) => write!(to, "{} ms", self.0),
+            (0, 0, 0, _) => write!(to, "{:.1} s", self.0 as f64 / 1000.0),
+            (0, 0, _, _) => write!(to, "{minutes} min {seconds} s"),
+            (0, _, _, _) => write!(to, "{hours} h {minutes} min"),
+            _ => write!(to, "{days} d {hours} h"),
+        }
+    }
+}
+
 /// How much of a moment is told.
 #[derive(Debug, Clone, Copy)]
 enum Face {
@@ -148,6 +166,12 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spells_are_told_in_their_two_largest_units() {
+        let all = [0, 999, 1_500, 61_000, 3_720_000, 90_061_000].map(|ms| Spell(ms).to_string());
+        assert_eq!(all, ["0 ms", "999 ms", "1.5 s", "1 min 1 s", "1 h 2 min", "1 d 1 h"]);
+    }
 
     #[test]
     fn amounts_are_told_in_the_nearest_unit() {

@@ -237,3 +237,18 @@ for (const toast of document.querySelectorAll("[data-toast]")) {
   const leave = () => (toast.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : toast.remove());
   setTimeout(leave, 8000);
 }
+
+// A moment on the reader's own clock: the form carries how many minutes it is ahead of UTC on that very day.
+for (const form of document.querySelectorAll("form[data-moment]")) {
+  const { day, time, ahead } = form.elements;
+  const now = new Date(`${day.value}T${time.value}:00Z`);
+  if (Number.isNaN(now.getTime())) continue;
+  const two = (figure) => String(figure).padStart(2, "0");
+  day.value = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
+  if (day.max < day.value) day.max = day.value;
+  time.value = `${two(now.getHours())}:${two(now.getMinutes())}`;
+  form.querySelector("[data-zone]").textContent = "The time is on your clock.";
+  form.addEventListener("submit", () => {
+    ahead.value = String(-new Date(`${day.value}T${time.value}`).getTimezoneOffset());
+  });
+}

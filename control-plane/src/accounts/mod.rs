@@ -22,7 +22,7 @@ pub use password::judge as judge_password;
 pub(crate) use password::{PasswordHash, Passwords};
 pub use profile::{change_password, rename};
 pub(crate) use session::open as open_session;
-pub use session::{Session, SessionView, actor, end_session, session_id, sessions, sign_out};
+pub use session::{Session, SessionView, actor, end_other_sessions, end_session, session_id, sessions, sign_out};
 pub use sign_in::{SignIn, sign_in};
 pub use sign_up::{SignUp, SignedUp, sign_up};
 pub(crate) use store::{all, insert};

@@ -125,6 +125,15 @@ pub async fn end_session(plane: &ControlPlane, actor: &Actor, id: &str) -> Resul
     Ok(())
 }
 
+/// Ends all of the asker's sessions but the one that holds `keep`.
+pub async fn end_other_sessions(plane: &ControlPlane, actor: &Actor, keep: &str) -> Result<()> {
+    let account = actor.account().ok_or_else(Error::sign_in)?;
+    let mut tx = plane.db().begin().await?;
+    end_others(&mut tx, account, Some(keep)).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
 /// Ends every session of an account but the one that holds `keep`.
 pub(super) async fn end_others(tx: &mut Tx, account: AccountId, keep: Option<&str>) -> Result<()> {
     on!(tx.each(), e => sqlx::query("delete from session where account_id = $1 and token_hash <> $2")

@@ -56,6 +56,7 @@ fn table() -> Vec<Line> {
         line!(accounts::change_password, "syyys", |p, a, t| accounts::change_password(p, a, PASSWORD, "weak", None)),
         line!(accounts::sessions, "syyys", |p, a, t| accounts::sessions(p, a)),
         line!(accounts::end_session, "syyys", |p, a, t| accounts::end_session(p, a, "none")),
+        line!(accounts::end_other_sessions, "syyys", |p, a, t| accounts::end_other_sessions(p, a, "none")),
         line!(business::rename, "sddyy", |p, a, t| business::rename(p, a, "Lindenhof")),
         line!(business::plans, "yyyyy", |p, a, t| business::plans(p, a)),
         line!(business::plan, "yyyyy", |p, a, t| business::plan(p, a, t.plan)),

@@ -35,7 +35,8 @@ pub(crate) fn router() -> Router<Server> {
         .fallback(published)
 }
 
-async fn style(parts: Parts) -> Response {
+/// The style of our own pages.
+pub(crate) async fn style(parts: Parts) -> Response {
     code::fixed(launcher::STYLE, "text/css; charset=utf-8", &parts)
 }
 

@@ -15,9 +15,10 @@ mod owner;
 pub(crate) mod place;
 mod plain;
 mod policy;
+pub(crate) mod trouble;
 mod wrap;
 
-pub(crate) use home_address::router as server_origin;
+pub(crate) use home_address::{router as server_origin, style};
 pub(crate) use plain::{Note, note};
 pub(crate) use policy::guard;
 

@@ -12,7 +12,8 @@ use tower::ServiceExt as _;
 use super::Server;
 use super::linger::{Bound, Lingering};
 use crate::pages::place::Place;
-use crate::pages::{Note, app_origin, guard, note, server_origin};
+use crate::pages::{Note, app_origin, guard, note, server_origin, trouble};
+use crate::problem::Told;
 use crate::rest;
 
 #[derive(Clone)]
@@ -37,6 +38,7 @@ async fn dispatch(State(origins): State<Origins>, mut request: Request) -> Respo
     let server = &origins.server;
     let place = Place::find(server, request.headers(), request.uri());
     request.extensions_mut().insert(place.clone());
+    let is_visit = trouble::is_visit(request.headers());
     let request = lingering(request);
     let mut response = match place {
         Place::Server => call(origins.own.clone(), request).await,
@@ -44,6 +46,10 @@ async fn dispatch(State(origins): State<Origins>, mut request: Request) -> Respo
         Place::NoApp(label) => no_app(server, &label),
         Place::Elsewhere => elsewhere(server),
     };
+    if is_visit && let Some(told) = response.extensions_mut().remove::<Told>() {
+        let console = &server.launch.provider.console_origin;
+        response = trouble::page(response.status(), &told, server.launch.site.host(), console);
+    }
     guard(response.headers_mut());
     response
 }

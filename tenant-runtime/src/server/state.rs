@@ -84,7 +84,7 @@ impl Server {
         let sessions = Sessions::load(home.clone(), now).await?;
         let apps = Registry::default();
         apps.refresh(&home).await.map_err(|problem| Error::Read(problem.detail))?;
-        let quota = Quota::new(launch.limits.storage_bytes);
+        let quota = Quota::new(launch.limits.storage_bytes, &launch.provider.name);
         quota.hold_pending(&home).await.map_err(|problem| Error::Read(problem.detail))?;
         let (changes, stopping) = (Changes::default(), watch::channel(false).0);
         Ok(Self(Arc::new(Inner { launch, home, sessions, apps, changes, quota, provider, stopping })))

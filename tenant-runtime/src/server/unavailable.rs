@@ -1,47 +1,96 @@
 //! What a server answers that cannot serve: always the same, and the reason in words.
+//!
+//! What passes by itself, such as a storage that does not answer, is tried again by the next runtime: this one says so
+//! for a moment and ends (see [`Error::passes`]), and the browser's next question wakes another.
 
 use axum::Router;
-use axum::http::header::ACCEPT;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
 
 use super::Error;
-use crate::pages::{Note, guard, note};
+use crate::pages::{guard, style, trouble};
 use crate::problem::Problem;
-use crate::schema;
+use crate::{schema, store};
+
+/// After how many seconds it is worth asking again.
+const SOON: u32 = 5;
+const LATER: u32 = 60;
+
+#[derive(Clone, Copy)]
+struct Why {
+    title: &'static str,
+    detail: &'static str,
+    code: &'static str,
+    again: u32,
+}
+
+impl Error {
+    /// Whether another try may succeed without anybody doing anything.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Home(error) => matches!(error.kind(), store::Kind::Retry | store::Kind::Full),
+            _ => false,
+        }
+    }
+
+    fn why(&self) -> Why {
+        let newer = Why {
+            title: "This server waits for its newer release",
+            detail: "The server's data was last used by a newer release than the one that runs now. It is untouched, and opens again with that release. The provider has been told.",
+            code: "newer_home",
+            again: LATER,
+        };
+        let closed = Why {
+            title: "This server cannot open its data",
+            detail: "The server's data cannot be opened at present. Nothing has been changed or removed; the provider has been told and must look.",
+            code: "cannot_open",
+            again: LATER,
+        };
+        match self {
+            Self::Schema(schema::Error::Newer { .. }) | Self::Home(store::Error::Newer { .. }) => newer,
+            Self::Home(error) => match error.kind() {
+                store::Kind::Full => Why {
+                    title: "The provider has no room just now",
+                    detail: "The server could not start, because the provider's own storage is full. Everything saved is safe; the provider has been told.",
+                    code: "host_full",
+                    again: SOON,
+                },
+                store::Kind::Retry => Why {
+                    title: "The storage does not answer just now",
+                    detail: "The server could not reach its storage. Everything saved there is safe, and the server starts by itself as soon as the storage answers.",
+                    code: "storage_busy",
+                    again: SOON,
+                },
+                _ => closed,
+            },
+            Self::Schema(_) | Self::Sessions(_) | Self::Read(_) => closed,
+            Self::Key => Why {
+                title: "This server is not set up completely",
+                detail: "The provider has not set this server up completely. The server's data is untouched.",
+                code: "not_set_up",
+                again: LATER,
+            },
+        }
+    }
+}
 
 /// A router that says why there is no service.
 pub fn unavailable(error: &Error) -> Router {
-    let detail = match error {
-        Error::Schema(schema::Error::Newer { .. }) => {
-            "The server's data was last used by a newer release than the one that runs now. It is untouched, and opens again with that release."
-        }
-        Error::Home(_) | Error::Schema(_) | Error::Sessions(_) | Error::Read(_) => {
-            "The server's data cannot be opened at present. Nothing has been changed or removed; the provider has been told and must look."
-        }
-        Error::Key => "The provider has not set this server up completely. The server's data is untouched.",
-    };
-    Router::new().fallback(move |headers: HeaderMap| async move { answer(&headers, detail) })
+    let why = error.why();
+    Router::new()
+        .route("/.freehold/style.css", get(style))
+        .fallback(move |headers: HeaderMap| async move { answer(&headers, why) })
 }
 
-fn answer(headers: &HeaderMap, detail: &'static str) -> Response {
-    let for_people = headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
-    let mut response = match for_people {
-        true => {
-            let page = Note {
-                title: "This server cannot open its data".into(),
-                text: detail.into(),
-                link: "/".into(),
-                action: "Try again".into(),
-                host: "Out of order".into(),
-            };
-            note(StatusCode::SERVICE_UNAVAILABLE, page)
-        }
-        false => {
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "cannot_open", detail);
-            problem.retry_after(60).into_response()
-        }
+fn answer(headers: &HeaderMap, why: Why) -> Response {
+    let mut response = if trouble::is_visit(headers) {
+        trouble::out_of_order(why.title, why.detail, why.again)
+    } else {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.code, why.detail).into_response()
     };
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(why.again));
     guard(response.headers_mut());
     response
 }

@@ -30,6 +30,7 @@ struct Device {
     device: &'static str,
     this: bool,
     since: show::Moment,
+    seen: show::Moment,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -57,6 +58,7 @@ pub(super) async fn show(visit: Visit, Query(done): Query<Done>) -> Answer {
         "name" => Some("The name is changed."),
         "password" => Some("The password is changed, and all other devices are signed out."),
         "session" => Some("That device is signed out."),
+        "sessions" => Some("All other devices are signed out."),
         _ => None,
     };
     account_page(&visit, None, said, None).await
@@ -72,6 +74,7 @@ async fn account_page(visit: &Visit, name: Option<String>, said: Option<&str>, e
         device: "A browser",
         this: this.as_ref() == Some(&session.id),
         since: show::both(session.created),
+        seen: show::both(session.seen),
         id: session.id,
     };
     let servers = own_servers(visit).await?;
@@ -128,4 +131,11 @@ pub(super) async fn change_password(visit: Visit, Posted(form): Posted<Passwords
 pub(super) async fn end_session(visit: Visit, Path(session): Path<String>, _: Posted<Nothing>) -> Answer {
     accounts::end_session(visit.console.plane(), &visit.actor, &session).await?;
     page::on_to("/account?done=session")
+}
+
+/// `POST /account/sessions/end-others`.
+pub(super) async fn end_others(visit: Visit, _: Posted<Nothing>) -> Answer {
+    let this = visit.session.as_deref().ok_or_else(Error::sign_in)?;
+    accounts::end_other_sessions(visit.console.plane(), &visit.actor, this).await?;
+    page::on_to("/account?done=sessions")
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
+use billing::Plan;
 use control_plane::operations::State;
 use control_plane::servers::{Doing, Seen, Server};
 use tenant_runtime::admin::api::Usage;
@@ -32,6 +33,8 @@ struct Dashboard {
     plan_name: String,
     plan_storage: Amount,
     usage: Option<Used>,
+    /// Why the server told nothing, when it did not.
+    silent: String,
     next_invoice: Option<bill::Next>,
     bill_lines: Vec<Fact>,
     apps: Vec<App>,
@@ -51,7 +54,7 @@ struct Used {
     used: Amount,
     free: Amount,
     words: String,
-    full: Option<&'static str>,
+    full: Option<String>,
     documents: Count,
     files: Count,
     parcels: Vec<Parcel>,
@@ -84,13 +87,18 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
     let sighted = sighted(&server);
     let asked = tokio::time::timeout(PATIENCE, control_plane::servers::usage(plane, &visit.actor, server.id));
     let desk = visit.console.operations();
-    let (usage, bill, operations) = tokio::join!(
+    let (usage, plans, bill, operations) = tokio::join!(
         asked,
+        control_plane::business::plans(plane, &visit.actor),
         control_plane::subscriptions::bill(plane, &visit.actor, server.account),
         desk.of_server(&visit.actor, server.id)
     );
-    let usage: Option<Usage> = usage.ok().and_then(Result::ok);
-    let (bill, operations) = (bill?, operations?);
+    let (usage, silent): (Option<Usage>, _) = match usage {
+        Ok(Ok(usage)) => (Some(usage), String::new()),
+        Ok(Err(error)) => (None, error.sentence().to_owned()),
+        Err(_) => (None, "Your server did not answer in time.".to_owned()),
+    };
+    let (plans, bill, operations) = (plans?, bill?, operations?);
     let told = Told::of(&bill);
     let line = |operation| Line::of(operation, &path);
     let open =
@@ -110,7 +118,8 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
         plan_name: bill.terms.name.clone(),
         plan_storage: Amount(bill.terms.storage_bytes),
         apps: usage.iter().flat_map(|usage| &usage.apps).map(|app| app_tile(&visit, app)).collect(),
-        usage: usage.as_ref().map(|usage| used(usage, show::time(plane.now()))),
+        usage: usage.as_ref().map(|usage| used(usage, &remedy(usage, &plans, &visit), show::time(plane.now()))),
+        silent,
         next_invoice: told.next_invoice,
         bill_lines: told.lines,
         lately: operations.iter().filter(|operation| !open(operation)).take(4).map(line).collect(),
@@ -156,7 +165,27 @@ fn sighted(server: &Server) -> Sighted {
     Sighted { tone: badge.tone, words, hint: Html::already_safe(text) }
 }
 
-fn used(usage: &Usage, measured: show::Moment) -> Used {
+/// What helps against a full server: where most lies, and which plan has more room.
+fn remedy(usage: &Usage, plans: &[Plan], visit: &Visit) -> String {
+    let largest = usage.apps.iter().max_by_key(|app| app.bytes).filter(|app| app.bytes > usage.limit_bytes / 5);
+    let delete = match largest {
+        Some(app) => format!("{} holds {}: delete what you no longer need there", app.name, Amount(app.bytes)),
+        None => "Delete what you no longer need".to_owned(),
+    };
+    let roomier = plans.iter().filter(|plan| plan.offered && plan.storage_bytes > usage.limit_bytes);
+    match roomier.min_by_key(|plan| (plan.storage_bytes, plan.price_cents)) {
+        Some(plan) => format!(
+            "{delete}, or ask {} for the plan {}: {} for {} a month.",
+            visit.business.name,
+            plan.name,
+            Amount(plan.storage_bytes),
+            plan.price()
+        ),
+        None => format!("{delete}."),
+    }
+}
+
+fn used(usage: &Usage, remedy: &str, measured: show::Moment) -> Used {
     let total = usage.database_bytes + usage.blob_bytes;
     let meter = Meter { used: total, of: usage.limit_bytes };
     Used {
@@ -165,8 +194,10 @@ fn used(usage: &Usage, measured: show::Moment) -> Used {
         words: meter.words(),
         full: match meter.fullness() {
             Fullness::Roomy => None,
-            Fullness::Near => Some("It is nearly full. Remove what you no longer need, or ask for a larger plan."),
-            Fullness::Full => Some("It is full: nothing new can be saved. Everything saved is safe, and Export works."),
+            Fullness::Near => Some(format!("It is nearly full. {remedy}")),
+            Fullness::Full => Some(format!(
+                "It is full: nothing new can be saved. Everything saved is safe, and Export works. {remedy}"
+            )),
         },
         documents: Count(usage.documents),
         files: Count(usage.files),

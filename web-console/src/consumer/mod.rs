@@ -17,6 +17,7 @@ mod plans;
 mod sign_in;
 mod sign_up;
 mod upload;
+mod usage;
 
 use axum::http::Method;
 use control_plane::Error;
@@ -50,6 +51,7 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .post("/account/name", Account, account::rename)
         .post("/account/password", Account, account::change_password)
         .post("/account/sessions/{session}/end", Account, account::end_session)
+        .post("/account/sessions/end-others", Account, account::end_others)
         .get("/servers/{name}", Account, dashboard::show)
         .get("/servers/{name}/creating", Account, creating::show)
         .get("/servers/{name}/events", Account, live::server)
@@ -59,6 +61,7 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .get("/servers/{name}/apps/{app}/remove", Account, apps::confirm_remove)
         .post("/servers/{name}/apps/{app}/remove", Account, apps::remove)
         .post("/servers/{name}/apps/{app}/restore", Account, apps::restore)
+        .get("/servers/{name}/usage", Account, usage::show)
         .get("/servers/{name}/leave", Account, leave::show)
         .get("/servers/{name}/close", Account, close::ask)
         .post("/servers/{name}/close", Account, close::close)

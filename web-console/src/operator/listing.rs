@@ -13,6 +13,8 @@ pub(super) struct Listing {
     pub(super) shell: Shell,
     pub(super) title: &'static str,
     pub(super) lead: String,
+    /// Another page about the same, and what it shows.
+    pub(super) link: Option<(&'static str, &'static str)>,
     pub(super) seen: show::Moment,
     pub(super) problem: Option<String>,
     pub(super) table: Table,
@@ -39,11 +41,17 @@ impl Listing {
             seen: show::time(visit.console.plane().now()),
             title,
             lead,
+            link: None,
             problem: None,
             table,
             extras: Vec::new(),
             next: String::new(),
         })
+    }
+
+    pub(super) fn beside(mut self, path: &'static str, words: &'static str) -> Self {
+        self.link = Some((path, words));
+        self
     }
 
     pub(super) fn next(mut self, next: impl Into<String>) -> Self {

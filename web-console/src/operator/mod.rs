@@ -11,6 +11,7 @@ mod plan_form;
 mod plans;
 mod servers;
 pub(crate) mod setup;
+mod usage;
 
 use crate::doors::Doors;
 use crate::doors::Who::{Anybody, Operator};
@@ -24,6 +25,7 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .get("/operator/customers", Operator, customers::list)
         .get("/operator/customers/{account}", Operator, customers::one)
         .get("/operator/servers", Operator, servers::list)
+        .get("/operator/usage", Operator, usage::show)
         .get("/operator/hosts", Operator, hosts::list)
         .get("/operator/operations", Operator, operations::list)
         .get("/operator/operations/{operation}", Operator, operations::one)

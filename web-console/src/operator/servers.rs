@@ -44,7 +44,11 @@ pub(super) async fn list(visit: Visit) -> Answer {
         (_, astray) => format!("{astray} not as wanted."),
     };
     let next = "What is not as wanted is tried again by itself; a reason stands beside it. A sleeping server has no process and wakes at the first request.";
-    Listing::new(&visit, "servers", "Servers", lead, table).await?.next(next).show()
+    Listing::new(&visit, "servers", "Servers", lead, table)
+        .await?
+        .beside("/operator/usage", "What they used")
+        .next(next)
+        .show()
 }
 
 /// What was seen, as a badge.

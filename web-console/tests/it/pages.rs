@@ -13,6 +13,7 @@ const OWNER: &[&str] = &[
     "/servers/anna/import",
     "/servers/anna/leave",
     "/servers/anna/close",
+    "/servers/anna/usage",
     "/bill",
     "/account",
 ];
@@ -20,6 +21,7 @@ const OPERATOR: &[&str] = &[
     "/operator",
     "/operator/customers",
     "/operator/servers",
+    "/operator/usage",
     "/operator/hosts",
     "/operator/operations",
     "/operator/invoices",
@@ -202,4 +204,21 @@ async fn a_server_is_closed_by_typing_its_address_and_taken_back_by_one_press() 
     assert_eq!(anna.send("/servers/anna/keep", &form).await.status(), StatusCode::SEE_OTHER);
     assert!(!anna.get("/servers/anna").await.contains("is closed"));
     assert!(!operator.get("/operator/customers").await.contains("closing"));
+}
+
+#[tokio::test]
+async fn all_other_devices_are_signed_out_at_once() {
+    let (house, _operator) = House::open().await;
+    let anna = house.person("anna").await;
+    assert!(!anna.get("/account").await.contains("Sign out all others"), "there is no other");
+    let phone = house.browser();
+    let mut form = crate::house::fields(&phone.get("/sign-in").await);
+    form.retain(|(field, _)| field != "email");
+    form.extend([("email".into(), "anna@berg.example".into()), ("password".into(), crate::house::PASSWORD.into())]);
+    assert_eq!(phone.send("/sign-in", &form).await.status(), StatusCode::SEE_OTHER);
+    assert!(anna.get("/account").await.contains("Last used"));
+    let form = [("token".to_owned(), anna.token().await)];
+    assert_eq!(anna.send("/account/sessions/end-others", &form).await.status(), StatusCode::SEE_OTHER);
+    assert!(!anna.get("/account").await.contains("Sign out all others"));
+    assert_eq!(phone.ask(Method::GET, "/account").send().await.unwrap().status(), StatusCode::SEE_OTHER);
 }

@@ -230,7 +230,13 @@ async fn what_does_not_fit_is_refused_before_it_is_sent() {
         .post(&photos, "/feps/uploads/com.example.photos", json!({"fileName": "x", "size": 10_000_000_000_u64}))
         .await;
     assert_eq!((status, &problem["error"]), (507, &json!("no_room")));
-    assert!(problem["message"].as_str().unwrap().contains("10 GB"), "{problem}");
+    let words = problem["message"].as_str().unwrap();
+    assert!(
+        words.contains("10 GB") && words.contains("of the plan's 3.1 MB") && words.contains("ask Lindenhof"),
+        "{problem}"
+    );
+    assert_eq!((&problem["needed"], &problem["limit"]), (&json!(10_000_000_000_u64), &json!(3 << 20)));
+    assert_eq!(problem["largest"][0]["app"], PHOTOS);
     let (status, _) = upload(&anna, &photos, json!({}), "y", content(4 << 20)).await;
     assert_eq!(status, 507);
     // Uploads under way hold their room against each other.
@@ -289,4 +295,37 @@ async fn an_upload_of_unknown_length_ends_where_the_room_ends() {
     assert_eq!(send(2 << 20).await.0, 413);
     assert_eq!(anna.server.home.usage().await.unwrap().blob_bytes, before, "nothing of it is kept");
     assert_eq!(send(1 << 20).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_full_server_names_what_to_delete_and_a_browser_gets_a_page_of_it() {
+    let anna = Anna::start_with(|launch| launch.limits.storage_bytes = 3 << 20).await;
+    let photos = anna.app(PHOTOS).await;
+    assert_eq!(upload(&anna, &photos, json!({}), "y", content(2 << 20)).await.0, 200);
+    let begin = json!({"fileName": "x", "size": 2 << 20});
+    let (status, problem) = anna.post(&photos, "/feps/uploads/com.example.photos", begin).await;
+    assert_eq!(status, 507);
+    let words = problem["message"].as_str().unwrap();
+    assert!(words.contains("com.example.photos holds 2.1 MB: delete something there"), "{words}");
+    // What is deleted is free at once.
+    anna.call(&photos, Method::DELETE, "/ceps/delete/com.example.photos.files/y", Value::Null).await;
+    assert_eq!(upload(&anna, &photos, json!({}), "z", content(2 << 20)).await.0, 200);
+
+    let missing =
+        || anna.get("photos", "/feps/userfiles/com.example.photos/anna/none").header("cookie", &photos.cookie);
+    let program = missing().send().await.unwrap();
+    assert_eq!(program.headers()["content-type"], "application/problem+json");
+    let browser = missing().header("accept", "text/html,*/*").header("sec-fetch-mode", "navigate");
+    let page = browser.header("sec-fetch-site", "none").send().await.unwrap();
+    assert_eq!(
+        (page.status().as_u16(), page.headers()["content-type"].to_str().unwrap()),
+        (404, "text/html; charset=utf-8")
+    );
+    let page = page.text().await.unwrap();
+    assert!(page.contains("There is nothing here") && page.contains("anna.localhost"), "{page}");
+    let script = missing()
+        .header("accept", "text/html")
+        .header("sec-fetch-mode", "cors")
+        .header("sec-fetch-site", "same-origin");
+    assert_eq!(script.send().await.unwrap().headers()["content-type"], "application/problem+json");
 }

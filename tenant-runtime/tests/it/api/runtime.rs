@@ -31,8 +31,17 @@ fn start(launch: &Launch, public: &UnixListener, admin: &UnixListener) -> Child 
 }
 
 async fn ask(socket: &std::path::Path, path: &str) -> String {
+    ask_for(socket, path, "*/*").await
+}
+
+async fn ask_as_browser(socket: &std::path::Path, path: &str) -> String {
+    ask_for(socket, path, "text/html,application/xhtml+xml").await
+}
+
+async fn ask_for(socket: &std::path::Path, path: &str, accept: &str) -> String {
     let mut stream = UnixStream::connect(socket).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: anna.localhost\r\nconnection: close\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: anna.localhost\r\naccept: {accept}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
@@ -85,5 +94,40 @@ async fn a_home_of_a_newer_release_is_refused_in_words_and_left_alone() {
     let child = start(&launch, &public, &admin);
     let answer = ask(&public_at, "/").await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("newer release"), "{answer}");
+    assert!(answer.contains("application/problem+json") && answer.contains("newer_home"), "{answer}");
+    let page = ask_as_browser(&public_at, "/").await;
+    assert!(page.contains("waits for its newer release") && page.contains("http-equiv=\"refresh\""), "{page}");
+    assert!(ask(&public_at, "/.freehold/style.css").await.starts_with("HTTP/1.1 200"));
+    assert_eq!(end(child).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_storage_that_does_not_answer_is_told_and_tried_again_by_the_next_runtime() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let launch = super::launch(folder.path(), 8080, &key, 1 << 30);
+    {
+        let server = tenant_runtime::server::Server::open(launch.clone(), 1).await.unwrap();
+        server.home.sleep().await.unwrap();
+    }
+    // The store answers every question with an error that passes: a file stands where a folder was.
+    let (home, away) = (folder.path().join("home"), folder.path().join("away"));
+    std::fs::rename(&home, &away).unwrap();
+    std::fs::write(&home, "").unwrap();
+    let (public_at, admin_at) = (folder.path().join("public"), folder.path().join("admin"));
+    let public = UnixListener::bind(&public_at).unwrap();
+    let admin = UnixListener::bind(&admin_at).unwrap();
+    let mut child = start(&launch, &public, &admin);
+    let page = ask_as_browser(&public_at, "/").await;
+    assert!(page.starts_with("HTTP/1.1 503") && page.contains("storage does not answer"), "{page}");
+    assert!(page.contains("http-equiv=\"refresh\"") && page.to_lowercase().contains("retry-after: 5"), "{page}");
+    assert!(ask(&admin_at, "/usage").await.contains("storage_busy"));
+    // It ends by itself, as one that fell asleep, and the next one finds the storage well.
+    let status = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
+    assert_eq!(status.code(), Some(0));
+    std::fs::remove_file(&home).unwrap();
+    std::fs::rename(&away, &home).unwrap();
+    let child = start(&launch, &public, &admin);
+    assert!(ask(&public_at, "/ceps/ping").await.starts_with("HTTP/1.1 200"));
     assert_eq!(end(child).await, Some(0));
 }

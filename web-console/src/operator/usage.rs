@@ -1,0 +1,43 @@
+//! What every server used in a month: what hosting it costs.
+
+use axum::extract::Query;
+use control_plane::metering::{self, Used};
+
+use crate::page::{self, Answer};
+use crate::parts::{Fact, Html, Table};
+use crate::shell::Shell;
+use crate::show::Amount;
+use crate::usage::{self, Pick, Wish};
+use crate::visit::Visit;
+
+#[derive(askama::Template)]
+#[template(path = "operator/usage.html")]
+struct UsagePage {
+    shell: Shell,
+    pick: Pick,
+    facts: Vec<Fact>,
+    servers: Table,
+}
+
+/// `GET /operator/usage?month=2026-11`.
+pub(super) async fn show(visit: Visit, Query(wish): Query<Wish>) -> Answer {
+    let plane = visit.console.plane();
+    let pick = Pick::of(&wish, plane.now());
+    let all = metering::usage_of_all(plane, &visit.actor, pick.month).await?;
+    let [first, rest @ ..] = usage::heads("Server");
+    let heads: Vec<_> = [first, "#Kept now", "#On average"].into_iter().chain(rest).collect();
+    let mut servers = Table::new(&heads, "No servers yet", "The first one appears when somebody signs up.");
+    for one in &all {
+        let stored = one.stored_now.map(|bytes| Amount(bytes).to_string()).unwrap_or_default();
+        let kept = [Html::text(&one.name), Html::text(stored), Html::text(pick.average(&one.total))];
+        servers.row(kept.into_iter().chain(usage::cells(&one.total)).collect());
+    }
+    let total = all.iter().fold(Used::default(), |sum, one| sum.and(one.total));
+    let stored: u64 = all.iter().filter_map(|one| one.stored_now).sum();
+    page::show(&UsagePage {
+        shell: Shell::of(&visit, "servers", None).await?,
+        facts: usage::facts(&pick, &total, Some(stored)),
+        pick,
+        servers,
+    })
+}
