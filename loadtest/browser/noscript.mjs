@@ -37,6 +37,10 @@ await journey('noscript', async (world) => {
   await page.click('main a:has-text("Open my server")');
   await check('the own server opens', () => page.waitForURL((url) => url.hostname.startsWith('carla.')).then(() => true));
   await check('with the app on it', async () => (await page.locator('.apps a', { hasText: 'Notes' }).count()) === 1);
+  await page.goto(`${origin}${server}/past`);
+  await check('the past is told in UTC without script', async () => (await page.locator('[data-zone]').innerText()).includes('UTC'));
+  await page.click('main li a:has-text("Before Notes was")');
+  await check('and a moment of it is looked at', async () => /Notes is not installed any more|Nothing/.test(await page.locator('main').innerText()));
   await page.goto(`${origin}${server}/export`);
   await page.click('button:has-text("Export everything")');
   await check('an export gets ready', () => page.locator('a:has-text("Download everything")').waitFor({ timeout: 60000 }).then(() => true));

@@ -18,7 +18,13 @@ pub async fn preview(plane: &ControlPlane, actor: &Actor, server: ServerId, at_m
 }
 
 /// Goes back to a moment. Asking twice under one `id` is asking once.
-pub async fn go_back(plane: &ControlPlane, actor: &Actor, server: ServerId, id: &str, at_ms: i64) -> Result<RestoreView> {
+pub async fn go_back(
+    plane: &ControlPlane,
+    actor: &Actor,
+    server: ServerId,
+    id: &str,
+    at_ms: i64,
+) -> Result<RestoreView> {
     let request = RestoreRequest { id: Some(id.to_owned()), at_ms };
     admin(plane, actor, server).await?.post_json("/past/restore", &request).await
 }

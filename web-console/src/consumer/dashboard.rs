@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect};
 use billing::Plan;
 use control_plane::operations::State;
 use control_plane::servers::{Doing, Seen, Server};
-use tenant_runtime::admin::api::Usage;
+use tenant_runtime::admin::api::{CareFinding, CareView, Usage};
 
 use super::bill::{self, Told};
 use super::{base, own_server};
@@ -35,6 +35,9 @@ struct Dashboard {
     usage: Option<Used>,
     /// Why the server told nothing, when it did not.
     silent: String,
+    /// How the data was last checked, when it was.
+    checked: Option<Html>,
+    damage: Vec<String>,
     next_invoice: Option<bill::Next>,
     bill_lines: Vec<Fact>,
     apps: Vec<App>,
@@ -86,9 +89,11 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
     }
     let sighted = sighted(&server);
     let asked = tokio::time::timeout(PATIENCE, control_plane::servers::usage(plane, &visit.actor, server.id));
+    let cared = tokio::time::timeout(PATIENCE, control_plane::servers::care(plane, &visit.actor, server.id));
     let desk = visit.console.operations();
-    let (usage, plans, bill, operations) = tokio::join!(
+    let (usage, cared, plans, bill, operations) = tokio::join!(
         asked,
+        cared,
         control_plane::business::plans(plane, &visit.actor),
         control_plane::subscriptions::bill(plane, &visit.actor, server.account),
         desk.of_server(&visit.actor, server.id)
@@ -98,6 +103,8 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
         Ok(Err(error)) => (None, error.sentence().to_owned()),
         Err(_) => (None, "Your server did not answer in time.".to_owned()),
     };
+    // A server that does not say how its data is gets no word about it here.
+    let care: Option<CareView> = cared.ok().and_then(Result::ok);
     let (plans, bill, operations) = (plans?, bill?, operations?);
     let told = Told::of(&bill);
     let line = |operation| Line::of(operation, &path);
@@ -120,6 +127,8 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
         apps: usage.iter().flat_map(|usage| &usage.apps).map(|app| app_tile(&visit, app)).collect(),
         usage: usage.as_ref().map(|usage| used(usage, &remedy(usage, &plans, &visit), show::time(plane.now()))),
         silent,
+        checked: care.as_ref().and_then(checked),
+        damage: care.iter().flat_map(|care| &care.findings).filter(|found| !found.repaired).map(damage).collect(),
         next_invoice: told.next_invoice,
         bill_lines: told.lines,
         lately: operations.iter().filter(|operation| !open(operation)).take(4).map(line).collect(),
@@ -163,6 +172,23 @@ fn sighted(server: &Server) -> Sighted {
         text.push_str(&Html::text(trouble).to_string());
     }
     Sighted { tone: badge.tone, words, hint: Html::already_safe(text) }
+}
+
+/// When everything was last checked, and what came of it.
+fn checked(care: &CareView) -> Option<Html> {
+    let when = show::both(parts::moment(care.checked_ms?));
+    let mended = care.findings.iter().filter(|found| found.repaired).count();
+    let result = match (care.findings.len(), mended) {
+        (0, _) => "all whole".to_owned(),
+        (found, mended) if found == mended => format!("{mended} were damaged and are mended"),
+        (found, mended) => format!("{} damaged, of which {mended} are mended", found),
+    };
+    let objects = Html::text(format!(": {} objects, {}, {result}.", Count(care.objects), Amount(care.bytes)));
+    Some(Html::already_safe(format!("Checked {when}{objects}")))
+}
+
+fn damage(found: &CareFinding) -> String {
+    format!("{}: {}", found.what, found.why)
 }
 
 /// What helps against a full server: where most lies, and which plan has more room.

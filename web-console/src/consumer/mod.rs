@@ -12,6 +12,7 @@ mod landing;
 mod leave;
 mod live;
 mod open;
+mod past;
 mod plain_form;
 mod plans;
 mod sign_in;
@@ -62,6 +63,10 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .post("/servers/{name}/apps/{app}/remove", Account, apps::remove)
         .post("/servers/{name}/apps/{app}/restore", Account, apps::restore)
         .get("/servers/{name}/usage", Account, usage::show)
+        .get("/servers/{name}/past", Account, past::show)
+        .get("/servers/{name}/past/preview", Account, past::preview)
+        .post("/servers/{name}/past", Account, past::go_back)
+        .post("/servers/{name}/past/{restore}/undo", Account, past::undo)
         .get("/servers/{name}/leave", Account, leave::show)
         .get("/servers/{name}/close", Account, close::ask)
         .post("/servers/{name}/close", Account, close::close)

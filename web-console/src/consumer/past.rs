@@ -4,8 +4,8 @@
 //! page says so; with script it is on the reader's own clock, and the form carries how far that is from UTC.
 
 use axum::extract::{Path, Query};
-use control_plane::servers;
 use control_plane::Error;
+use control_plane::servers;
 use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -13,8 +13,8 @@ use serde::Deserialize;
 use tenant_runtime::admin::api::{PastPreview, PastView, RestoreView};
 
 use super::{base, own_server};
-use crate::page::{self, Answer, Field};
-use crate::parts::{Fact, Html, moment};
+use crate::page::{self, Answer};
+use crate::parts::{Fact, moment};
 use crate::shell::Shell;
 use crate::show::{self, Amount, Count};
 use crate::visit::{Nothing, Posted, Visit};
@@ -113,7 +113,7 @@ async fn past_page(visit: &Visit, server: &servers::Server, problem: Option<Stri
     });
     let moments = past.moments.iter().map(|happened| Happened {
         at_ms: happened.at_ms,
-        what: happened.what.clone(),
+        what: capital(&happened.what),
         when: show::both(moment(happened.at_ms)),
     });
     let clock = |at: Timestamp, format: &str| at.to_zoned(TimeZone::UTC).strftime(format).to_string();
@@ -135,10 +135,18 @@ async fn past_page(visit: &Visit, server: &servers::Server, problem: Option<Stri
     )
 }
 
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 fn window(past: &PastView) -> Vec<Fact> {
     let from = Fact::html("From", show::both(moment(past.from_ms)));
     let from = match past.shortened {
-        true => from.noted(format!("later than {} days ago: the server is younger, or its past took too much room", past.window_days)),
+        true => from.noted(format!(
+            "later than {} days ago: the server is younger, or its past took too much room",
+            past.window_days
+        )),
         false => from.noted(format!("{} days, as your plan says", past.window_days)),
     };
     vec![
@@ -178,7 +186,10 @@ pub(super) async fn preview(visit: Visit, Path(name): Path<String>, Query(wish):
 fn differences(preview: &PastPreview) -> Vec<String> {
     let mut lines = Vec::new();
     for table in &preview.tables {
-        let what = format!("{}, {}", table.app_name, table.table);
+        let what = match table.table.as_str() {
+            "" => table.app_name.clone(),
+            name => format!("{}, {name}", table.app_name),
+        };
         lines.extend(difference(&what, "record", table.returning, table.changing, table.leaving));
     }
     for files in &preview.files {
@@ -264,9 +275,12 @@ mod tests {
 
     #[test]
     fn differences_read_as_sentences() {
-        assert_eq!(difference("Notes", "record", 12, 3, 1).as_deref(), Some("Notes: 12 records come back, 3 records change back to what they were, 1 record made since goes."));
+        assert_eq!(
+            difference("Notes", "record", 12, 3, 1).as_deref(),
+            Some("Notes: 12 records come back, 3 records change back to what they were, 1 record made since goes.")
+        );
         assert_eq!(difference("Notes", "record", 0, 0, 0), None);
         assert_eq!(many(1, "file"), "1 file");
-        assert_eq!(Html::text(many(2_000, "file")).to_string(), "2,000 files");
+        assert_eq!(many(2_000, "file"), "2,000 files");
     }
 }

@@ -84,7 +84,8 @@ impl SmallHost {
             .route("/usage", get(usage))
             .route("/apps", get(list).post(install))
             .route("/apps/{id}", axum::routing::delete(change(Some(1))))
-            .route("/apps/{id}/restore", post(change(None)));
+            .route("/apps/{id}/restore", post(change(None)))
+            .merge(crate::past::router());
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
 }

@@ -6,5 +6,6 @@ mod forged;
 mod host;
 mod house;
 mod pages;
+mod past;
 mod program;
 mod sign_up;

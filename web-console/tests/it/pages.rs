@@ -14,6 +14,7 @@ const OWNER: &[&str] = &[
     "/servers/anna/leave",
     "/servers/anna/close",
     "/servers/anna/usage",
+    "/servers/anna/past",
     "/bill",
     "/account",
 ];
