@@ -78,7 +78,8 @@ async fn wakes(megabytes: u64, rounds: u64) {
     let root = tempfile::tempdir().unwrap();
     let (near, _) = far(root.path(), Duration::ZERO);
     let notes = megabytes * 940;
-    let home = open(&near, &root.path().join("filling"), Options { checkpoint_bytes: 64 << 20, ..Options::default() }).await;
+    let home =
+        open(&near, &root.path().join("filling"), Options { checkpoint_bytes: 64 << 20, ..Options::default() }).await;
     sql(&home, "create table note (n integer primary key, _id text not null unique, doc text)".to_owned()).await;
     let begun = Instant::now();
     for from in (0..notes).step_by(8000) {
@@ -98,7 +99,12 @@ async fn wakes(megabytes: u64, rounds: u64) {
     let (bucket, counts) = far(root.path(), LATENCY);
     let packs = bucket.list("pack/").await.unwrap();
     let stored: u64 = packs.iter().map(|pack| pack.size).sum();
-    println!("\n{megabytes} MB: {} MB in {} packs, filled and packed in {:.1} s", stored >> 20, packs.len(), filled.as_secs_f64());
+    println!(
+        "\n{megabytes} MB: {} MB in {} packs, filled and packed in {:.1} s",
+        stored >> 20,
+        packs.len(),
+        filled.as_secs_f64()
+    );
 
     // Plainly: the head, and every pack, one after another, with nothing done to them.
     let begun = Instant::now();
@@ -123,7 +129,12 @@ async fn wakes(megabytes: u64, rounds: u64) {
     }
     let [reads, bytes, written, _] = counts.take();
     row("cold wake", &mut cold, plain);
-    println!("                     {} reads, {} KB, {} writes a wake", reads / rounds, bytes / rounds / 1000, written / rounds);
+    println!(
+        "                     {} reads, {} KB, {} writes a wake",
+        reads / rounds,
+        bytes / rounds / 1000,
+        written / rounds
+    );
 
     let cache = root.path().join("warm");
     let home = open(&bucket, &cache, Options::default()).await;
@@ -154,9 +165,13 @@ async fn wakes(megabytes: u64, rounds: u64) {
     let home = open(&bucket, &cache, Options::default()).await;
     let begun = Instant::now();
     let all = "select count(*) from note where length(doc) > 0";
-    let count: u64 = home.read(move |db| Ok::<_, Failure>(db.query_row(all, [], |row| row.get(0))?)).await.unwrap();
-    assert_eq!(count, notes);
-    println!("  scan from nothing  {:>8.1} ms, {:.2} of fetching whole", ms(begun.elapsed()), begun.elapsed().as_secs_f64() / plain.as_secs_f64());
+    let count: i64 = home.read(move |db| Ok::<_, Failure>(db.query_row(all, [], |row| row.get(0))?)).await.unwrap();
+    assert_eq!(count as u64, notes);
+    println!(
+        "  scan from nothing  {:>8.1} ms, {:.2} of fetching whole",
+        ms(begun.elapsed()),
+        begun.elapsed().as_secs_f64() / plain.as_secs_f64()
+    );
 }
 
 async fn writes(time: Duration) {
@@ -178,7 +193,8 @@ async fn writes(time: Duration) {
             let root = tempfile::tempdir().unwrap();
             let (bucket, counts) = far(root.path(), LATENCY);
             let home = open(&bucket, &root.path().join("cache"), Options { durability, ..Options::default() }).await;
-            sql(&home, "create table note (n integer primary key, _id text not null unique, doc text)".to_owned()).await;
+            sql(&home, "create table note (n integer primary key, _id text not null unique, doc text)".to_owned())
+                .await;
             counts.take();
             let begun = Instant::now();
             let tasks = (0..clients).map(|client| {
@@ -199,8 +215,11 @@ async fn writes(time: Duration) {
                     took
                 })
             });
-            let mut took: Vec<Duration> =
-                futures::future::join_all(tasks.collect::<Vec<_>>()).await.into_iter().flat_map(Result::unwrap).collect();
+            let mut took: Vec<Duration> = futures::future::join_all(tasks.collect::<Vec<_>>())
+                .await
+                .into_iter()
+                .flat_map(Result::unwrap)
+                .collect();
             let rate = took.len() as f64 / begun.elapsed().as_secs_f64();
             let [_, _, writes, bytes] = counts.take();
             let (p50, p99) = percentiles(&mut took);
