@@ -20,21 +20,6 @@ use tenant_runtime::store::{Bucket, Durability, Error, Home, Options, Place};
 const LATENCY: Duration = Duration::from_millis(15);
 const SPEED: u64 = 100_000_000;
 
-#[derive(Debug)]
-struct Failure(String);
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self(format!("{error:?}"))
-    }
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self(format!("{error:?}"))
-    }
-}
-
 fn main() {
     let number = |name: &str, usual: u64| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(usual);
     let sizes = std::env::var("FREEHOLD_BENCH_MB").unwrap_or_else(|_| "1,100,1024".to_owned());
@@ -63,14 +48,15 @@ async fn open(bucket: &Bucket, cache: &Path, options: Options) -> Home {
 }
 
 async fn sql(home: &Home, text: String) {
-    home.write(move |db| Ok::<_, Failure>(db.execute_batch(&text)?)).await.unwrap();
+    home.write(move |db| Ok::<_, anyhow::Error>(db.execute_batch(&text)?)).await.unwrap();
 }
 
 /// A look-up by index, as a first answer is.
 async fn answer(home: &Home, id: u64) {
     let id = format!("note-{id}");
     let find = "select length(doc) from note where _id = ?1";
-    let len: i64 = home.read(move |db| Ok::<_, Failure>(db.query_row(find, [id], |row| row.get(0))?)).await.unwrap();
+    let len: i64 =
+        home.read(move |db| Ok::<_, anyhow::Error>(db.query_row(find, [id], |row| row.get(0))?)).await.unwrap();
     assert!(len > 900);
 }
 
@@ -165,7 +151,8 @@ async fn wakes(megabytes: u64, rounds: u64) {
     let home = open(&bucket, &cache, Options::default()).await;
     let begun = Instant::now();
     let all = "select count(*) from note where length(doc) > 0";
-    let count: i64 = home.read(move |db| Ok::<_, Failure>(db.query_row(all, [], |row| row.get(0))?)).await.unwrap();
+    let count: i64 =
+        home.read(move |db| Ok::<_, anyhow::Error>(db.query_row(all, [], |row| row.get(0))?)).await.unwrap();
     assert_eq!(count as u64, notes);
     println!(
         "  scan from nothing  {:>8.1} ms, {:.2} of fetching whole",
@@ -208,7 +195,7 @@ async fn writes(time: Duration) {
                         let begun = Instant::now();
                         let insert = "insert into note (_id, doc) values (?1, ?2)";
                         let (id, doc) = (format!("{client}-{n}"), "x".repeat(300));
-                        let write = home.write(move |db| Ok::<_, Failure>(db.execute(insert, (id, doc))?));
+                        let write = home.write(move |db| Ok::<_, anyhow::Error>(db.execute(insert, (id, doc))?));
                         write.await.unwrap();
                         took.push(begun.elapsed());
                     }
