@@ -5,6 +5,7 @@
 mod bad_input;
 mod crate_line;
 mod evicting;
+mod idling;
 mod killed;
 mod leaving;
 mod signing_up;
