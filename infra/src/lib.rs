@@ -4,11 +4,13 @@
 //! - [`launcher`]: the process that holds every server's sockets and wakes runtimes.
 //! - [`isolation`]: the sandbox around one runtime; the one place in this crate with unsafe code.
 //! - [`hosts`]: where hosts come from.
+//! - [`broker`]: the one door between runtimes and an object store elsewhere.
 //! - [`storage`]: where homes lie, how large they are, how they are erased.
 //! - [`binaries`]: where this build's other programs are.
 
 pub mod agent;
 pub mod binaries;
+pub mod broker;
 pub mod hosts;
 pub mod isolation;
 pub mod launcher;

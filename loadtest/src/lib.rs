@@ -11,3 +11,4 @@ pub mod measure;
 pub mod person;
 pub mod platform;
 pub mod pressure;
+pub mod storage;

@@ -13,6 +13,7 @@ use loadtest::measure::{Samples, megabytes_a_second, milliseconds, timed};
 use loadtest::person::OwnServer;
 use loadtest::platform::{Platform, Wish};
 use loadtest::pressure::{Ask, Target, press};
+use loadtest::storage::figures::{self, Plan};
 use parking_lot::Mutex;
 use rand::RngCore as _;
 use reqwest::{Method, multipart};
@@ -50,6 +51,21 @@ struct Args {
     /// Keeps the archives in this folder, for other tools to look at.
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// Only homes on an S3-compatible store (s3s-fs must be installed): writes, cold wakes, and what they cost.
+    #[arg(long)]
+    object_store: bool,
+    /// How much longer each request to that store takes than it does here, in milliseconds.
+    #[arg(long, default_value_t = 15)]
+    latency_ms: u64,
+    /// Durable writes there, at each number of clients.
+    #[arg(long, default_value_t = 640)]
+    stored_writes: usize,
+    /// Sizes of the homes that are woken from that store alone, in megabytes.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1000])]
+    homes: Vec<usize>,
+    /// How often each of them is woken.
+    #[arg(long, default_value_t = 30)]
+    cold_wakes: usize,
 }
 
 const NOTES: &str = "org.freehold.notes";
@@ -58,6 +74,11 @@ const PHOTOS: &str = "org.freehold.photos";
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
+    if args.object_store {
+        let latency = Duration::from_millis(args.latency_ms);
+        let plan = Plan { latency, writes: args.stored_writes, homes: args.homes, wakes: args.cold_wakes };
+        return figures::print(&plan).await;
+    }
     let a = Platform::open(Wish::default()).await?;
     let b = Platform::open(Wish { domain: "other.localhost".to_owned(), ..Wish::default() }).await?;
 

@@ -1,11 +1,12 @@
 //! Whole providers in this process, each with its own data, domain and port.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
-use web_console::config::Config;
+use web_console::config::{Config, Storage};
 use web_console::serve::Provider;
 
 use crate::person::Person;
@@ -32,11 +33,18 @@ pub struct Wish {
     pub idle_after: Duration,
     /// The database, when it is not SQLite in the data directory.
     pub database: Option<String>,
+    /// Where homes lie, when not in the data directory.
+    pub storage: Storage,
 }
 
 impl Default for Wish {
     fn default() -> Self {
-        Self { domain: "localhost".to_owned(), idle_after: Duration::from_secs(60), database: None }
+        Self {
+            domain: "localhost".to_owned(),
+            idle_after: Duration::from_secs(60),
+            database: None,
+            storage: Storage::default(),
+        }
     }
 }
 
@@ -51,6 +59,7 @@ impl Platform {
             sites_domain: wish.domain.clone(),
             idle_after: wish.idle_after,
             database: wish.database,
+            storage: wish.storage,
             allow_weak_isolation: true,
             sign_ups_per_hour: u32::MAX,
             ..Config::default()
@@ -71,6 +80,12 @@ impl Platform {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.provider.address
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.data.path().join("data")
     }
 
     /// The provider itself: its control plane and its agent.

@@ -1,31 +1,40 @@
 //! Running under a host.
 
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
 use anyhow::Context as _;
 use axum::Router;
 use axum::extract::Request;
 use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
 use tenant_runtime::archive::import::OnSwap;
-use tenant_runtime::launch::{Launch, VARIABLE};
+use tenant_runtime::launch::{Launch, StorageAt, VARIABLE};
 use tenant_runtime::problem::chain;
 use tenant_runtime::server::inherited::Inherited;
 use tenant_runtime::server::listen::Listener;
 use tenant_runtime::server::serve::{reap, serve, stop_signal};
 use tenant_runtime::server::{Server, now, router, unavailable};
+use tenant_runtime::store::Bucket;
+use tenant_runtime::store::bucket::Brokered;
 use tenant_runtime::{admin, housekeeping, rest};
 use tokio::net::UnixListener;
 
 /// How long a runtime that could not open its home for a passing reason says so before it ends.
-const SAYING_SO: std::time::Duration = std::time::Duration::from_secs(3);
+const SAYING_SO: Duration = Duration::from_secs(3);
 
 /// Serves until the host says stop.
 pub(crate) fn run() -> anyhow::Result<()> {
-    let mut inherited = Inherited::take().context("the host's listeners could not be taken over")?;
     let launch = std::env::var(VARIABLE).context("FREEHOLD_LAUNCH is not text")?;
     let launch: Launch = serde_json::from_str(&launch).context("FREEHOLD_LAUNCH is not a launch")?;
+    let mut inherited = Inherited::take(&launch.storage).context("the host's listeners could not be taken over")?;
     crate::block_on(async move {
-        let stop = stop_signal()?.boxed().shared();
+        let asked = stop_signal()?;
         reap()?;
-        let opened = Server::open(launch.clone(), now()).await;
+        let (bucket, lost) = bucket(&launch.storage, inherited.storage.take()).await?;
+        // Without its broker a runtime can do nothing more; the next request wakes one that has a new connection.
+        let stop = futures::future::select(Box::pin(asked), lost.clone()).map(drop).boxed().shared();
+        let opened = Server::open_in(bucket, launch.clone(), now()).await;
         let public = Listener::Unix(UnixListener::from_std(inherited.public.try_clone()?)?);
         let private = Listener::Unix(UnixListener::from_std(inherited.admin.try_clone()?)?);
         match opened {
@@ -44,11 +53,17 @@ pub(crate) fn run() -> anyhow::Result<()> {
                 inherited.ready();
                 tracing::info!(server.id = %server.launch.server, "awake");
                 run_both(&server, public, private, admin::router(state), stop).await;
-                server.home.sleep().await.context("the home could not be put to sleep")?;
+                match server.home.sleep().await {
+                    Err(error) if lost.peek().is_some() => {
+                        tracing::warn!(cause = chain(&error), "the host's broker is gone, and this runtime with it");
+                    }
+                    slept => slept.context("the home could not be put to sleep")?,
+                }
                 tracing::info!(server.id = %server.launch.server, "asleep");
             }
             Err(error) => {
-                // Exiting would only have the host start us again. Saying what is wrong helps the owner more.
+                // Exiting at once would only have the host start us again. Saying what is wrong helps the owner more,
+                // and what passes by itself is tried anew by whoever comes after this.
                 tracing::error!(cause = chain(&error), server.id = %launch.server, "the server cannot serve");
                 inherited.ready();
                 let passes = error.passes();
@@ -71,6 +86,22 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Ok(())
     })
 }
+
+/// The objects of this server, and what resolves when they are lost for good.
+async fn bucket(storage: &StorageAt, socket: Option<UnixStream>) -> anyhow::Result<(Bucket, Lost)> {
+    match (storage, socket) {
+        (StorageAt::Directory { path }, _) => Ok((Bucket::directory(path), std::future::pending().boxed().shared())),
+        (StorageAt::Broker, Some(socket)) => {
+            let broker = Brokered::over(socket).await.context("the host's broker does not answer")?;
+            let lost = broker.ended().boxed().shared();
+            Ok((Bucket::new(broker), lost))
+        }
+        (StorageAt::Broker, None) => anyhow::bail!("the host gave no connection to its broker"),
+    }
+}
+
+/// Resolves when the storage is lost for good.
+type Lost = Shared<BoxFuture<'static, ()>>;
 
 async fn run_both(
     server: &Server,

@@ -18,6 +18,9 @@ pub const PUBLIC_FD: i32 = 3;
 /// The file descriptor of the listener for the host's own questions.
 pub const ADMIN_FD: i32 = 4;
 
+/// The file descriptor of the connection to the host's broker, where [`StorageAt::Broker`] says there is one.
+pub const STORAGE_FD: i32 = 6;
+
 /// Everything a runtime must know to be one person's server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
@@ -128,6 +131,9 @@ pub enum StorageAt {
         /// The folder.
         path: PathBuf,
     },
+    /// An object store elsewhere, behind the host's broker: a connection to it, on which this server's objects and
+    /// nobody else's are to be had, is at [`STORAGE_FD`].
+    Broker,
 }
 
 /// What the plan grants.
@@ -189,5 +195,7 @@ mod tests {
         let text = serde_json::to_string(&launch).expect("a launch is plain data");
         assert!(text.contains(r#""kind":"directory""#) && text.contains(r#""standing":"read_only""#), "{text}");
         assert_eq!(serde_json::from_str::<Launch>(&text).expect("it was just written"), launch);
+        let broker = serde_json::to_string(&StorageAt::Broker).expect("plain data");
+        assert_eq!(broker, r#"{"kind":"broker"}"#);
     }
 }

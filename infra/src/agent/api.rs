@@ -8,6 +8,7 @@ use tenant_runtime::ids::{Generation, ServerId};
 
 use crate::hosts::HostId;
 use crate::isolation::IsolationReport;
+use crate::storage::Storage;
 
 /// Where an agent keeps its things.
 #[derive(Clone, Debug)]
@@ -24,8 +25,8 @@ pub struct AgentOptions {
     /// How much the caches of sleeping servers may take together, in bytes; where none is named, half of what the disk
     /// has left for them.
     pub cache_bytes: Option<u64>,
-    /// The object store: one folder per server below `t/`.
-    pub object_dir: PathBuf,
+    /// The object store, in which homes lie.
+    pub storage: Storage,
     /// The program of a runtime.
     pub runtime_exe: PathBuf,
     /// Whether to start where servers of strangers cannot be kept apart.
@@ -44,7 +45,7 @@ impl AgentOptions {
             data_dir: folder.join("cache"),
             memory_dir: folder.join("host"),
             cache_bytes: None,
-            object_dir: folder.join("objects"),
+            storage: Storage::Folder(folder.join("objects")),
             runtime_exe,
             insist: Insist::OnIsolation,
             runtime_log: None,
@@ -239,6 +240,15 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The object store did not do what was asked.
+    #[error("the object store could not {doing}; it is tried again")]
+    Storage {
+        /// What was tried.
+        doing: &'static str,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The run folder's path is too long for sockets below it.
     #[error("the path {} is too long for sockets below it ({length} bytes, at most {most}); choose a shorter run_dir", .path.display())]
     LongPath {
@@ -259,7 +269,7 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::LauncherGone | Self::Launcher { .. } => Kind::Retry,
+            Self::LauncherGone | Self::Launcher { .. } | Self::Storage { .. } => Kind::Retry,
             Self::NotPlaced(_) => Kind::Gone,
             Self::Isolation(_) | Self::File { .. } | Self::LongPath { .. } | Self::Occupied(_) => Kind::Fix,
         }

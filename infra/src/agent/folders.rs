@@ -13,12 +13,13 @@ use tenant_runtime::ids::ServerId;
 use tenant_runtime::launch::{self, Launch, StorageAt};
 
 use crate::isolation::{INNER_CACHE, INNER_HOME, Identity};
-use crate::launcher::wire::{SetUp, Spec};
+use crate::launcher::wire::{Home, SetUp, Spec};
 use crate::launcher::{LONGEST_RUN_DIR, PROCESS_FILE, Process};
-use crate::storage::{self, Folder};
+use crate::storage;
 
 use super::api::{AgentOptions, Error, SandboxLimits};
 use super::caches::Caches;
+use super::homes::Homes;
 use super::meter::Meter;
 use super::sweep;
 use super::users::Users;
@@ -33,7 +34,7 @@ const FILE_SLACK_BYTES: u64 = 1 << 30;
 #[derive(Debug)]
 pub(super) struct Folders {
     caches: Arc<Caches>,
-    homes: Folder,
+    homes: Homes,
     users: Mutex<Users>,
     _lock: File,
 }
@@ -42,7 +43,6 @@ pub(super) struct Folders {
 pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders, SetUp, Meter), Error> {
     let run_dir = private(&options.run_dir)?;
     private(&options.data_dir)?;
-    private(&options.object_dir)?;
     check_length(&options.run_dir)?;
     let lock = lock(&options.run_dir)?;
     let program =
@@ -52,8 +52,7 @@ pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders,
     if swept.servers > 0 {
         tracing::info!(swept.servers, swept.processes, "swept what a former run left behind");
     }
-    let homes = Folder::new(options.object_dir.clone());
-    homes.finish_erasing().map_err(at("erasing homes in", &options.object_dir))?;
+    let homes = Homes::of(options)?;
     private(&options.memory_dir)?;
     let meter = Meter::open(&options.memory_dir, &set_up.run_dir)
         .map_err(at("reading what former runs took in", &options.memory_dir))?;
@@ -87,11 +86,12 @@ impl Folders {
         };
         let cache = self.caches.of(server);
         storage::own(&cache, user).map_err(at("making", &cache))?;
-        let home = self.homes.make(server, user).map_err(at("making", &self.homes.home(server)))?;
-        (launch.cache, launch.storage) = if own_files {
-            (INNER_CACHE.into(), StorageAt::Directory { path: INNER_HOME.into() })
-        } else {
-            (cache.clone(), StorageAt::Directory { path: home.clone() })
+        let home = self.homes.make(server, user)?;
+        launch.cache = if own_files { INNER_CACHE.into() } else { cache.clone() };
+        launch.storage = match &home {
+            Home::Folder(_) if own_files => StorageAt::Directory { path: INNER_HOME.into() },
+            Home::Folder(folder) => StorageAt::Directory { path: folder.clone() },
+            Home::Broker(_) => StorageAt::Broker,
         };
         let file_bytes = launch.limits.storage_bytes.saturating_add(FILE_SLACK_BYTES);
         let text = serde_json::to_string(&launch).expect("a launch is plain data with string keys");
@@ -119,14 +119,9 @@ impl Folders {
         Arc::clone(&self.caches)
     }
 
-    /// Deletes a server's home.
-    pub(super) fn erase(&self, server: ServerId) -> Result<(), Error> {
-        self.homes.erase(server).map_err(at("erasing", &self.homes.home(server)))
-    }
-
-    /// What a server's home takes on disk.
-    pub(super) fn home_bytes(&self, server: ServerId) -> Result<u64, Error> {
-        self.homes.usage(server).map_err(at("measuring", &self.homes.home(server)))
+    /// The homes of this host's servers.
+    pub(super) fn homes(&self) -> &Homes {
+        &self.homes
     }
 }
 
@@ -136,7 +131,7 @@ pub(super) fn cache_bound(spec: &Spec) -> u64 {
 }
 
 /// Makes a folder that is nobody else's, and gives its full path.
-fn private(folder: &Path) -> Result<PathBuf, Error> {
+pub(super) fn private(folder: &Path) -> Result<PathBuf, Error> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.and_then(|()| folder.canonicalize()).map_err(at("making", folder))
 }

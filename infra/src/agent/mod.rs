@@ -11,6 +11,7 @@ mod caches;
 mod figures;
 mod folders;
 mod follow;
+mod homes;
 mod link;
 mod meter;
 mod sweep;
@@ -28,6 +29,7 @@ use tenant_runtime::launch::Launch;
 use tokio::sync::{OwnedMutexGuard, broadcast};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::broker::Broker;
 use crate::isolation::{Holds, IsolationReport, Mechanism};
 use crate::launcher::wire::{Doing, Listed, Order};
 use crate::launcher::{self, LauncherHandle};
@@ -64,6 +66,7 @@ struct Inner {
     folders: Arc<Folders>,
     common: Arc<Common>,
     turns: Mutex<HashMap<ServerId, Arc<tokio::sync::Mutex<()>>>>,
+    _broker: Option<Broker>,
     following: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -89,6 +92,7 @@ impl Agent {
             move || folders::prepare(&options, pid)
         })
         .await?;
+        let broker = folders.homes().begin().await?;
         let begun = link::set_up(launcher.into_parts(), set_up.clone()).await;
         let (mut ground, hearing, write) = begun.map_err(|e| Error::Launcher { doing: "begin", why: e.to_string() })?;
         let every = caches::ROUND.as_secs();
@@ -120,6 +124,7 @@ impl Agent {
             folders: Arc::new(folders),
             common,
             turns: Mutex::default(),
+            _broker: broker,
             following: Mutex::new(Some(following)),
         };
         let inner = Arc::new(inner);
@@ -179,8 +184,7 @@ impl Agent {
     pub async fn erase(&self, id: ServerId) -> Result<(), Error> {
         let _turn = self.turn(id).await;
         self.displace_in_turn(id).await?;
-        let folders = Arc::clone(&self.inner.folders);
-        blocking(move || folders.erase(id)).await
+        self.inner.folders.homes().erase(id).await
     }
 
     /// Empties the cache of a server that sleeps, and says whether it did: one that is awake keeps it. The next wake
@@ -282,8 +286,7 @@ impl Agent {
     /// # Errors
     /// When it cannot be read.
     pub async fn home_bytes(&self, id: ServerId) -> Result<u64, Error> {
-        let folders = Arc::clone(&self.inner.folders);
-        blocking(move || folders.home_bytes(id)).await
+        self.inner.folders.homes().bytes(id).await
     }
 
     /// Which mechanisms keep servers apart here, and which are missing and why.

@@ -10,12 +10,15 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use tenant_runtime::launch::STORAGE_FD;
+
 use super::groups::Doors;
 use super::rules::Rules;
 use super::sys;
 
-/// The first descriptor that a runtime does not inherit: 0 to 5 are null, null, log, public, admin, notice.
-const FIRST_FOREIGN: u32 = 6;
+/// The first descriptor that a runtime does not inherit: 0 to 6 are null, null, log, public, admin, notice and, where
+/// there is a broker, storage.
+const FIRST_FOREIGN: u32 = 7;
 
 /// Where a confined process writes that it is ready, or why it never began.
 pub(super) const NOTICE_FD: RawFd = 5;
@@ -112,8 +115,8 @@ impl fmt::Display for Step {
 /// A place of its own for the child to move to.
 pub(super) struct Tree {
     pub(super) root: CString,
-    pub(super) home: CString,
-    pub(super) home_at: CString,
+    /// Where there is one: the folder, and where it is shown.
+    pub(super) home: Option<(CString, CString)>,
     pub(super) cache: CString,
     pub(super) cache_at: CString,
     pub(super) temporary_at: CString,
@@ -127,6 +130,7 @@ pub(super) struct Kit<'a> {
     pub(super) mapped: Option<(OwnedFd, OwnedFd)>,
     pub(super) tree: Option<Tree>,
     pub(super) descriptors: [OwnedFd; 5],
+    pub(super) storage: Option<OwnedFd>,
     pub(super) ceilings: Ceilings,
     pub(super) user: Option<u32>,
     /// Both ends of a pipe: it hangs up when the launcher ends.
@@ -207,7 +211,7 @@ fn enter(kit: &Kit<'_>) -> Outcome<Infallible> {
     if let Some(tree) = &kit.tree {
         move_into(tree)?;
     }
-    arrange(&kit.descriptors).map_err(at(Step::Descriptors))?;
+    arrange(&kit.descriptors, kit.storage.as_ref()).map_err(at(Step::Descriptors))?;
     kit.ceilings.apply().map_err(at(Step::Limits))?;
     give_up_powers(kit.user)?;
     // The kernel forgets this wish whenever a process changes its user, so it comes after.
@@ -234,7 +238,9 @@ fn move_into(tree: &Tree) -> Outcome<()> {
     let own = sys::NO_SUID | sys::NO_DEVICES | sys::NO_PROGRAMS;
     sys::bind(&tree.root, &tree.root, 0).map_err(at(Step::Skeleton))?;
     sys::bind(&tree.cache, &tree.cache_at, own).map_err(at(Step::Cache))?;
-    sys::bind(&tree.home, &tree.home_at, own).map_err(at(Step::Home))?;
+    if let Some((home, home_at)) = &tree.home {
+        sys::bind(home, home_at, own).map_err(at(Step::Home))?;
+    }
     sys::mount_tmpfs(&tree.temporary_at, libc::MS_NOEXEC, &tree.temporary_options).map_err(at(Step::Temporary))?;
     sys::move_root(&tree.root).map_err(at(Step::Root))?;
     name_machine(c"freehold").map_err(at(Step::Root))
@@ -245,17 +251,19 @@ fn name_machine(name: &CStr) -> io::Result<()> {
     sys::checked(unsafe { libc::sethostname(name.as_ptr(), name.count_bytes()) }.into()).map(drop)
 }
 
-/// 0 and 1 become null, 2 the log, 3 and 4 the listeners, 5 the notice; everything else closes at `execve`. All
-/// sources lie above these numbers.
-fn arrange(descriptors: &[OwnedFd; 5]) -> io::Result<()> {
+/// 0 and 1 become null, 2 the log, 3 and 4 the listeners, 5 the notice, 6 the storage if it is a connection; everything
+/// else closes at `execve`. All sources lie above these numbers.
+fn arrange(descriptors: &[OwnedFd; 5], storage: Option<&OwnedFd>) -> io::Result<()> {
     let [null, log, public, admin, notice] = descriptors;
     let places = [(null, 0), (null, 1), (log, 2), (public, 3), (admin, 4), (notice, NOTICE_FD)];
-    for (from, to) in places {
+    let storage = storage.map(|storage| (storage, STORAGE_FD));
+    for (from, to) in places.into_iter().chain(storage) {
         // SAFETY: plain descriptors; dup2 clears close-on-exec on the copy.
         sys::checked(unsafe { libc::dup2(from.as_raw_fd(), to) }.into())?;
     }
+    let first = if storage.is_some() { FIRST_FOREIGN } else { STORAGE_FD as u32 };
     // SAFETY: takes no pointer.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, FIRST_FOREIGN, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     sys::checked(result).map(drop)
 }
 

@@ -30,8 +30,10 @@ const UNTOUCHED_BYTES: u64 = 256 << 20;
 pub(crate) struct Room<'a> {
     /// Names its control group.
     pub(crate) name: &'a str,
-    /// Its home: this server's objects.
-    pub(crate) home: &'a Path,
+    /// Its home: the folder of this server's objects, where they lie in one.
+    pub(crate) home: Option<&'a Path>,
+    /// Its connection to the broker, where they lie behind one.
+    pub(crate) storage: Option<BorrowedFd<'a>>,
     /// Its cache.
     pub(crate) cache: &'a Path,
     /// Its user, where each server has one.
@@ -124,6 +126,7 @@ impl Walls {
                 sys::above(room.admin)?,
                 sys::above(notice_end.as_fd())?,
             ],
+            storage: room.storage.map(sys::above).transpose()?,
             ceilings: self.ceilings(room),
             user: room.user.filter(|_| self.identity == Identity::UserEach),
             launcher: (self.alive.0.as_fd(), self.alive.1.as_fd()),
@@ -165,7 +168,7 @@ impl Walls {
 
     fn rules(&self, room: &Room<'_>) -> io::Result<Option<Rules>> {
         match (&self.skeleton, self.landlock) {
-            (Some(skeleton), true) => Rules::new(skeleton, [room.home, room.cache]),
+            (Some(skeleton), true) => Rules::new(skeleton, room.home.into_iter().chain([room.cache])),
             _ => Ok(None),
         }
     }
@@ -177,8 +180,7 @@ fn tree(skeleton: &Skeleton, room: &Room<'_>) -> io::Result<Tree> {
     let options = format!("size=16m,nr_inodes=1024,mode=0700,uid={owner},gid={owner}");
     Ok(Tree {
         root: c_path(skeleton.folder())?,
-        home: c_path(room.home)?,
-        home_at: below(skeleton::HOME)?,
+        home: room.home.map(|home| Ok::<_, io::Error>((c_path(home)?, below(skeleton::HOME)?))).transpose()?,
         cache: c_path(room.cache)?,
         cache_at: below(skeleton::CACHE)?,
         temporary_at: below("/tmp")?,

@@ -32,7 +32,7 @@ pub(super) struct Rules {
 
 impl Rules {
     /// Programs can be run, home and cache can be used, and nothing else.
-    pub(super) fn new(skeleton: &Skeleton, own: [&Path; 2]) -> io::Result<Option<Self>> {
+    pub(super) fn new<'a>(skeleton: &Skeleton, own: impl IntoIterator<Item = &'a Path>) -> io::Result<Option<Self>> {
         let devices = skeleton.devices();
         let writable = writable();
         let ruleset = Ruleset::default()

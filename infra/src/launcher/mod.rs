@@ -10,6 +10,7 @@
 //! When the launcher ends, however it ends, the kernel kills its servers.
 
 mod channel;
+mod connection;
 mod log;
 mod patience;
 mod process;

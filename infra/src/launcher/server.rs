@@ -12,12 +12,13 @@ use crate::agent::{Ended, RunId};
 use crate::isolation::{Confined, Notice, Room, Walls, spent_cpu_us};
 use crate::storage;
 
+use super::connection;
 use super::log::Log;
 use super::patience::Crashes;
 use super::process::Process;
 use super::sockets::Sockets;
 use super::spent::Spent;
-use super::wire::{Doing, Spec};
+use super::wire::{Doing, Home, Spec};
 
 /// One placed server.
 #[derive(Debug)]
@@ -81,9 +82,14 @@ impl Server {
     /// Starts the runtime.
     pub(super) fn wake(&mut self, walls: &Walls, called: Instant, now_ms: i64) -> io::Result<&Awake> {
         let name = self.spec.server.to_string();
+        let (home, storage) = match &self.spec.home {
+            Home::Folder(folder) => (Some(folder.as_path()), None),
+            Home::Broker(socket) => (None, Some(connection::connect(socket, self.spec.server)?)),
+        };
         let confined = walls.confine(&Room {
             name: &name,
-            home: &self.spec.home,
+            home,
+            storage: storage.as_ref().map(AsFd::as_fd),
             cache: &self.spec.cache,
             user: self.spec.user,
             limits: self.spec.limits,

@@ -50,11 +50,21 @@ pub(crate) struct Spec {
     pub(crate) server: ServerId,
     /// The runtime's environment, `NAME=value`.
     pub(crate) environment: Vec<String>,
-    pub(crate) home: PathBuf,
+    pub(crate) home: Home,
     pub(crate) cache: PathBuf,
     pub(crate) user: Option<u32>,
     pub(crate) limits: SandboxLimits,
     pub(crate) file_bytes: u64,
+}
+
+/// Where a server's home is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Home {
+    /// In this folder, which the runtime is shown.
+    Folder(PathBuf),
+    /// Behind the broker that listens at this socket, to which the runtime is connected.
+    Broker(PathBuf),
 }
 
 /// What a launcher says.

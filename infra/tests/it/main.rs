@@ -1,6 +1,7 @@
 //! The sandbox, the launcher and the agent on this machine, with real processes.
 #![allow(clippy::unwrap_used)]
 
+mod broker;
 mod caching;
 mod crashing;
 mod ending;

@@ -8,9 +8,9 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{FromRawFd as _, OwnedFd};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 
-use crate::launch::{ADMIN_FD, PUBLIC_FD};
+use crate::launch::{ADMIN_FD, PUBLIC_FD, STORAGE_FD, StorageAt};
 
 /// The descriptor that is told when the runtime is about to accept.
 const READY_FD: i32 = 5;
@@ -21,12 +21,15 @@ pub struct Inherited {
     pub public: UnixListener,
     /// For the host's own questions.
     pub admin: UnixListener,
+    /// To the host's broker, where the home lies behind one.
+    pub storage: Option<UnixStream>,
     ready: Option<File>,
 }
 
 impl Inherited {
     /// Takes the descriptors over. Call once, first thing in `main`, in a process that a host has started.
-    pub fn take() -> std::io::Result<Self> {
+    /// Where the home lies says whether there is a broker.
+    pub fn take(storage: &StorageAt) -> std::io::Result<Self> {
         let public = UnixListener::from(own(PUBLIC_FD));
         let admin = UnixListener::from(own(ADMIN_FD));
         public.set_nonblocking(true)?;
@@ -34,7 +37,11 @@ impl Inherited {
         // SAFETY: only asks whether the number is open; nothing is taken over.
         let is_open = rustix::io::fcntl_getfd(unsafe { std::os::fd::BorrowedFd::borrow_raw(READY_FD) }).is_ok();
         let ready = is_open.then(|| File::from(own(READY_FD)));
-        Ok(Self { public, admin, ready })
+        let storage = match storage {
+            StorageAt::Directory { .. } => None,
+            StorageAt::Broker => Some(UnixStream::from(own(STORAGE_FD))),
+        };
+        Ok(Self { public, admin, storage, ready })
     }
 
     /// Tells the host that the runtime hears signals and is about to accept.

@@ -30,6 +30,9 @@ pub enum Error {
     /// The launch names a key that is none.
     #[error("the provider's hand-over key is not 32 bytes in base64")]
     Key,
+    /// The launch speaks of a broker, and there is no connection to one.
+    #[error("the home lies behind a broker, and there is no connection to it")]
+    NoBroker,
     /// Something else in the home cannot be read.
     #[error("the home cannot be read: {0}")]
     Read(String),
@@ -67,11 +70,16 @@ impl std::ops::Deref for Server {
 }
 
 impl Server {
-    /// Opens the home a launch names and gets everything ready to serve.
+    /// Opens the home in the folder that a launch names and gets everything ready to serve.
     pub async fn open(launch: Launch, now: i64) -> Result<Self, Error> {
-        let StorageAt::Directory { path } = &launch.storage;
+        let StorageAt::Directory { path } = &launch.storage else { return Err(Error::NoBroker) };
+        Self::open_in(Bucket::directory(path), launch, now).await
+    }
+
+    /// The same, with the bucket that the launch's storage turned out to be.
+    pub async fn open_in(bucket: Bucket, launch: Launch, now: i64) -> Result<Self, Error> {
         let owner = format!("{}/{}", launch.server, launch.generation);
-        let place = Place { bucket: Bucket::directory(path), cache: launch.cache.clone(), owner };
+        let place = Place { bucket, cache: launch.cache.clone(), owner };
         let history = past::history(&launch.limits);
         let home = Home::open(place, Options { history, ..Options::default() }).await?;
         Self::around(home, launch, now).await

@@ -30,6 +30,8 @@ impl Error {
     #[must_use]
     pub fn passes(&self) -> bool {
         match self {
+            // What came over the line wrongly once may come rightly the next time.
+            Self::Home(store::Error::Damaged { .. }) => true,
             Self::Home(error) => matches!(error.kind(), store::Kind::Retry | store::Kind::Full),
             _ => false,
         }
@@ -50,6 +52,12 @@ impl Error {
         };
         match self {
             Self::Schema(schema::Error::Newer { .. }) | Self::Home(store::Error::Newer { .. }) => newer,
+            Self::Home(store::Error::Damaged { .. }) => Why {
+                title: "The storage gave back something wrong",
+                detail: "The storage behind this server gave back something else than was saved, and that was noticed. Nothing wrong is shown and nothing was changed; it is read again with your next visit, and the provider has been told.",
+                code: "storage_wrong",
+                again: SOON,
+            },
             Self::Home(error) => match error.kind() {
                 store::Kind::Full => Why {
                     title: "The provider has no room just now",
@@ -66,7 +74,7 @@ impl Error {
                 _ => closed,
             },
             Self::Schema(_) | Self::Sessions(_) | Self::Read(_) => closed,
-            Self::Key => Why {
+            Self::Key | Self::NoBroker => Why {
                 title: "This server is not set up completely",
                 detail: "The provider has not set this server up completely. The server's data is untouched.",
                 code: "not_set_up",

@@ -115,6 +115,16 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// The host's broker does not do such a thing for a runtime.
+    #[error("the host refused to {doing} {key}: {why}")]
+    Refused {
+        /// The operation.
+        doing: &'static str,
+        /// The object.
+        key: String,
+        /// Why.
+        why: String,
+    },
     /// The local copy could not be used.
     #[error("could not {doing} in the local cache")]
     Cache {
@@ -155,7 +165,7 @@ impl Error {
                 Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => Kind::Retry,
                 _ => Kind::Bug,
             },
-            Self::Damaged { .. } | Self::Cache { .. } | Self::Panicked => Kind::Bug,
+            Self::Damaged { .. } | Self::Refused { .. } | Self::Cache { .. } | Self::Panicked => Kind::Bug,
         }
     }
 
@@ -180,6 +190,10 @@ impl Error {
 
     pub(super) fn damaged(key: &str, detail: impl std::fmt::Display) -> Self {
         Self::Damaged { key: key.to_owned(), detail: detail.to_string() }
+    }
+
+    pub(super) fn refused(doing: &'static str, key: &str, why: impl std::fmt::Display) -> Self {
+        Self::Refused { doing, key: key.to_owned(), why: why.to_string() }
     }
 
     pub(super) fn unavailable(

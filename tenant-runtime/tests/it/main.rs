@@ -3,6 +3,8 @@
 
 mod api;
 mod archive;
+mod faults;
+mod s3_peer;
 mod store_basics;
 mod store_content;
 mod store_durability;
@@ -12,3 +14,4 @@ mod store_lazy;
 mod store_slow;
 mod store_suite;
 mod store_torture;
+mod two_hosts;

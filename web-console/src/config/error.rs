@@ -44,6 +44,25 @@ pub enum ConfigError {
         /// What the parser says.
         message: String,
     },
+    /// A key that names a file names one that cannot be read.
+    #[error("`{key}` names {}, which cannot be read. Check that it is there and that this user may read it", path.display())]
+    Unread {
+        /// Which key.
+        key: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Keys that mean something only together do not fit together.
+    #[error("`{key}` {mend}")]
+    Apart {
+        /// The key to look at first.
+        key: &'static str,
+        /// What is wrong, and what to do.
+        mend: &'static str,
+    },
     /// There is no such key.
     #[error("{place}: there is no key `{key}`. {mend}")]
     Unknown {

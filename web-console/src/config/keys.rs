@@ -1,6 +1,7 @@
 //! The one list of keys.
 
 use control_plane::gateway::BadNetwork;
+use infra::storage::{Remote, Secret};
 
 use super::value::{address, bytes, domain, duration, number, path, port, text};
 use super::{Config, LogFormat, Scheme};
@@ -139,6 +140,80 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Empty: SQLite in the data directory. Or PostgreSQL:\n\"postgres://user:password@host/database\"."
+    ),
+    key!(
+        "storage.url",
+        "",
+        |config, value| {
+            config.storage.url = text(value).map(|url| Remote::parse(&url)).transpose()?;
+            Ok(())
+        },
+        "Where the homes of all servers lie. Empty: the folder `objects` in the data directory.\nOr an object store: \"s3://bucket/prefix\" for Amazon S3 and everything that speaks like\nit, \"gs://bucket/prefix\" for Google Cloud Storage, \"az://container/prefix\" for Azure.\nAt each start it is tried whether the store refuses what it must refuse (conditional\nwrites); one that does not would lose data and is not used. Only this host's own process\never has the credentials below, no server does."
+    ),
+    key!(
+        "storage.endpoint",
+        "",
+        |config, value| {
+            let value = text(value);
+            if let Some(address) = &value
+                && !["https://", "http://"].iter().any(|scheme| address.starts_with(scheme))
+            {
+                return Err("Write the address of the object store, like \"https://s3.example.org\", or leave it empty for Amazon, Google or Azure themselves.".to_owned());
+            }
+            config.storage.endpoint = value;
+            Ok(())
+        },
+        "The address of an object store that is not Amazon's, Google's or Azure's own, like\n\"https://s3.example.org\"."
+    ),
+    key!(
+        "storage.region",
+        "",
+        |config, value| {
+            config.storage.region = text(value);
+            Ok(())
+        },
+        "The region of an S3 bucket, like \"eu-central-1\". Empty: \"us-east-1\", which is what most\nstores that are not Amazon's take."
+    ),
+    key!(
+        "storage.key_id",
+        "",
+        |config, value| {
+            config.storage.key_id = text(value);
+            Ok(())
+        },
+        "The id of the access key; for Azure the storage account. It needs to read, write, list\nand delete in this bucket and nothing else. Empty for S3 and Google: the credentials\nthis machine has from its provider."
+    ),
+    key!(
+        "storage.secret",
+        "",
+        |config, value| {
+            config.storage.secret = text(value).map(Secret);
+            Ok(())
+        },
+        "The secret of that key; for Google the service account's JSON. Better in the\nenvironment or in storage.secret_file than here."
+    ),
+    key!(
+        "storage.secret_file",
+        "",
+        |config, value| {
+            config.storage.secret_file = text(value).map(Into::into);
+            Ok(())
+        },
+        "A file that holds the secret and nothing else."
+    ),
+    key!(
+        "storage.path_style",
+        "auto",
+        |config, value| {
+            config.storage.path_style = match value.trim() {
+                "auto" => None,
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => return Err("Write \"auto\", \"true\" or \"false\".".to_owned()),
+            };
+            Ok(())
+        },
+        "Whether an S3 bucket stands in the path of addresses (\"true\") or in the host name\n(\"false\"). \"auto\": in the path where an endpoint is given, as most such stores want it."
     ),
     key!(
         "servers.idle_after",

@@ -9,6 +9,7 @@ mod document;
 mod error;
 mod file;
 mod keys;
+mod storage;
 mod value;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use control_plane::gateway::Trusted;
 
 pub use document::document;
 pub use error::{ConfigError, Place};
+pub use storage::Storage;
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub struct Config {
     pub sign_ups_per_hour: u32,
     /// The database, when it is not SQLite in the data directory.
     pub database: Option<String>,
+    /// Where homes lie, when not in the data directory.
+    pub storage: Storage,
     /// How long a server may be unused before it sleeps.
     pub idle_after: Duration,
     /// The folder with `freehold-runtime`, when it is not the one of this binary.
@@ -107,6 +111,7 @@ impl Default for Config {
             connections_per_client: 0,
             sign_ups_per_hour: 0,
             database: None,
+            storage: Storage::default(),
             idle_after: Duration::ZERO,
             programs: None,
             cache_bytes: None,
@@ -140,6 +145,7 @@ impl Config {
         for (name, value) in environment {
             set_from_environment(&mut config, &name, &value)?;
         }
+        config.storage.remote()?;
         Ok(config)
     }
 

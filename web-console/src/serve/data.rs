@@ -13,6 +13,9 @@ const LAYOUT: u32 = 1;
 /// A little more than the smallest write a start makes.
 const PROBE: usize = 256 * 1024;
 
+/// The place of homes that lie in the data directory itself.
+pub(super) const HERE: &str = "the data directory";
+
 /// A data directory that is ours until this is dropped.
 #[derive(Debug)]
 pub(super) struct DataDir {
@@ -31,6 +34,23 @@ impl DataDir {
         check_layout(&path)?;
         probe(&path)?;
         Ok(Self { path, _lock: lock })
+    }
+
+    /// Notes where homes lie, and refuses another place than the one noted before: there, every server would wake empty.
+    pub(super) fn keep_homes_at(&self, place: &str) -> Result<(), ServeError> {
+        let name = self.path.join("homes-at");
+        let noted = match std::fs::read_to_string(&name) {
+            Ok(text) => text.trim().to_owned(),
+            Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => {
+                let here = std::fs::read_dir(self.path.join("objects/t")).is_ok_and(|mut homes| homes.next().is_some());
+                if here { HERE.to_owned() } else { place.to_owned() }
+            }
+            Err(source) => return Err(ServeError::data("reading", &self.path, source)),
+        };
+        if noted != place {
+            return Err(ServeError::HomesElsewhere { noted, configured: place.to_owned(), note: name });
+        }
+        std::fs::write(&name, format!("{place}\n")).map_err(|source| ServeError::data("writing to", &self.path, source))
     }
 
     /// Where it is, from the root.
@@ -116,6 +136,22 @@ mod tests {
         let refused = DataDir::open(folder.path()).unwrap_err();
         assert!(matches!(refused, ServeError::Newer { found: 2, known: 1, .. }), "{refused}");
         assert_eq!(std::fs::read_to_string(folder.path().join("layout")).unwrap(), "2\n");
+    }
+
+    #[test]
+    fn homes_are_not_looked_for_where_they_never_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::open(folder.path()).unwrap();
+        data.keep_homes_at("s3://homes").unwrap();
+        data.keep_homes_at("s3://homes").unwrap();
+        let refused = data.keep_homes_at(HERE).unwrap_err().to_string();
+        assert!(refused.contains("s3://homes") && refused.contains("storage.url"), "{refused}");
+
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::open(folder.path()).unwrap();
+        std::fs::create_dir_all(folder.path().join("objects/t/srv_1")).unwrap();
+        assert!(matches!(data.keep_homes_at("s3://homes"), Err(ServeError::HomesElsewhere { .. })));
+        data.keep_homes_at(HERE).unwrap();
     }
 
     #[test]

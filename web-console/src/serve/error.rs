@@ -66,6 +66,31 @@ pub enum ServeError {
     /// A program of ours is not there.
     #[error("a program of Freehold is missing. `cargo build --release --bins` makes all of them, into one folder")]
     Program(#[from] infra::binaries::Missing),
+    /// The configuration does not hold together.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// The keys of the object store cannot be right.
+    #[error(transparent)]
+    StorageKeys(#[from] infra::storage::Unusable),
+    /// Homes would not be safe in the object store.
+    #[error("{address}: {flaw}")]
+    Storage {
+        /// Which store.
+        address: String,
+        /// What is wrong with it.
+        #[source]
+        flaw: infra::storage::Flaw,
+    },
+    /// The homes lie somewhere else.
+    #[error("the homes of this provider's servers lie in {noted}, but storage.url now says {configured}, where every server would wake empty. Set storage.url back; or, once every object below t/ has been copied there, write the new place into {}", note.display())]
+    HomesElsewhere {
+        /// Where they lie.
+        noted: String,
+        /// Where they were looked for.
+        configured: String,
+        /// The file that says so.
+        note: PathBuf,
+    },
     /// The launcher did not start.
     #[error("the launcher of servers did not start")]
     Launcher(#[from] infra::launcher::Error),

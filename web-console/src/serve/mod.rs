@@ -19,6 +19,7 @@ use control_plane::catalogue::Catalogue;
 use control_plane::{ControlPlane, PublicAddress, Settings, Smtp};
 use infra::agent::{Agent, AgentOptions, Insist};
 use infra::launcher::LauncherHandle;
+use infra::storage::{Objects, Remote, Storage};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -78,6 +79,11 @@ impl Provider {
         let runtime = runtime(&config)?;
         let mut options = AgentOptions::below(data.path(), host, runtime);
         options.cache_bytes = config.cache_bytes;
+        let remote = config.storage.remote()?;
+        data.keep_homes_at(&remote.as_ref().map_or_else(|| data::HERE.to_owned(), Remote::address))?;
+        if let Some(remote) = remote {
+            options.storage = Storage::Objects(storage(&remote).await?);
+        }
         if config.allow_weak_isolation {
             options.insist = Insist::OnNothing;
         }
@@ -141,6 +147,14 @@ impl Provider {
         self.agent.drain().await?;
         Ok(())
     }
+}
+
+/// The object store, tried before anything is kept in it.
+async fn storage(remote: &Remote) -> Result<Objects, ServeError> {
+    let objects = remote.open()?;
+    objects.probe().await.map_err(|flaw| ServeError::Storage { address: remote.address(), flaw })?;
+    tracing::info!(storage = remote.address(), "homes lie in an object store");
+    Ok(objects)
 }
 
 fn runtime(config: &Config) -> Result<std::path::PathBuf, ServeError> {

@@ -5,8 +5,11 @@
 //! objects but the heads are written once under a name never used before, so repeating a write does no harm; that
 //! is why [`Bucket`] retries everything except the conditional write, whose outcome its caller must learn.
 
+mod brokered;
 mod directory;
 mod objects;
+mod served;
+pub mod wire;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -19,8 +22,10 @@ use jiff::Timestamp;
 
 use super::error::Error;
 
+pub use brokered::Brokered;
 pub use directory::Directory;
 pub use objects::Objects;
+pub use served::serve;
 
 /// Which content an object had when it was read; a real hash or the store's own entity tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +90,10 @@ pub trait Driver: Send + Sync + 'static {
     fn writer(&self) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>>;
     /// How many bytes to ask for at once when streaming an object.
     fn stride(&self) -> u64;
+    /// Whether no call will ever be answered again, so that trying on is of no use.
+    fn is_lost(&self) -> bool {
+        false
+    }
 }
 
 /// A bucket, or the part of one that belongs to one server.
@@ -187,7 +196,7 @@ impl Bucket {
         loop {
             let left = self.patience.saturating_sub(begun.elapsed());
             match within(left, doing, key, attempt()).await {
-                Err(Error::Unavailable { .. }) if begun.elapsed() + pause < self.patience => {
+                Err(Error::Unavailable { .. }) if begun.elapsed() + pause < self.patience && !self.driver.is_lost() => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));
                 }

@@ -1,8 +1,10 @@
 //! Any object store the `object_store` crate speaks to: S3 and its kin, Google, Azure, or memory in tests.
 //!
 //! The store's own entity tag (and version, where it has one) is the [`Version`]. A conditional write that the client
-//! library repeated after a lost answer is refused although it happened; callers read back and compare, as they must
-//! after any unknown outcome.
+//! library repeats after a lost answer is refused although it happened. So the client that writes must not repeat
+//! anything by itself ([`super::Bucket`] does that, where it does no harm), and callers read back and compare, as they
+//! must after any unknown outcome. Only the parts of a long object go through a client that repeats: a part has a
+//! number, and sending it twice is sending it once.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use object_store::{
     UpdateVersion,
 };
 
+use super::wire::WHOLE;
 use super::{Driver, Expect, Listed, Put, Version, Writer};
 use crate::store::error::Error;
 
@@ -24,6 +27,8 @@ use crate::store::error::Error;
 #[derive(Clone)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
+    /// The same store through a client that repeats what failed.
+    patient: Arc<dyn ObjectStore>,
     prefix: String,
 }
 
@@ -31,8 +36,14 @@ impl Objects {
     /// The objects of `store` under `prefix` (no slash at either end; empty for all).
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>, prefix: &str) -> Self {
+        Self::with_patient(Arc::clone(&store), store, prefix)
+    }
+
+    /// The same, with a second client for the parts of long objects, which repeats what failed. `store` must not.
+    #[must_use]
+    pub fn with_patient(store: Arc<dyn ObjectStore>, patient: Arc<dyn ObjectStore>, prefix: &str) -> Self {
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Self { store, prefix }
+        Self { store, patient, prefix }
     }
 
     fn path(&self, key: &str) -> Path {
@@ -53,6 +64,13 @@ impl Driver for Objects {
                 Err(StoreError::NotFound { .. }) => return Ok(None),
                 found => found.map_err(|e| failure("read", key, e))?,
             };
+            if found.meta.size > WHOLE {
+                return Err(Error::refused(
+                    "read",
+                    key,
+                    format!("it is read in ranges: it has {} bytes", found.meta.size),
+                ));
+            }
             let version = version(found.meta.e_tag.clone(), found.meta.version.clone());
             let body = found.bytes().await.map_err(|e| failure("read", key, e))?;
             Ok(Some((body, version)))
@@ -133,9 +151,8 @@ impl Driver for Objects {
 
     fn writer(&self) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
         async move {
-            let at = self.path(&format!("pending/{:032x}", rand::random::<u128>()));
-            let parts = self.store.put_multipart(&at).await.map_err(|e| failure("begin", "an object", e))?;
-            Ok(Box::new(Draft { bucket: self.clone(), at, parts, buffer: Vec::new() }) as Box<dyn Writer>)
+            let draft = Draft { bucket: self.clone(), long: None, buffer: Vec::new(), buffered: 0 };
+            Ok(Box::new(draft) as Box<dyn Writer>)
         }
         .boxed()
     }
@@ -148,37 +165,68 @@ impl Driver for Objects {
 /// The least a part of an S3 multipart upload may hold.
 const PART: usize = 5 << 20;
 
+/// An object that is being written: in memory while it is short, which most are, and part by part when it grows.
 struct Draft {
     bucket: Objects,
+    long: Option<Long>,
+    buffer: Vec<Bytes>,
+    buffered: usize,
+}
+
+/// What of it is in the store already, under a name of its own until it is whole.
+struct Long {
     at: Path,
     parts: Box<dyn MultipartUpload>,
-    buffer: Vec<Bytes>,
 }
 
 impl Draft {
+    fn take(&mut self) -> PutPayload {
+        self.buffered = 0;
+        std::mem::take(&mut self.buffer).into_iter().collect()
+    }
+
     async fn flush(&mut self) -> Result<(), Error> {
-        let part: PutPayload = std::mem::take(&mut self.buffer).into_iter().collect();
-        self.parts.put_part(part).await.map_err(|e| failure("write", "an object", e))
+        let part = self.take();
+        let long = match &mut self.long {
+            Some(long) => long,
+            None => {
+                let at = self.bucket.path(&format!("pending/{:032x}", rand::random::<u128>()));
+                let parts = self.bucket.patient.put_multipart(&at).await;
+                self.long.insert(Long { parts: parts.map_err(|e| failure("begin", "an object", e))?, at })
+            }
+        };
+        long.parts.put_part(part).await.map_err(|e| failure("write", "an object", e))
     }
 }
 
 impl Writer for Draft {
     fn write(&mut self, pieces: Vec<Bytes>) -> BoxFuture<'_, Result<(), Error>> {
         async move {
+            self.buffered += pieces.iter().map(Bytes::len).sum::<usize>();
             self.buffer.extend(pieces);
-            if self.buffer.iter().map(Bytes::len).sum::<usize>() >= PART { self.flush().await } else { Ok(()) }
+            if self.buffered >= PART { self.flush().await } else { Ok(()) }
         }
         .boxed()
     }
 
     fn commit(mut self: Box<Self>, key: String) -> BoxFuture<'static, Result<(), Error>> {
         async move {
-            self.flush().await?;
-            self.parts.complete().await.map_err(|e| failure("write", &key, e))?;
-            let store = &self.bucket.store;
-            store.copy(&self.at, &self.bucket.path(&key)).await.map_err(|e| failure("write", &key, e))?;
-            // What stays behind here is an orphan that the sweep removes.
-            store.delete(&self.at).await.ok();
+            let (store, to) = (Arc::clone(&self.bucket.patient), self.bucket.path(&key));
+            if self.long.is_none() {
+                let body = self.take();
+                return store.put(&to, body).await.map(drop).map_err(|e| failure("write", &key, e));
+            }
+            if self.buffered > 0 {
+                self.flush().await?;
+            }
+            if let Some(Long { at, parts }) = &mut self.long {
+                parts.complete().await.map_err(|e| failure("write", &key, e))?;
+                let copied = store.copy(at, &to).await;
+                // What stays behind here is an orphan that the sweep removes.
+                store.delete(at).await.ok();
+                copied.map_err(|e| failure("write", &key, e))?;
+            }
+            self.long = None;
             Ok(())
         }
         .boxed()
@@ -186,9 +234,21 @@ impl Writer for Draft {
 
     fn abort(mut self: Box<Self>) -> BoxFuture<'static, ()> {
         async move {
-            self.parts.abort().await.ok();
+            if let Some(mut long) = self.long.take() {
+                long.parts.abort().await.ok();
+            }
         }
         .boxed()
+    }
+}
+
+impl Drop for Draft {
+    /// Parts that never become an object are paid for until somebody aborts them.
+    fn drop(&mut self) {
+        let Some(mut long) = self.long.take() else { return };
+        if let Ok(executor) = tokio::runtime::Handle::try_current() {
+            executor.spawn(async move { long.parts.abort().await.ok() });
+        }
     }
 }
 

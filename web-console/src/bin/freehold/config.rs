@@ -41,6 +41,8 @@ pub(crate) fn check(options: &CheckConfig) -> Result<(), Box<dyn Error>> {
         "  database      {}",
         if config.database.is_some() { "as configured" } else { "SQLite in the data directory" }
     );
+    let homes = config.storage.remote().ok().flatten();
+    println!("  homes         {}", homes.map_or("in the data directory".to_owned(), |remote| remote.address()));
     println!("  letters       {}", if config.smtp.is_some() { "are sent" } else { "are kept in the outbox" });
     Ok(())
 }

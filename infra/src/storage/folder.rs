@@ -1,7 +1,4 @@
-//! Where homes lie: one prefix of the object store for each server.
-//!
-//! A runtime is shown its own prefix as if it were the whole store. Whoever holds the store decides by this module
-//! alone which prefix that is, how much it takes, and when it is gone.
+//! Homes in a folder of this machine.
 //!
 //! Invariant: an erased home never comes back half: it leaves its name in one step, and what could not be deleted
 //! after that is deleted at the next start.
@@ -13,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tenant_runtime::ids::ServerId;
 
-/// Where all homes lie within the store.
-const PREFIX: &str = "t";
+use super::PREFIX;
 
 /// Marks a home that is being deleted.
 const ERASED: &str = ".erased-";

@@ -1,0 +1,179 @@
+//! The line to an object store: it adds the latency of distance, counts what goes over it, and can fail in each of the
+//! ways lines and stores fail.
+//!
+//! It also makes the store's conditional writes follow one another, because the store in these tests compares and
+//! writes in two steps, which a real one does in one.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Result;
+use bytes::Bytes;
+use http::header::{IF_MATCH, IF_NONE_MATCH};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// What the line does to whatever goes over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weather {
+    /// It takes this long for each request.
+    Fair(Duration),
+    /// The store is down: nothing is answered but an error.
+    Down,
+    /// A bit of every object that is read is flipped.
+    Flipping,
+}
+
+/// What went over the line.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic {
+    /// Requests, by method.
+    pub requests: BTreeMap<String, u64>,
+    /// Bytes of bodies towards the store.
+    pub sent: u64,
+    /// Bytes of bodies from the store.
+    pub received: u64,
+}
+
+impl Traffic {
+    /// Requests that are billed like writes: PUT, POST, and listings, which a line cannot tell from reads, not.
+    pub fn writes(&self) -> u64 {
+        self.count("PUT") + self.count("POST")
+    }
+
+    /// Requests that are billed like reads.
+    pub fn reads(&self) -> u64 {
+        self.count("GET") + self.count("HEAD")
+    }
+
+    fn count(&self, method: &str) -> u64 {
+        self.requests.get(method).copied().unwrap_or_default()
+    }
+}
+
+/// A line that listens; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Line {
+    /// Where the store seems to be.
+    pub address: SocketAddr,
+    inner: Arc<Inner>,
+    serving: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: SocketAddr,
+    client: Client<HttpConnector, Full<Bytes>>,
+    weather: Mutex<Weather>,
+    traffic: Mutex<Traffic>,
+    conditional: tokio::sync::Mutex<()>,
+    flips: AtomicU64,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Line {
+    /// A line to `store`.
+    pub async fn to(store: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let inner = Arc::new(Inner {
+            store,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            weather: Mutex::new(Weather::Fair(Duration::ZERO)),
+            traffic: Mutex::default(),
+            conditional: tokio::sync::Mutex::default(),
+            flips: AtomicU64::new(0),
+        });
+        let serving = tokio::spawn(accept(listener, Arc::clone(&inner)));
+        Ok(Self { address, inner, serving })
+    }
+
+    /// From now on.
+    pub fn set(&self, weather: Weather) {
+        *self.inner.weather.lock() = weather;
+    }
+
+    /// What went over it since this was asked last.
+    pub fn traffic(&self) -> Traffic {
+        std::mem::take(&mut self.inner.traffic.lock())
+    }
+
+    /// How many bits were flipped.
+    pub fn flips(&self) -> u64 {
+        self.inner.flips.load(Ordering::Relaxed)
+    }
+}
+
+async fn accept(listener: TcpListener, inner: Arc<Inner>) {
+    loop {
+        let Ok((socket, _)) = listener.accept().await else { continue };
+        // Without delay is a wish.
+        let _ = socket.set_nodelay(true);
+        let inner = Arc::clone(&inner);
+        let service = service_fn(move |request| {
+            let inner = Arc::clone(&inner);
+            async move { inner.pass_on(request).await }
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), service));
+    }
+}
+
+impl Inner {
+    async fn pass_on(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+        let (mut head, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let weather = *self.weather.lock();
+        match weather {
+            Weather::Fair(latency) => tokio::time::sleep(latency).await,
+            Weather::Flipping => {}
+            Weather::Down => {
+                let mut away = Response::new(Full::new(Bytes::from_static(b"the store is down")));
+                *away.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                return Ok(away);
+            }
+        }
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let is_read = head.method == Method::GET && !path.contains("list-type");
+        head.uri = format!("http://{}{path}", self.store).parse()?;
+        let conditional = head.headers.contains_key(IF_MATCH) || head.headers.contains_key(IF_NONE_MATCH);
+        {
+            let mut traffic = self.traffic.lock();
+            *traffic.requests.entry(head.method.to_string()).or_default() += 1;
+            traffic.sent += body.len() as u64;
+        }
+        let turn = match conditional {
+            true => Some(self.conditional.lock().await),
+            false => None,
+        };
+        let answer = self.client.request(Request::from_parts(head, Full::new(body))).await?;
+        let (head, body) = answer.into_parts();
+        let mut body = body.collect().await?.to_bytes();
+        drop(turn);
+        self.traffic.lock().received += body.len() as u64;
+        if weather == Weather::Flipping && is_read && head.status.is_success() && !body.is_empty() {
+            let mut wrong = body.to_vec();
+            let middle = wrong.len() / 2;
+            wrong[middle] ^= 1;
+            body = wrong.into();
+            self.flips.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(Response::from_parts(head, Full::new(body)))
+    }
+}
