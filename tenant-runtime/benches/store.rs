@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use store_slow::{Counts, Slow};
 use tenant_runtime::store::bucket::{Directory, Driver, Expect, Put};
-use tenant_runtime::store::{Bucket, Durability, Error, Home, Options, Place};
+use tenant_runtime::store::{Bucket, Durability, Home, Options, Place};
 
 const LATENCY: Duration = Duration::from_millis(15);
 const SPEED: u64 = 100_000_000;

@@ -79,6 +79,7 @@ impl Keeper {
             known: self.content.hot.lock().clone(),
             groups: groups.clone(),
             size,
+            small: self.content.is_small(size),
             epoch,
             seq: self.head.seq,
         };

@@ -56,6 +56,11 @@ impl Content {
         Ok(Self { folder, file, pages, hot, options, idle, slots, doomed })
     }
 
+    /// Whether a database of so many pages is fetched whole.
+    pub(super) fn is_small(&self, pages: u32) -> bool {
+        u64::from(pages) * PAGE as u64 <= self.options.whole_bytes
+    }
+
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }

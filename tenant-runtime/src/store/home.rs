@@ -116,7 +116,11 @@ impl Home {
         }
         let content = Arc::clone(&*self.inner.live.read().await);
         let gate = Arc::clone(&self.inner.gate);
-        let (value, seen) = content.read(f, move || gate.newest()).await.map_err(|error| self.first_of(error))?;
+        let read = content.read(f, move || gate.newest()).await;
+        if let Err(Error::Damaged { .. }) = read {
+            self.ask(Message::Confirm).await.ok(); // If it ends the home, that explains it.
+        }
+        let (value, seen) = read.map_err(|error| self.first_of(error))?;
         self.inner.gate.pass(seen).await?;
         value
     }

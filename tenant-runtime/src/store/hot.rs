@@ -16,9 +16,6 @@ use super::pack::{self, GROUP, blocking};
 use super::pages::Pages;
 use super::segment::{PAGE, Segment};
 
-/// Homes up to this many pages are fetched whole, and need no such object; 16 MiB.
-pub(super) const SMALL: u32 = 4096;
-
 /// The most pages one holds; 64 MiB, for databases of some 40 GiB.
 const MOST: usize = 16_384;
 
@@ -46,14 +43,16 @@ pub(super) struct Plan {
     pub(super) groups: BTreeSet<u32>,
     /// The size of the database in pages.
     pub(super) size: u32,
+    /// Whether databases of that size are fetched whole, and need no such object.
+    pub(super) small: bool,
     pub(super) epoch: u64,
     pub(super) seq: u64,
 }
 
 /// The hot object for the base a checkpoint makes: the present one if it still holds, or a new one.
 pub(super) async fn renew(bucket: &Bucket, plan: Plan) -> Result<Option<Hot>, Error> {
-    let Plan { pages, key, known, groups, size, epoch, seq } = plan;
-    if size <= SMALL {
+    let Plan { pages, key, known, groups, size, small, epoch, seq } = plan;
+    if small {
         return Ok(None);
     }
     let copy = pages.clone();

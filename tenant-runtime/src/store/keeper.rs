@@ -38,6 +38,7 @@ const GROUP: usize = 256;
 pub(super) enum Message {
     Write(Box<dyn Operation>),
     Settle(Reply<()>),
+    Confirm(Reply<()>),
     Pages(Reply<u32>),
     Checkpoint(Reply<()>),
     Snapshot(String, Reply<SnapshotInfo>),
@@ -65,7 +66,7 @@ impl Message {
 
     /// Whether it may be answered while acknowledged writes are still to be published.
     fn is_light(&self) -> bool {
-        matches!(self, Self::Settle(_) | Self::Pages(_))
+        matches!(self, Self::Settle(_) | Self::Confirm(_) | Self::Pages(_))
     }
 
     /// Answers with an error.
@@ -81,6 +82,7 @@ impl Message {
             Self::Mend(_, reply) => drop(reply.send(Err(error))),
             Self::Snapshot(_, reply) | Self::SnapshotAt(_, _, reply) => drop(reply.send(Err(error))),
             Self::Settle(reply)
+            | Self::Confirm(reply)
             | Self::Checkpoint(reply)
             | Self::ShortenHistory(_, reply)
             | Self::DropSnapshot(_, reply)
@@ -242,6 +244,7 @@ impl Keeper {
         match message {
             Message::Write(operation) => self.write(vec![operation]).await,
             Message::Settle(reply) => drop(reply.send(self.resolve().await)),
+            Message::Confirm(reply) => drop(reply.send(self.confirm().await)),
             Message::Pages(reply) => drop(reply.send(Ok(self.head.pages))),
             Message::Checkpoint(reply) => drop(reply.send(self.checkpoint().await)),
             Message::Snapshot(name, reply) => drop(reply.send(self.snapshot(&name, None).await)),
@@ -316,7 +319,14 @@ impl Keeper {
         self.db = Some(db);
         if let Err(error) = end {
             self.gate.settle(ticket); // Nothing was committed, so nothing can have been seen.
-            return Err(error);
+            return Err(match error {
+                Error::Damaged { .. } => match self.confirm().await {
+                    Err(Error::Fenced) => Error::Fenced,
+                    // Who did not ask for what is damaged may ask again.
+                    _ => Error::unavailable("read", "a page", error),
+                },
+                error => error,
+            });
         }
         if let Durability::Within(_) = self.options.durability {
             self.owed.get_or_insert_with(Instant::now);

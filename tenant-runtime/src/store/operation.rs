@@ -48,7 +48,11 @@ where
     }
 
     fn settle(self: Box<Self>, group: Result<(), Error>) {
-        let group = self.hindered.map_or(group, Err);
+        let group = match (group, self.hindered) {
+            (Err(Error::Fenced), _) => Err(Error::Fenced),
+            (_, Some(reason)) => Err(reason),
+            (group, None) => group,
+        };
         // Even a refusal waits for the group: it may rest on what an earlier write of the same group did.
         let end = match (group, self.outcome) {
             (Err(error), _) => Err(error.into()),
@@ -78,12 +82,9 @@ fn run_each(db: &Connection, group: &mut [Box<dyn Operation>]) -> Result<(), Err
         let run = std::panic::AssertUnwindSafe(|| operation.run(db));
         let keep = std::panic::catch_unwind(run).unwrap_or(false);
         if let Some(reason) = vfs::failure() {
-            // SQLite gives up a transaction in which it could not read; the other operations may be asked again.
+            // SQLite gives up a transaction in which it could not read.
             operation.hinder(reason.clone());
-            return Err(match reason {
-                Error::Unavailable { .. } => reason,
-                reason => Error::unavailable("read", "a page", reason),
-            });
+            return Err(reason);
         }
         if db.is_autocommit() {
             // SQLite gave up the whole transaction, as it does when the disk is full.

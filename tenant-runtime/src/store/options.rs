@@ -25,6 +25,8 @@ pub struct Options {
     pub readers: usize,
     /// The most bytes the database may have; nothing for no limit.
     pub database_bytes: Option<u64>,
+    /// A database up to this size is fetched whole by a cold wake; of a larger one pages come as they are read.
+    pub whole_bytes: u64,
     /// When this much log lies outside the head, it is folded into packs.
     pub checkpoint_bytes: u64,
     /// How long an object no longer needed is kept, for readers that still hold an older head.
@@ -85,6 +87,7 @@ impl Default for Options {
             cache_kib: 512,
             readers: 4,
             database_bytes: None,
+            whole_bytes: 16 << 20,
             checkpoint_bytes: 8 << 20,
             grace: Duration::from_secs(600),
             history: None,

@@ -270,6 +270,16 @@ impl Keeper {
         self.named_spilled();
     }
 
+    /// Something the head names is not there or not as it was. That is damage only if this is still the head: an owner
+    /// who has taken the home over may have tidied it away.
+    pub(super) async fn confirm(&mut self) -> Result<(), Error> {
+        self.resolve().await?;
+        match self.still_ours().await {
+            Err(Error::Fenced) => Err(self.fenced()),
+            end => end,
+        }
+    }
+
     fn fenced(&self) -> Error {
         tracing::warn!(key = self.key, owner = self.owner, "another runtime has taken this home over");
         self.gate.end(Error::Fenced);

@@ -88,6 +88,9 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         let (bucket, head, content) = (keeper.bucket.clone(), keeper.head.clone(), Arc::clone(&keeper.content));
         let (taken, laid) = tokio::join!(keeper.publish(head.clone()), lay_out(&bucket, &head, &content, former));
         taken?;
+        if laid.is_err() {
+            keeper.confirm().await?;
+        }
         keeper.dirty = laid?;
     }
     keeper.clear_stage().await?;
@@ -145,9 +148,9 @@ async fn lay_out(
             let numbers = hot::supply(hot, pages).await?;
             *content.hot.lock() = Some(numbers);
         }
-        match head.pages > hot::SMALL {
-            true => pages.bring_page(1).await,
-            false => pages.bring(&(0..base.groups.len() as u32).collect::<Vec<_>>()).await,
+        match content.is_small(head.pages) {
+            true => pages.bring(&(0..base.groups.len() as u32).collect::<Vec<_>>()).await,
+            false => pages.bring_page(1).await,
         }
     };
     let (mut dirty, ()): (BTreeSet<u32>, ()) = tokio::try_join!(dirty, rest)?;

@@ -1,5 +1,6 @@
 //! kill -9 in mid-write, many times: a child of this very test binary writes and notes what was acknowledged, is
-//! killed at a random moment, and the home is opened and compared.
+//! killed at a random moment, and the home is opened and compared. Between rounds the cache may be lost, wholly or in
+//! part, and in every second round pages come as they are read, however small the home is.
 //!
 //! `FREEHOLD_TORTURE_ROUNDS` sets the number of rounds, `FREEHOLD_SEED` repeats a run.
 
@@ -29,7 +30,7 @@ async fn killed_at_any_moment_nothing_acknowledged_is_lost() {
     let seed = seed();
     let mut rng = StdRng::seed_from_u64(seed);
     let root = tempfile::tempdir().expect("a folder");
-    let home = Home::open(place(root.path()), options()).await.expect("it opens");
+    let home = Home::open(place(root.path()), options(0)).await.expect("it opens");
     sql(&home, "create table row (id integer, pad text)").await.expect("it writes");
     home.sleep().await.expect("it sleeps");
     drop(home);
@@ -46,9 +47,7 @@ async fn killed_at_any_moment_nothing_acknowledged_is_lost() {
         tokio::time::sleep(Duration::from_millis(rng.random_range(10..500))).await;
         child.kill().expect("it is killed");
         child.wait().expect("it is dead");
-        if rng.random_bool(0.3) {
-            fs::remove_dir_all(root.path().join("cache")).ok();
-        }
+        lose(&root.path().join("cache"), rng.random_range(0..10));
         let told = fs::read_to_string(&told).unwrap_or_default();
         acknowledged = compare(root.path(), &told, rng.random_bool(0.5), round, seed).await;
     }
@@ -56,14 +55,29 @@ async fn killed_at_any_moment_nothing_acknowledged_is_lost() {
     assert!(acknowledged > 0, "the children got to write");
 }
 
-fn options() -> Options {
-    Options { checkpoint_bytes: 150_000, grace: Duration::ZERO, ..Options::default() }
+fn options(round: u32) -> Options {
+    let whole_bytes = if round.is_multiple_of(2) { 0 } else { Options::default().whole_bytes };
+    Options { checkpoint_bytes: 150_000, whole_bytes, grace: Duration::ZERO, ..Options::default() }
+}
+
+/// The cache is lost: all of it, the note of the last sleep, the log beside the copies, or nothing.
+fn lose(cache: &Path, dice: u32) {
+    match dice {
+        0..3 => drop(fs::remove_dir_all(cache)),
+        3 => drop(fs::remove_file(cache.join("asleep.json"))),
+        4 => {
+            for copy in fs::read_dir(cache).into_iter().flatten().flatten() {
+                fs::remove_file(copy.path().join("main.db-wal")).ok();
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Opens the home and compares; returns how many writes were acknowledged so far.
 async fn compare(root: &Path, told: &str, sleep: bool, round: u32, seed: u64) -> usize {
     let at = format!("round {round}, seed {seed}");
-    let home = Home::open(place(root), options()).await.unwrap_or_else(|e| panic!("it opens: {e:?}, {at}"));
+    let home = Home::open(place(root), options(round)).await.unwrap_or_else(|e| panic!("it opens: {e:?}, {at}"));
     let found: Result<(Vec<i64>, String), Failure> = home
         .read(|db| {
             let mut rows = db.prepare("select id from row")?;
@@ -90,15 +104,15 @@ async fn compare(root: &Path, told: &str, sleep: bool, round: u32, seed: u64) ->
 /// What the child does: eight writers, and snapshots that come and go, until the end.
 async fn write_until_killed(told: &str) {
     let (round, root) = told.split_once(' ').expect("a round and a folder");
-    let (round, root): (i64, _) = (round.parse().expect("a number"), Path::new(root));
+    let (round, root): (u32, _) = (round.parse().expect("a number"), Path::new(root));
     let told = File::options().create(true).append(true).open(root.join("acknowledged")).expect("a file");
     let told = Arc::new(told);
-    let home = Home::open(place(root), options()).await.expect("it opens");
+    let home = Home::open(place(root), options(round)).await.expect("it opens");
     for task in 0..8 {
         let (home, told) = (home.clone(), Arc::clone(&told));
         tokio::spawn(async move {
             for n in 0.. {
-                let id = (round * 10 + task) * 1_000_000 + n;
+                let id = (i64::from(round) * 10 + task) * 1_000_000 + n;
                 let written: Result<(), Failure> = home
                     .write(move |db| {
                         db.execute("insert into row values (?1, hex(randomblob(200)))", [id])?;
