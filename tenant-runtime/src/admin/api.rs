@@ -37,6 +37,10 @@ pub struct Usage {
     pub apps: Vec<AppUsage>,
     /// What the plan allows.
     pub limit_bytes: u64,
+    /// How much of what was acknowledged last could be lost with the machine, in milliseconds: 0 when everything is
+    /// durable before it is acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_window_ms: Option<u64>,
 }
 
 /// One app and the room it takes.

@@ -18,6 +18,7 @@ pub(super) async fn usage(Shared(state): Shared<State>) -> Result<Json<Usage>, P
     let held = state.home().usage().await?;
     let mut usage: Usage = state.home().read(tally).await?;
     usage.database_bytes = held.database_bytes;
+    usage.loss_window_ms = Some(held.loss_window_ms);
     usage.limit_bytes = state.launch().limits.storage_bytes;
     Ok(Json(usage))
 }

@@ -62,6 +62,8 @@ struct Used {
     files: Count,
     parcels: Vec<Parcel>,
     measured: show::Moment,
+    /// What an acknowledged write is worth; nothing when the server does not say.
+    durable: Option<String>,
 }
 
 /// One stretch of the storage bar.
@@ -174,6 +176,17 @@ fn sighted(server: &Server) -> Sighted {
     Sighted { tone: badge.tone, words, hint: Html::already_safe(text) }
 }
 
+/// What it means that the server said *saved*.
+fn durable(loss_window_ms: u64) -> String {
+    match loss_window_ms {
+        0 => "What your server calls saved is on durable storage before it says so.".to_owned(),
+        ms => format!(
+            "If its machine dies, what was saved in the last {} may be lost; everything older is safe.",
+            show::Spell(ms)
+        ),
+    }
+}
+
 /// When everything was last checked, and what came of it.
 fn checked(care: &CareView) -> Option<Html> {
     let when = show::both(parts::moment(care.checked_ms?));
@@ -229,6 +242,7 @@ fn used(usage: &Usage, remedy: &str, measured: show::Moment) -> Used {
         files: Count(usage.files),
         parcels: parcels(usage),
         measured,
+        durable: usage.loss_window_ms.map(durable),
     }
 }
 

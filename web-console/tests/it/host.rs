@@ -46,6 +46,7 @@ impl SmallHost {
                     files: 1,
                     apps: installed,
                     limit_bytes,
+                    loss_window_ms: Some(0),
                 };
                 async move { Json(usage) }
             }

@@ -85,6 +85,7 @@ async fn a_moment_is_chosen_seen_gone_back_to_and_come_back_from() {
     let anna = house.person("anna").await;
     let dashboard = anna.get("/servers/anna").await;
     assert!(dashboard.contains("1,234 objects, 56 MB, all whole") && dashboard.contains("/servers/anna/past"));
+    assert!(dashboard.contains("on durable storage before it says so"), "{dashboard}");
     let page = anna.get("/servers/anna/past").await;
     for part in
         ["Before Notes was updated to 1.3", "21 November 2026, 11:00 UTC", "min=\"2026-11-21\"", "value=\"12:00\""]
