@@ -194,6 +194,14 @@ impl From<documents::Error> for Problem {
             Error::Missing { .. } => Self::new(StatusCode::NOT_FOUND, "no related records exist", detail),
             Error::Exists { .. } => Self::new(StatusCode::CONFLICT, "id_exists", detail),
             Error::AnswerTooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "answer_too_large", detail),
+            Error::TooBroad { looked_at, index, .. } => {
+                let problem = Self::new(StatusCode::BAD_REQUEST, "query_too_broad", detail).with("looked_at", looked_at);
+                match index {
+                    Some(index) => problem.with("index", index.to_string()),
+                    None => problem,
+                }
+            }
+            Error::NoTextIndex { .. } => Self::new(StatusCode::BAD_REQUEST, "no_text_index", detail),
             Error::BadId | Error::BadApp(_) | Error::BadName(_) | Error::Query(_) => Self::bad_request(detail),
             Error::Damaged(_) | Error::Database(_) => Self::internal("reading or writing records", &error),
         }

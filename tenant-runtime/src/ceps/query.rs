@@ -10,7 +10,9 @@ use super::auth::{Caller, own_data};
 use super::body::Shaped;
 use super::records::{WHO_SEES, json_type, no_store, seen_by_others};
 use crate::documents::query::{Comparison, Test};
-use crate::documents::{self, COUNT, COUNT_LIMIT, Filter, Key, SKIP_LIMIT, Search};
+use crate::documents::{
+    self, Budget, COUNT, COUNT_LIMIT, Filter, Found, Index, Key, SKIP_LIMIT, Search, TableName,
+};
 use crate::permissions::Action;
 use crate::problem::Problem;
 use crate::server::Server;
@@ -78,10 +80,18 @@ async fn run(server: &Server, caller: &Caller, table: &str, search: Search) -> R
     if foreign && (search.filter.mentions(WHO_SEES) || search.sort.iter().any(|key| key.path.starts_with(WHO_SEES))) {
         return Err(Problem::forbidden("Who may see a record is only for the record's own app."));
     }
-    let text = server
+    let within = table.clone();
+    let answer = server
         .home
         .read(move |db| {
-            let rows = documents::search(db, &table, &search)?;
+            let Found { rows, missed, .. } = match documents::look(db, &within, &search, Budget::default()) {
+                Err(documents::Error::TooBroad { table, looked_at, index }) => {
+                    let missed = index.as_deref().cloned();
+                    let refused = documents::Error::TooBroad { table, looked_at, index };
+                    return Ok((Err(refused.into()), missed));
+                }
+                found => found?,
+            };
             let mut text = String::with_capacity(rows.iter().map(|row| row.doc.len() + 128).sum::<usize>() + 2);
             text.push('[');
             for (n, row) in rows.iter().enumerate() {
@@ -94,10 +104,32 @@ async fn run(server: &Server, caller: &Caller, table: &str, search: Search) -> R
                 }
             }
             text.push(']');
-            Ok::<_, Problem>(text)
+            Ok::<(Result<_, Problem>, _), Problem>((Ok(text), missed))
         })
         .await?;
-    Ok(([json_type(), no_store()], text).into_response())
+    let (text, missed) = answer;
+    if let Some(index) = missed {
+        make_if_missed(server, table, index);
+    }
+    Ok(([json_type(), no_store()], text?).into_response())
+}
+
+/// Makes an index that was missed once too often, while nobody waits for it.
+fn make_if_missed(server: &Server, table: TableName, index: Index) {
+    if !server.advisor.miss(&table, &index) || server.writable().is_err() {
+        return;
+    }
+    let server = server.clone();
+    tokio::spawn(async move {
+        let (within, wanted) = (table.clone(), index.clone());
+        let made = server.home.write(move |db| Ok::<_, Problem>(documents::make_missed(db, &within, &wanted)?)).await;
+        match made {
+            Ok(true) => tracing::info!(%table, %index, "made an index that searches missed"),
+            Ok(false) => {}
+            Err(problem) => tracing::warn!(%table, %index, cause = problem.detail, "an index could not be made"),
+        }
+        server.quota.forget();
+    });
 }
 
 /// What a value in an address can mean: the text, or the number or truth it spells.

@@ -3,22 +3,29 @@
 //! Invariants: a record's id is unique within its table; `_date_modified` never goes back; what only the server may
 //! set is never taken from a client. Nothing here knows about HTTP or about who asks.
 
+mod advise;
+mod index;
 mod narrow;
+mod plan;
 pub mod query;
 pub mod record;
 mod search;
 mod store;
 mod table;
+mod text;
 
+pub use advise::Advisor;
+pub use index::{BadIndex, Index};
 pub use query::Filter;
 pub use record::Row;
-pub use search::{BYTES_LIMIT, COUNT, COUNT_LIMIT, Key, SKIP_LIMIT, Search, ids, search};
+pub use search::{BYTES_LIMIT, Budget, COUNT, COUNT_LIMIT, Found, Key, SKIP_LIMIT, Search, ids, look, search};
 pub use store::{
-    Collection, Others, collections, collections_of, create, declare, drop_collection, each, files_of, get, page,
-    put_kept, remove, update,
+    Collection, Others, collections, collections_of, create, declare, drop_collection, each, files_of, get,
+    make_missed, page, put_kept, remove, update,
 };
-pub(crate) use store::{put_new, set_by_server};
+pub(crate) use store::{make_indexes_anew, put_new, set_by_server};
 pub use table::{BadName, FILES, TableName};
+pub use text::Words;
 
 /// Why a record could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -57,10 +64,37 @@ pub enum Error {
         /// How many fit.
         found: usize,
     },
+    /// A search that would look at too much.
+    #[error("{}", broad(.table, *.looked_at, .index.as_deref()))]
+    TooBroad {
+        /// Where.
+        table: TableName,
+        /// How many records were looked at before it was given up.
+        looked_at: usize,
+        /// What would spare that.
+        index: Option<Box<Index>>,
+    },
+    /// Words are looked for where no index knows them.
+    #[error("{table} has no text index: name the fields to be searched in the app's manifest, as in \"app_tables\": {{\"{}\": {{\"indexes\": [\"text(title, body)\"]}}}}", .table.collection())]
+    NoTextIndex {
+        /// Where.
+        table: TableName,
+    },
     /// A stored text is not a record.
     #[error("a stored record cannot be read")]
     Damaged(#[source] serde_json::Error),
     /// SQLite failed.
     #[error("the records could not be reached")]
     Database(#[from] rusqlite::Error),
+}
+
+fn broad(table: &TableName, looked_at: usize, index: Option<&Index>) -> String {
+    let begun = format!("This query was given up after looking at {looked_at} records of {table}: no index leads to what it asks for.");
+    match index {
+        Some(index) => format!(
+            "{begun} Declare one in the app's manifest, \"app_tables\": {{\"{}\": {{\"indexes\": [\"{index}\"]}}}}, or ask for less, for instance by _date_modified.",
+            table.collection()
+        ),
+        None => format!("{begun} Ask for less, for instance by _id or _date_modified, or by a field that has an index."),
+    }
 }

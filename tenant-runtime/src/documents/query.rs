@@ -11,12 +11,14 @@
 
 mod parse;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::text::Words;
 use parse::Parser;
 
 /// Why a query was refused.
@@ -60,6 +62,8 @@ pub enum Filter {
     Not(Box<Filter>),
     /// The test holds at the path.
     At(Path, Test),
+    /// The words occur in the record. Only a text index knows: by itself it holds for nothing.
+    Text(Words),
 }
 
 /// The dotted way to a value.
@@ -79,6 +83,12 @@ impl Path {
     /// The field, when the path goes no further than it.
     pub(super) fn only_field(&self) -> Option<&str> {
         (self.0.len() == 1).then(|| self.field())
+    }
+}
+
+impl std::fmt::Display for Path {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("."))
     }
 }
 
@@ -135,8 +145,8 @@ impl Comparison {
 /// The values of an `$in`: strings in a set, so that a long list costs one look-up.
 #[derive(Clone, Debug)]
 pub struct Choices {
-    pub(super) strings: HashSet<String>,
-    pub(super) others: Vec<Value>,
+    strings: HashSet<String>,
+    others: Vec<Value>,
 }
 
 impl Choices {
@@ -149,6 +159,23 @@ impl Choices {
             }
         }
         choices
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.strings.len() + self.others.len()
+    }
+
+    /// The strings.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.strings.iter().map(String::as_str)
+    }
+
+    /// All of them, the strings in their order.
+    pub(super) fn values(&self) -> Vec<Value> {
+        let mut strings: Vec<&str> = self.texts().collect();
+        strings.sort_unstable();
+        strings.into_iter().map(Value::from).chain(self.others.iter().cloned()).collect()
     }
 
     fn hold(&self, value: &Value) -> bool {
@@ -169,7 +196,12 @@ impl Filter {
     /// Parses a query.
     pub fn parse(query: &Value) -> Result<Self, Error> {
         let query = query.as_object().ok_or(Error::NotAnObject)?;
-        Parser::new().filter(query, 0)
+        let filter = Parser::new().filter(query, 0)?;
+        if filter.hides_words() {
+            let needs = "to stand at the top of the query, or there in $and";
+            return Err(Error::Operand { operator: "$text".into(), needs });
+        }
+        Ok(filter)
     }
 
     /// Both filters together.
@@ -198,6 +230,38 @@ impl Filter {
             Self::Any(parts) => parts.iter().any(|part| part.holds(record)),
             Self::Not(part) => !part.holds(record),
             Self::At(path, test) => test.holds_at(record, &path.0),
+            Self::Text(_) => false,
+        }
+    }
+
+    /// The same, for records of which a text index has said that they hold the words.
+    pub(super) fn beside_words(&self) -> Cow<'_, Self> {
+        match self {
+            Self::Text(_) => Cow::Owned(Self::everything()),
+            Self::All(parts) if parts.iter().any(|part| matches!(part.beside_words(), Cow::Owned(_))) => {
+                Cow::Owned(Self::All(parts.iter().map(|part| part.beside_words().into_owned()).collect()))
+            }
+            other => Cow::Borrowed(other),
+        }
+    }
+
+    /// Whether words stand where they need not hold.
+    fn hides_words(&self) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().any(Self::hides_words),
+            Self::Any(parts) => parts.iter().any(Self::mentions_words),
+            Self::Not(part) => part.mentions_words(),
+            Self::At(_, Test::Element(element)) => matches!(&**element, Element::Record(filter) if filter.mentions_words()),
+            Self::At(..) | Self::Text(_) => false,
+        }
+    }
+
+    fn mentions_words(&self) -> bool {
+        match self {
+            Self::Text(_) => true,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::mentions_words),
+            Self::Not(part) => part.mentions_words(),
+            other => other.hides_words(),
         }
     }
 
@@ -215,6 +279,7 @@ impl Filter {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.fields(into)),
             Self::Not(part) => part.fields(into),
             Self::At(path, _) => drop(into.insert(path.field().to_owned())),
+            Self::Text(_) => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use serde_json::{Map, Value};
 
 use super::Error;
-use super::narrow;
+use super::index::{self, Index};
 use super::record::{self, Row};
 use super::table::{FILES, TableName};
 
@@ -41,17 +41,15 @@ pub fn collections_of(db: &Connection, app: &AppId) -> Result<Vec<Collection>, E
     Ok(collections(db)?.into_iter().filter(|collection| collection.table.app() == app).collect())
 }
 
-/// The number and the indexed fields of a collection that exists.
-pub(super) fn find(db: &Connection, table: &TableName) -> Result<Option<(i64, Vec<String>)>, Error> {
-    let mut query = db.prepare_cached("select n, indexes from collection where app = ?1 and name = ?2")?;
-    let found =
-        query.query_row((table.app().as_str(), table.collection()), |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
-    Ok(found.optional()?.map(|(n, indexes)| (n, serde_json::from_str(&indexes).unwrap_or_default())))
+/// The number of a collection that exists.
+pub(super) fn find(db: &Connection, table: &TableName) -> Result<Option<i64>, Error> {
+    let mut query = db.prepare_cached("select n from collection where app = ?1 and name = ?2")?;
+    Ok(query.query_row((table.app().as_str(), table.collection()), |row| row.get(0)).optional()?)
 }
 
 /// The number of a collection, made now if this is its first write.
 fn make(db: &Connection, table: &TableName) -> Result<i64, Error> {
-    if let Some((n, _)) = find(db, table)? {
+    if let Some(n) = find(db, table)? {
         return Ok(n);
     }
     db.execute("insert into collection (app, name) values (?1, ?2)", (table.app().as_str(), table.collection()))?;
@@ -64,26 +62,48 @@ fn make(db: &Connection, table: &TableName) -> Result<i64, Error> {
     Ok(n)
 }
 
-/// Makes the collection, with exactly these indexes. Fields that cannot have one are left out.
+/// Makes the collection, with exactly these indexes beside those made because they were missed. What describes no
+/// index is left out.
 pub fn declare(db: &Connection, table: &TableName, indexes: &[String]) -> Result<(), Error> {
     let n = make(db, table)?;
-    let (_, present) = find(db, table)?.unwrap_or_default();
-    let wanted: Vec<&String> = indexes.iter().filter(|field| narrow::is_indexable(field)).collect();
-    for field in present.iter().filter(|field| !wanted.contains(field)) {
-        db.execute_batch(&format!("drop index if exists document_{n}_by_{field}"))?;
-    }
-    for field in &wanted {
-        let column = narrow::column(field);
-        db.execute_batch(&format!("create index if not exists document_{n}_by_{field} on document_{n} ({column})"))?;
-    }
-    let text = serde_json::to_string(&wanted).expect("names are JSON");
+    declare_in(db, n, indexes)
+}
+
+fn declare_in(db: &Connection, n: i64, indexes: &[String]) -> Result<(), Error> {
+    let wanted: Vec<Index> = indexes.iter().filter_map(|text| text.parse().ok()).collect();
+    index::declare(db, n, &wanted)?;
+    let written: Vec<String> = wanted.iter().map(Index::to_string).collect();
+    let text = serde_json::to_string(&written).expect("names are JSON");
     db.execute("update collection set indexes = ?2 where n = ?1", (n, text))?;
+    Ok(())
+}
+
+/// Makes an index because searches missed it; false when there are enough, or when it is there.
+pub fn make_missed(db: &Connection, table: &TableName, index: &Index) -> Result<bool, Error> {
+    match find(db, table)? {
+        Some(n) => index::make_missed(db, n, index),
+        None => Ok(false),
+    }
+}
+
+/// Makes every index anew, for a home whose indexes were of the first layout: over the bare values.
+pub(crate) fn make_indexes_anew(db: &Connection) -> Result<(), Error> {
+    let mut query = db.prepare("select n, indexes from collection order by n")?;
+    let all = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<(i64, String)>, _>>()?;
+    for (n, indexes) in all {
+        let indexes: Vec<String> = serde_json::from_str(&indexes).unwrap_or_default();
+        for field in indexes.iter().filter(|field| index::is_indexable(field)) {
+            db.execute_batch(&format!("drop index if exists document_{n}_by_{field}"))?;
+        }
+        declare_in(db, n, &indexes)?;
+    }
     Ok(())
 }
 
 /// Removes a collection with all its records.
 pub fn drop_collection(db: &Connection, table: &TableName) -> Result<(), Error> {
-    if let Some((n, _)) = find(db, table)? {
+    if let Some(n) = find(db, table)? {
+        index::remove_all(db, n)?;
         db.execute_batch(&format!("drop table document_{n}"))?;
         db.execute("delete from collection where n = ?1", [n])?;
     }
@@ -96,14 +116,14 @@ pub(super) fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
 
 /// One record.
 pub fn get(db: &Connection, table: &TableName, id: &str) -> Result<Option<Row>, Error> {
-    let Some((n, _)) = find(db, table)? else { return Ok(None) };
+    let Some(n) = find(db, table)? else { return Ok(None) };
     let text = format!("select _id, created, modified, doc from document_{n} where _id = ?1");
     Ok(db.prepare_cached(&text)?.query_row([id], row).optional()?)
 }
 
 /// Up to `limit` records with ids after `after`, ordered by `_id`.
 pub fn page(db: &Connection, table: &TableName, after: &str, limit: u32) -> Result<Vec<Row>, Error> {
-    let Some((n, _)) = find(db, table)? else { return Ok(Vec::new()) };
+    let Some(n) = find(db, table)? else { return Ok(Vec::new()) };
     let text = format!("select _id, created, modified, doc from document_{n} where _id > ?1 order by _id limit ?2");
     let rows = db.prepare_cached(&text)?.query_map(params![after, limit], row)?.collect::<Result<_, _>>()?;
     Ok(rows)
@@ -115,7 +135,7 @@ pub fn each<E: From<Error>>(
     table: &TableName,
     mut show: impl FnMut(Row) -> Result<(), E>,
 ) -> Result<(), E> {
-    let Some((n, _)) = find(db, table)? else { return Ok(()) };
+    let Some(n) = find(db, table)? else { return Ok(()) };
     let text = format!("select _id, created, modified, doc from document_{n} order by _id");
     let mut query = db.prepare(&text).map_err(Error::from)?;
     let mut rows = query.query([]).map_err(Error::from)?;
@@ -236,7 +256,7 @@ pub fn remove(db: &Connection, table: &TableName, id: &str) -> Result<Row, Error
 
 fn stored(db: &Connection, table: &TableName, id: &str) -> Result<(i64, Row), Error> {
     let missing = || Error::Missing { table: table.clone(), id: id.to_owned() };
-    let (n, _) = find(db, table)?.ok_or_else(missing)?;
+    let n = find(db, table)?.ok_or_else(missing)?;
     let row = get(db, table, id)?.ok_or_else(missing)?;
     Ok((n, row))
 }

@@ -5,8 +5,19 @@
 
 use rusqlite::Connection;
 
+use crate::documents;
+
 /// The migrations, oldest first; a home of version `n` has seen the first `n`.
-const MIGRATIONS: &[&str] = &[include_str!("0001.sql")];
+const MIGRATIONS: &[Migration] = &[
+    Migration { sql: include_str!("0001.sql"), then: |_| Ok(()) },
+    Migration { sql: include_str!("0002.sql"), then: documents::make_indexes_anew },
+];
+
+/// One step from a layout to the next: a text, and what a text cannot say.
+struct Migration {
+    sql: &'static str,
+    then: fn(&Connection) -> Result<(), documents::Error>,
+}
 
 /// The version this runtime writes.
 pub const VERSION: u32 = MIGRATIONS.len() as u32;
@@ -27,9 +38,9 @@ pub enum Error {
     Migration {
         /// The layout that was being reached.
         to: u32,
-        /// What SQLite said.
+        /// What was in the way.
         #[source]
-        source: rusqlite::Error,
+        source: documents::Error,
     },
     /// The layout's number could not be read.
     #[error("the home's layout could not be read")]
@@ -49,7 +60,8 @@ pub fn migrate(db: &Connection) -> Result<(), Error> {
     }
     for (done, migration) in MIGRATIONS.iter().enumerate().skip(found as usize) {
         let to = done as u32 + 1;
-        let run = db.execute_batch(migration).and_then(|()| db.pragma_update(None, "user_version", to));
+        let run = db.execute_batch(migration.sql).map_err(documents::Error::from).and_then(|()| (migration.then)(db));
+        let run = run.and_then(|()| Ok(db.pragma_update(None, "user_version", to)?));
         run.map_err(|source| Error::Migration { to, source })?;
     }
     Ok(())
@@ -74,6 +86,33 @@ mod tests {
         let db = in_memory();
         migrate(&db).unwrap();
         assert_eq!(version(&db).unwrap(), VERSION);
+    }
+
+    #[test]
+    fn indexes_of_the_first_layout_are_made_anew_and_searched() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(MIGRATIONS[0].sql).unwrap();
+        db.pragma_update(None, "user_version", 1).unwrap();
+        db.execute_batch(
+            "insert into collection (n, app, name, indexes) values (7, 'com.example.notes', 'pages', '[\"kind\"]');
+             create table document_7 (n integer primary key, _id text not null unique, created integer not null,
+                modified integer not null, doc text not null) strict;
+             create index document_7_modified on document_7 (modified);
+             create index document_7_by_kind on document_7 (doc ->> '$.kind');
+             insert into document_7 values (1, 'a', 1, 1, '{\"kind\":\"x\"}'), (2, 'b', 1, 2, '{\"kind\":\"y\"}');",
+        )
+        .unwrap();
+        migrate(&db).unwrap();
+        let named = |name: &str| {
+            let sql = "select count(*) from sqlite_schema where name = ?1";
+            db.query_row(sql, [name], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!((named("document_7_by_kind"), named("document_7_index_1")), (0, 1));
+        let table = documents::TableName::new(&"com.example.notes".parse().unwrap(), "pages").unwrap();
+        let filter = documents::Filter::parse(&serde_json::json!({"kind": "y"})).unwrap();
+        let search = documents::Search { filter, ..documents::Search::default() };
+        let found = documents::search(&db, &table, &search).unwrap();
+        assert_eq!(found.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["b"]);
     }
 
     #[test]

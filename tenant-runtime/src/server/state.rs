@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::Registry;
 use crate::changes::Changes;
+use crate::documents::Advisor;
 use crate::launch::{Access, Launch, StorageAt};
 use crate::past;
 use crate::problem::{Problem, chain};
@@ -52,6 +53,8 @@ pub struct Inner {
     pub sessions: Sessions,
     /// What is installed.
     pub apps: Registry,
+    /// Which indexes searches missed.
+    pub advisor: Advisor,
     /// What has just changed.
     pub changes: Changes,
     /// What still fits.
@@ -94,8 +97,8 @@ impl Server {
         apps.refresh(&home).await.map_err(|problem| Error::Read(problem.detail))?;
         let quota = Quota::new(launch.limits.storage_bytes, &launch.provider.name);
         quota.hold_pending(&home).await.map_err(|problem| Error::Read(problem.detail))?;
-        let (changes, stopping) = (Changes::default(), watch::channel(false).0);
-        Ok(Self(Arc::new(Inner { launch, home, sessions, apps, changes, quota, provider, stopping })))
+        let (advisor, changes, stopping) = (Advisor::default(), Changes::default(), watch::channel(false).0);
+        Ok(Self(Arc::new(Inner { launch, home, sessions, apps, advisor, changes, quota, provider, stopping })))
     }
 
     /// Refuses writes while the plan's standing allows reading only.

@@ -3,6 +3,7 @@
 use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
+use super::super::text::Words;
 use super::{Choices, Comparison, Element, Error, Filter, Path, Test};
 
 /// How deep a query may nest.
@@ -34,6 +35,10 @@ impl Parser {
                 "$and" => Filter::All(self.filters(key, value, depth)?),
                 "$or" => Filter::Any(self.filters(key, value, depth)?),
                 "$nor" => Filter::Not(Box::new(Filter::Any(self.filters(key, value, depth)?))),
+                "$text" => {
+                    self.take(1)?;
+                    Filter::Text(words(value)?)
+                }
                 operator if operator.starts_with('$') => return Err(Error::Operator(operator.to_owned())),
                 path => self.at(Path::parse(path), value, depth)?,
             });
@@ -132,6 +137,12 @@ impl Parser {
         self.left = self.left.checked_sub(tests).ok_or(Error::TooLarge("it holds more than 500 tests"))?;
         Ok(())
     }
+}
+
+fn words(value: &Value) -> Result<Words, Error> {
+    let needs = || Error::Operand { operator: "$text".into(), needs: "an object with $search, the words to be found" };
+    let operand = value.as_object().filter(|operand| operand.keys().all(|key| key == "$search")).ok_or_else(needs)?;
+    Words::parse(operand.get("$search").and_then(Value::as_str).ok_or_else(needs)?)
 }
 
 fn truth(value: &Value) -> Option<bool> {

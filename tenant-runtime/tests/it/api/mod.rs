@@ -3,6 +3,7 @@
 mod apps;
 mod feed;
 mod files;
+mod indexes;
 mod query;
 mod records;
 mod runtime;

@@ -1,0 +1,250 @@
+//! Indexes of a collection: what is declared, and what SQLite is told.
+//!
+//! An index over fields keeps two columns for each of them, the value's kind and the value, and the date of the last
+//! change behind them. Kinds come in MongoDB's order, so that SQLite's order is ours: numbers before strings, and `true`
+//! not among the numbers, as it is under `->>`. Kind [`ARRAY`] also stands for a path that leads through an array, where a
+//! record may pass by any of its elements; whoever looks something up looks there as well.
+//!
+//! A full-text index is a table of FTS5 without the text, which triggers keep in the transaction of every write.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rusqlite::{Connection, params};
+
+use super::Error;
+use super::record::{CREATED, ID, MODIFIED};
+
+/// No value, or `null`.
+pub(super) const NOTHING: i64 = 0;
+/// Any number.
+pub(super) const NUMBER: i64 = 1;
+/// A string.
+pub(super) const STRING: i64 = 2;
+/// An object.
+pub(super) const OBJECT: i64 = 3;
+/// An array, at the end of the path or on its way.
+pub(super) const ARRAY: i64 = 4;
+/// True or false.
+pub(super) const BOOL: i64 = 5;
+
+/// The most fields of one index.
+const FIELDS_LIMIT: usize = 4;
+/// The most indexes of one collection that its app declares.
+const DECLARED_LIMIT: usize = 16;
+/// The most indexes of one collection that are made because they were missed.
+const MISSED_LIMIT: usize = 4;
+
+/// What an index is over. Written `album`, `album, taken_at` or `text(title, body)`; paths may be dotted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Index {
+    /// Records by the values of these paths, the first one first.
+    Fields(Vec<String>),
+    /// Records by the words in these paths.
+    Text(Vec<String>),
+}
+
+/// A text that describes no index.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an index is up to {FIELDS_LIMIT} fields, as in album, taken_at, or text(title, body)")]
+pub struct BadIndex;
+
+/// An index that is there.
+#[derive(Clone, Debug)]
+pub(super) struct Made {
+    pub(super) index: Index,
+    /// The name of SQLite's index, or of FTS5's table.
+    pub(super) name: String,
+}
+
+impl Index {
+    /// An index over these paths; none when one of them cannot be indexed.
+    #[must_use]
+    pub fn over(paths: &[&str]) -> Option<Self> {
+        let fits = !paths.is_empty() && paths.len() <= FIELDS_LIMIT && paths.iter().all(|path| is_indexable(path));
+        fits.then(|| Self::Fields(paths.iter().map(|path| (*path).to_owned()).collect()))
+    }
+}
+
+impl FromStr for Index {
+    type Err = BadIndex;
+
+    fn from_str(text: &str) -> Result<Self, BadIndex> {
+        let text = text.trim();
+        let (inside, of_words) = match text.strip_prefix("text(").and_then(|rest| rest.strip_suffix(')')) {
+            Some(inside) => (inside, true),
+            None => (text, false),
+        };
+        let paths: Vec<&str> = inside.split(',').map(str::trim).collect();
+        match Self::over(&paths).ok_or(BadIndex)? {
+            Self::Fields(paths) if of_words => Ok(Self::Text(paths)),
+            fields => Ok(fields),
+        }
+    }
+}
+
+impl fmt::Display for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fields(paths) => f.write_str(&paths.join(", ")),
+            Self::Text(paths) => write!(f, "text({})", paths.join(", ")),
+        }
+    }
+}
+
+/// Whether a path can stand in SQL as it is, and leads to what the records themselves hold.
+pub(super) fn is_indexable(path: &str) -> bool {
+    let plain = |name: &str| {
+        let letters = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        letters && !name.is_empty() && !name.bytes().all(|b| b.is_ascii_digit())
+    };
+    path.len() <= 96
+        && path.split('.').count() <= 4
+        && path.split('.').all(plain)
+        && ![ID, CREATED, MODIFIED].contains(&path.split('.').next().unwrap_or_default())
+}
+
+/// The value at a path, in SQL.
+pub(super) fn value(path: &str) -> String {
+    format!("(doc ->> '$.{path}')")
+}
+
+/// The kind of the value at a path, in SQL.
+pub(super) fn kind(path: &str) -> String {
+    let mut through = Vec::new();
+    for (at, _) in path.match_indices('.') {
+        through.push(format!("when json_type(doc, '$.{}') = 'array' then {ARRAY}", &path[..at]));
+    }
+    let kinds = format!(
+        "case json_type(doc, '$.{path}') when 'integer' then {NUMBER} when 'real' then {NUMBER} when 'text' then {STRING} \
+         when 'object' then {OBJECT} when 'array' then {ARRAY} when 'true' then {BOOL} when 'false' then {BOOL} \
+         else {NOTHING} end"
+    );
+    match through.as_slice() {
+        [] => format!("({kinds})"),
+        through => format!("(case {} else {kinds} end)", through.join(" ")),
+    }
+}
+
+/// The indexes of a collection.
+pub(super) fn all(db: &Connection, n: i64) -> Result<Vec<Made>, Error> {
+    let mut query = db.prepare_cached("select id, definition from document_index where collection = ?1 order by id")?;
+    let rows = query.query_map([n], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+    let mut all = Vec::new();
+    for row in rows {
+        let (id, definition) = row?;
+        // One that a newer release knows is left alone.
+        if let Ok(index) = definition.parse() {
+            all.push(Made { name: name(n, id), index });
+        }
+    }
+    Ok(all)
+}
+
+fn name(n: i64, id: i64) -> String {
+    format!("document_{n}_index_{id}")
+}
+
+/// Makes the collection's declared indexes exactly these; those made because they were missed stay.
+pub(super) fn declare(db: &Connection, n: i64, wanted: &[Index]) -> Result<(), Error> {
+    let wanted = &wanted[..wanted.len().min(DECLARED_LIMIT)];
+    for (id, definition, declared) in rows(db, n)? {
+        let still = wanted.iter().any(|index| index.to_string() == definition);
+        match (still, declared) {
+            (true, false) => drop(db.execute("update document_index set declared = 1 where id = ?1", [id])?),
+            (false, true) => remove(db, n, id)?,
+            _ => {}
+        }
+    }
+    for index in wanted {
+        make(db, n, index, true)?;
+    }
+    Ok(())
+}
+
+/// Makes an index because it was missed; false when there are enough, or when it is there already.
+pub(super) fn make_missed(db: &Connection, n: i64, index: &Index) -> Result<bool, Error> {
+    let missed = rows(db, n)?.iter().filter(|(_, _, declared)| !declared).count();
+    if missed >= MISSED_LIMIT { Ok(false) } else { make(db, n, index, false) }
+}
+
+fn rows(db: &Connection, n: i64) -> Result<Vec<(i64, String, bool)>, Error> {
+    let mut query = db.prepare_cached("select id, definition, declared from document_index where collection = ?1")?;
+    let rows = query.query_map([n], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn make(db: &Connection, n: i64, index: &Index, declared: bool) -> Result<bool, Error> {
+    let added = db.execute(
+        "insert into document_index (collection, definition, declared) values (?1, ?2, ?3) on conflict do nothing",
+        params![n, index.to_string(), declared],
+    )?;
+    if added == 0 {
+        return Ok(false);
+    }
+    let name = name(n, db.last_insert_rowid());
+    match index {
+        Index::Fields(paths) => {
+            let columns: Vec<String> = paths.iter().map(|path| format!("{}, {}", kind(path), value(path))).collect();
+            let columns = columns.join(", ");
+            db.execute_batch(&format!("create index {name} on document_{n} ({columns}, modified)"))?;
+        }
+        Index::Text(paths) => {
+            let columns: Vec<String> = (0..paths.len()).map(|at| format!("c{at}")).collect();
+            let columns = columns.join(", ");
+            let of = |row: &str| {
+                let texts: Vec<String> = paths.iter().map(|path| format!("{row}doc ->> '$.{path}'")).collect();
+                texts.join(", ")
+            };
+            let (new, stored) = (of("new."), of(""));
+            db.execute_batch(&format!(
+                "create virtual table {name} using fts5 ({columns}, content = '', contentless_delete = 1,
+                    tokenize = 'unicode61 remove_diacritics 2');
+                 insert into {name} (rowid, {columns}) select n, {stored} from document_{n};
+                 create trigger {name}_insert after insert on document_{n} begin
+                    insert into {name} (rowid, {columns}) values (new.n, {new});
+                 end;
+                 create trigger {name}_delete after delete on document_{n} begin
+                    delete from {name} where rowid = old.n;
+                 end;
+                 create trigger {name}_update after update of doc on document_{n} begin
+                    delete from {name} where rowid = old.n;
+                    insert into {name} (rowid, {columns}) values (new.n, {new});
+                 end;"
+            ))?;
+        }
+    }
+    Ok(true)
+}
+
+fn remove(db: &Connection, n: i64, id: i64) -> Result<(), Error> {
+    let name = name(n, id);
+    db.execute_batch(&format!(
+        "drop trigger if exists {name}_insert; drop trigger if exists {name}_delete; drop trigger if exists {name}_update;
+         drop index if exists {name}; drop table if exists {name};"
+    ))?;
+    db.execute("delete from document_index where id = ?1", [id])?;
+    Ok(())
+}
+
+/// Removes what does not go with the collection's own table.
+pub(super) fn remove_all(db: &Connection, n: i64) -> Result<(), Error> {
+    rows(db, n)?.into_iter().try_for_each(|(id, _, _)| remove(db, n, id))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_index_is_read_as_it_is_written() {
+        for (text, written) in [("album", "album"), (" album,taken_at ", "album, taken_at"), ("text(a.b,c)", "text(a.b, c)")] {
+            assert_eq!(text.parse::<Index>().unwrap().to_string(), written);
+            assert_eq!(written.parse::<Index>().unwrap(), text.parse().unwrap());
+        }
+        for bad in ["", "a'b", "a b", "text()", "text(a", "_id", "_date_modified", "a.0", "a..b", "a,b,c,d,e", "a.b.c.d.e"] {
+            assert_eq!(bad.parse::<Index>(), Err(BadIndex), "{bad}");
+        }
+    }
+}
