@@ -195,7 +195,8 @@ impl From<documents::Error> for Problem {
             Error::Exists { .. } => Self::new(StatusCode::CONFLICT, "id_exists", detail),
             Error::AnswerTooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "answer_too_large", detail),
             Error::TooBroad { looked_at, index, .. } => {
-                let problem = Self::new(StatusCode::BAD_REQUEST, "query_too_broad", detail).with("looked_at", looked_at);
+                let problem =
+                    Self::new(StatusCode::BAD_REQUEST, "query_too_broad", detail).with("looked_at", looked_at);
                 match index {
                     Some(index) => problem.with("index", index.to_string()),
                     None => problem,

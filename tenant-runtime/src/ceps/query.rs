@@ -10,9 +10,7 @@ use super::auth::{Caller, own_data};
 use super::body::Shaped;
 use super::records::{WHO_SEES, json_type, no_store, seen_by_others};
 use crate::documents::query::{Comparison, Test};
-use crate::documents::{
-    self, Budget, COUNT, COUNT_LIMIT, Filter, Found, Index, Key, SKIP_LIMIT, Search, TableName,
-};
+use crate::documents::{self, Budget, COUNT, COUNT_LIMIT, Filter, Found, Index, Key, SKIP_LIMIT, Search, TableName};
 use crate::permissions::Action;
 use crate::problem::Problem;
 use crate::server::Server;

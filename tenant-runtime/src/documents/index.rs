@@ -239,11 +239,15 @@ mod tests {
 
     #[test]
     fn an_index_is_read_as_it_is_written() {
-        for (text, written) in [("album", "album"), (" album,taken_at ", "album, taken_at"), ("text(a.b,c)", "text(a.b, c)")] {
+        for (text, written) in
+            [("album", "album"), (" album,taken_at ", "album, taken_at"), ("text(a.b,c)", "text(a.b, c)")]
+        {
             assert_eq!(text.parse::<Index>().unwrap().to_string(), written);
             assert_eq!(written.parse::<Index>().unwrap(), text.parse().unwrap());
         }
-        for bad in ["", "a'b", "a b", "text()", "text(a", "_id", "_date_modified", "a.0", "a..b", "a,b,c,d,e", "a.b.c.d.e"] {
+        for bad in
+            ["", "a'b", "a b", "text()", "text(a", "_id", "_date_modified", "a.0", "a..b", "a,b,c,d,e", "a.b.c.d.e"]
+        {
             assert_eq!(bad.parse::<Index>(), Err(BadIndex), "{bad}");
         }
     }

@@ -89,12 +89,16 @@ pub enum Error {
 }
 
 fn broad(table: &TableName, looked_at: usize, index: Option<&Index>) -> String {
-    let begun = format!("This query was given up after looking at {looked_at} records of {table}: no index leads to what it asks for.");
+    let begun = format!(
+        "This query was given up after looking at {looked_at} records of {table}: no index leads to what it asks for."
+    );
     match index {
         Some(index) => format!(
             "{begun} Declare one in the app's manifest, \"app_tables\": {{\"{}\": {{\"indexes\": [\"{index}\"]}}}}, or ask for less, for instance by _date_modified.",
             table.collection()
         ),
-        None => format!("{begun} Ask for less, for instance by _id or _date_modified, or by a field that has an index."),
+        None => {
+            format!("{begun} Ask for less, for instance by _id or _date_modified, or by a field that has an index.")
+        }
     }
 }

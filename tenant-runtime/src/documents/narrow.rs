@@ -178,7 +178,9 @@ mod tests {
 
     #[test]
     fn only_what_must_hold_narrows() {
-        for query in [json!({"$or": [{"a": 1}, {"x": 1}]}), json!({"a": {"$ne": 1}}), json!({"a": {"$exists": true}}), json!({})] {
+        for query in
+            [json!({"$or": [{"a": 1}, {"x": 1}]}), json!({"a": {"$ne": 1}}), json!({"a": {"$exists": true}}), json!({})]
+        {
             assert_eq!(spans(query.clone()), None, "{query}");
         }
         assert_eq!(spans(json!({"$and": [{"a": 1}], "x": 1})).unwrap(), [Span::point(NUMBER, Sql::Integer(1))]);

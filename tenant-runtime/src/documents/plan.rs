@@ -159,7 +159,8 @@ fn ordered(
     };
     for made in indexes {
         let Index::Fields(paths) = &made.index else { continue };
-        let equal: Vec<(&str, Span)> = paths.iter().map_while(|path| Some((path.as_str(), point(musts, path)?))).collect();
+        let equal: Vec<(&str, Span)> =
+            paths.iter().map_while(|path| Some((path.as_str(), point(musts, path)?))).collect();
         let candidate = match order {
             Order::Kept { order: NEWEST_FIRST } if equal.len() == paths.len() => (None, &equal[..]),
             Order::Field { path, order } => match paths.iter().position(|indexed| indexed == path) {
@@ -308,11 +309,13 @@ mod tests {
         let table = TableName::new(&"com.example.atlas".parse().unwrap(), "places").unwrap();
         let indexes: Vec<String> = indexes.iter().map(|index| (*index).to_owned()).collect();
         declare(&db, &table, &indexes).unwrap();
-        let row = |nth: i64| Row {
+        let row = |nth: i64| {
+            Row {
             id: format!("{nth:05}"),
             created: nth,
             modified: nth,
             doc: json!({"country": format!("c{}", nth % 10), "people": nth * 7 % 1000, "at": {"lat": nth % 90}, "name": format!("place {nth}")}).to_string(),
+        }
         };
         put_kept(&db, &table, &(0..1000).map(row).collect::<Vec<_>>()).unwrap();
         (db, table)
@@ -353,7 +356,10 @@ mod tests {
             let (way, steps) = steps(&db, &table, query.clone(), &[key("name", false)], 10);
             assert_eq!(way, "spans", "{query}");
             for step in steps.lines() {
-                assert!(step.starts_with("SEARCH document_1 USING") && step.contains("document_1_index_"), "{query}: {step}");
+                assert!(
+                    step.starts_with("SEARCH document_1 USING") && step.contains("document_1_index_"),
+                    "{query}: {step}"
+                );
                 assert!(step.contains("(<expr>=?"), "{query}: {step}");
             }
         }
@@ -388,7 +394,8 @@ mod tests {
     #[test]
     fn an_array_in_the_way_makes_the_order_worthless() {
         let (db, table) = places(&["country", "people"]);
-        let odd = Row { id: "x".into(), created: 1, modified: 1, doc: json!({"country": ["c3"], "people": [1]}).to_string() };
+        let odd =
+            Row { id: "x".into(), created: 1, modified: 1, doc: json!({"country": ["c3"], "people": [1]}).to_string() };
         put_kept(&db, &table, &[odd]).unwrap();
         assert_eq!(steps(&db, &table, json!({"country": "c3"}), &[], 500).0, "spans");
         assert_eq!(steps(&db, &table, json!({}), &[key("people", true)], 10).0, "everything");

@@ -251,7 +251,9 @@ impl Filter {
             Self::All(parts) => parts.iter().any(Self::hides_words),
             Self::Any(parts) => parts.iter().any(Self::mentions_words),
             Self::Not(part) => part.mentions_words(),
-            Self::At(_, Test::Element(element)) => matches!(&**element, Element::Record(filter) if filter.mentions_words()),
+            Self::At(_, Test::Element(element)) => {
+                matches!(&**element, Element::Record(filter) if filter.mentions_words())
+            }
             Self::At(..) | Self::Text(_) => false,
         }
     }

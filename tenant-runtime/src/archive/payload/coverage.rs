@@ -28,7 +28,7 @@ const FORMER: Fate =
     Fate::Omitted("earlier states kept for undo", "they are copies of what was replaced, and expire here");
 const UPLOADS: Fate = Fate::Omitted("unfinished uploads", "half a file is no file; it counts once it is whole");
 
-/// What becomes of each table; `document_<n>` stands for all tables of records.
+/// What becomes of each table; `document_<n>` stands for all tables of records, and what begins so for their indexes.
 pub const TABLES: &[(&str, Fate)] = &[
     ("setting", Fate::Exported),
     ("app", Fate::Exported),
@@ -36,6 +36,8 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("code", Fate::Exported),
     ("collection", Fate::Exported),
     ("document_<n>", Fate::Exported),
+    ("document_index", Fate::Derived),
+    ("document_<n>_index_<id>", Fate::Derived),
     ("file", Fate::Exported),
     ("permission", Fate::Exported),
     ("blob", Fate::Derived),
@@ -74,8 +76,15 @@ pub const OBJECTS: &[(&str, Fate)] = &[
 /// The fate of a table, if it has one.
 #[must_use]
 pub fn of_table(name: &str) -> Option<Fate> {
-    let numbered = name.strip_prefix("document_").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
-    let name = if numbered { "document_<n>" } else { name };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let name = match name.strip_prefix("document_").map(|rest| rest.split_once("_index_").unwrap_or((rest, ""))) {
+        Some((n, "")) if is_number(n) => "document_<n>",
+        // The tables of a full-text index have words behind the number.
+        Some((n, index)) if is_number(n) && is_number(index.split('_').next().unwrap_or_default()) => {
+            "document_<n>_index_<id>"
+        }
+        _ => name,
+    };
     TABLES.iter().find(|(table, _)| *table == name).map(|(_, fate)| *fate)
 }
 

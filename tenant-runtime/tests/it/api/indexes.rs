@@ -31,11 +31,13 @@ async fn fill(anna: &Anna, places: std::ops::Range<i64>) {
         id: format!("{nth:06}"),
         created: nth,
         modified: nth,
-        doc: json!({"name": format!("Sankt {}", nth % 1000), "country": format!("c{}", nth % 50), "people": nth}).to_string(),
+        doc: json!({"name": format!("Sankt {}", nth % 1000), "country": format!("c{}", nth % 50), "people": nth})
+            .to_string(),
     };
     let rows: Vec<Row> = places.map(row).collect();
     let put = anna.server.home.write(move |db| {
-        documents::put_kept(db, &table(), &rows).map_err(|error| tenant_runtime::problem::Problem::bad_request(error.to_string()))
+        documents::put_kept(db, &table(), &rows)
+            .map_err(|error| tenant_runtime::problem::Problem::bad_request(error.to_string()))
     });
     put.await.unwrap();
 }
@@ -66,7 +68,8 @@ async fn a_query_that_looks_at_too_much_is_refused_and_says_what_to_index() {
     assert_eq!((status, found.as_array().unwrap().len()), (200, 3));
     let (status, found) = ask(&anna, &app, json!({"q": {"country": "c7"}, "count": 20})).await;
     assert_eq!((status, found.as_array().unwrap().len()), (200, 20), "there are enough among the newest");
-    let (status, refused) = anna.call(&app, Method::DELETE, &format!("/feps/delete/{TABLE}"), json!({"q": {"country": "c7"}})).await;
+    let (status, refused) =
+        anna.call(&app, Method::DELETE, &format!("/feps/delete/{TABLE}"), json!({"q": {"country": "c7"}})).await;
     assert_eq!((status, refused["nDeleted"].as_u64()), (200, Some(1200)), "changing many may look at more: {refused}");
 }
 
@@ -129,7 +132,8 @@ async fn words_are_found_in_the_moment_they_are_written_and_no_longer_than_they_
     assert_eq!(found("\"hot drinks\" -japan").await, ["Coffee"]);
     assert_eq!(found("te*").await, ["Black tea with milk", "Grüner Tee"]);
     assert_eq!(found("tea coffee").await, [] as [&str; 0], "all words must be there");
-    let (_, both) = ask(&anna, &app, json!({"q": {"$text": {"$search": "hot"}, "stars": {"$gt": 4}}, "sort": {"title": 1}})).await;
+    let (_, both) =
+        ask(&anna, &app, json!({"q": {"$text": {"$search": "hot"}, "stars": {"$gt": 4}}, "sort": {"title": 1}})).await;
     assert_eq!(both.as_array().unwrap().len(), 2);
 
     anna.call(&app, Method::PUT, &format!("/ceps/update/{TABLE}/{tea}"), json!({"title": "Matcha"})).await;
