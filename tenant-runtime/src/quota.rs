@@ -16,6 +16,13 @@ use crate::{apps, files};
 /// For how long a figure that was read is good, in milliseconds.
 const FRESH: i64 = 5_000;
 
+/// By how much small changes may go beyond the plan, so that a full server can still be tidied up: a note is moved to
+/// the trash by a change of its record.
+const LEEWAY: u64 = 1 << 20;
+
+/// The largest change that counts as small.
+const SMALL: u64 = 16 << 10;
+
 /// What the server holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
@@ -96,10 +103,20 @@ impl Quota {
 
     /// Refuses what does not fit; what fits is counted as held.
     pub async fn take(&self, home: &Home, bytes: u64, now: i64) -> Result<(), Problem> {
+        self.take_within(self.limit, home, bytes, now).await
+    }
+
+    /// Refuses a change of what is there already, if it does not fit; small ones have some leeway.
+    pub async fn take_change(&self, home: &Home, bytes: u64, now: i64) -> Result<(), Problem> {
+        let leeway = if bytes <= SMALL { LEEWAY } else { 0 };
+        self.take_within(self.limit.saturating_add(leeway), home, bytes, now).await
+    }
+
+    async fn take_within(&self, limit: u64, home: &Home, bytes: u64, now: i64) -> Result<(), Problem> {
         self.refresh(home, now).await?;
         let fits = {
             let mut known = self.known.lock();
-            let fits = self.fits(&known, bytes);
+            let fits = if bytes <= left_of(limit, &known) { Ok(()) } else { Err(self.left(&known)) };
             if fits.is_ok() {
                 known.held += bytes;
             }
@@ -135,8 +152,7 @@ impl Quota {
     }
 
     fn left(&self, known: &Known) -> u64 {
-        let taken = known.held + known.uploads.values().sum::<u64>();
-        self.limit.saturating_sub(taken)
+        left_of(self.limit, known)
     }
 
     /// What is free, as an error, when it is not enough.
@@ -164,4 +180,8 @@ impl Quota {
         known.read_at = now;
         Ok(())
     }
+}
+
+fn left_of(limit: u64, known: &Known) -> u64 {
+    limit.saturating_sub(known.held + known.uploads.values().sum::<u64>())
 }

@@ -3,31 +3,37 @@
 //! The provider runs as a process of its own here, as at an operator's. After
 //! each kill no process of it may be left, and after each start every
 //! acknowledged write must be there, once.
+//!
+//! `FREEHOLD_KILL_ROUNDS` sets the number of rounds, `FREEHOLD_SEED` repeats a run's choices.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use loadtest::person::{OwnServer, Person};
 use parking_lot::Mutex;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::support::{NOTES, TABLE, records, write};
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     setup_link: Option<String>,
 }
 
 impl Process {
     /// Starts `freehold serve` on `data`, on the port it had before if any.
-    fn start(data: &Path, port: u16) -> Self {
+    pub(crate) fn start(data: &Path, port: u16) -> Self {
         let program = infra::binaries::find("freehold").unwrap();
         let mut child = Command::new(program)
             .args(["serve", "--data"])
@@ -57,7 +63,7 @@ impl Process {
     }
 
     /// kill -9 of the provider, and a wait until nothing of it is left.
-    fn kill(mut self, data: &Path) {
+    pub(crate) fn kill(mut self, data: &Path) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         for _ in 0..200 {
@@ -116,7 +122,7 @@ async fn set_up(process: &Process) {
 }
 
 /// A provider that is open for business, and a customer's server with Notes on it.
-async fn opened(data: &Path) -> (Process, OwnServer) {
+pub(crate) async fn opened(data: &Path) -> (Process, OwnServer) {
     let process = Process::start(data, 0);
     set_up(&process).await;
     let console = format!("http://localhost:{}", process.address.port());
@@ -125,55 +131,143 @@ async fn opened(data: &Path) -> (Process, OwnServer) {
     (process, server)
 }
 
-/// Writes until the line breaks; what was acknowledged goes into `acknowledged`.
-async fn write_until_cut(server: OwnServer, writer: usize, round: usize, acknowledged: Arc<Mutex<BTreeSet<String>>>) {
+/// What the writers of all rounds know.
+#[derive(Default)]
+struct Written {
+    acknowledged: Mutex<BTreeSet<String>>,
+    stop: AtomicBool,
+}
+
+/// Writes until told to stop, whatever breaks meanwhile; no mark is ever sent twice.
+async fn write_on(server: OwnServer, writer: usize, round: usize, written: Arc<Written>) {
     for nth in 0.. {
+        if written.stop.load(Ordering::Relaxed) {
+            return;
+        }
         let mark = format!("{round}-{writer}-{nth}");
-        let record = json!({"mark": mark});
+        let record = json!({"mark": mark, "round": round});
         match server.json("notes", Method::POST, &format!("/ceps/write/{TABLE}"), Some(&record)).await {
-            Ok(_) => acknowledged.lock().insert(mark),
-            Err(_) => return,
-        };
+            Ok(_) => drop(written.acknowledged.lock().insert(mark)),
+            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
     }
+}
+
+/// What is killed in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victim {
+    /// The provider; launcher and runtimes follow it by themselves.
+    Provider,
+    /// The provider, its launcher and every runtime at once, so that none can do anything about it.
+    Tree,
+    /// The runtimes first, and the provider while they come back.
+    Runtime,
+}
+
+impl Victim {
+    fn of(rng: &mut StdRng) -> Self {
+        [Self::Provider, Self::Tree, Self::Runtime][rng.random_range(0..3)]
+    }
+
+    fn strike(self, process: Process, data: &Path) {
+        let runtimes = || processes(data).into_iter().filter(|(_, name)| name == "freehold-runtim").map(|(pid, _)| pid);
+        match self {
+            Self::Provider => {}
+            Self::Tree => {
+                // Stopped first, so that all of them are there to be killed together.
+                let all: Vec<Pid> = processes(data).into_iter().map(|(pid, _)| pid).collect();
+                all.iter().for_each(|pid| _ = kill_process(*pid, Signal::STOP));
+                all.iter().for_each(|pid| _ = kill_process(*pid, Signal::KILL));
+            }
+            Self::Runtime => {
+                runtimes().for_each(|pid| _ = kill_process(pid, Signal::KILL));
+                std::thread::sleep(Duration::from_millis(120));
+            }
+        }
+        process.kill(data);
+    }
+}
+
+/// The processes of the provider on this data directory, with their short names.
+fn processes(data: &Path) -> Vec<(Pid, String)> {
+    let of = |line: String| {
+        let pid = Pid::from_raw(line.strip_prefix("process ")?.parse().ok()?)?;
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).ok()?;
+        Some((pid, name.trim().to_owned()))
+    };
+    left_over(data).into_iter().filter_map(of).collect()
+}
+
+/// The marks in these records, how many are there more than once, and which acknowledged ones are not there.
+fn judge(marks: &[String], acknowledged: impl Iterator<Item = String>) -> (usize, Vec<String>) {
+    let distinct: BTreeSet<&str> = marks.iter().map(String::as_str).collect();
+    (marks.len() - distinct.len(), acknowledged.filter(|mark| !distinct.contains(mark.as_str())).collect())
+}
+
+fn seed() -> u64 {
+    let given = std::env::var("FREEHOLD_SEED").ok().and_then(|text| text.parse().ok());
+    given.unwrap_or_else(rand::random)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_every_kill_each_acknowledged_write_is_there_once_and_nothing_is_left_behind() {
-    let rounds: usize = std::env::var("FREEHOLD_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5);
+    let rounds: usize = std::env::var("FREEHOLD_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6);
+    let seed = seed();
+    println!("FREEHOLD_KILL_ROUNDS={rounds} FREEHOLD_SEED={seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let (mut process, server) = opened(&data).await;
     let address = process.address;
 
-    let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
+    let written = Arc::new(Written::default());
+    let (mut struck, mut began) = (BTreeMap::<String, usize>::new(), 0);
     for round in 0..rounds {
-        let writers: Vec<_> = (0..3)
-            .map(|writer| tokio::spawn(write_until_cut(server.clone(), writer, round, Arc::clone(&acknowledged))))
-            .collect();
-        if round % 2 == 1 {
+        written.stop.store(false, Ordering::Relaxed);
+        let writers: Vec<_> =
+            (0..3).map(|writer| tokio::spawn(write_on(server.clone(), writer, round, Arc::clone(&written)))).collect();
+        if rng.random_ratio(1, 4) {
             // An export is under way when the power goes.
             let form = server.person.form("/servers/anna/export", "/servers/anna/exports").await.unwrap();
             server.person.submit(form).await.unwrap();
         }
-        tokio::time::sleep(Duration::from_millis(150 + 170 * (round as u64 % 5))).await;
-        process.kill(&data);
+        tokio::time::sleep(Duration::from_millis(rng.random_range(60..600))).await;
+        let victim = Victim::of(&mut rng);
+        *struck.entry(format!("{victim:?}")).or_default() += 1;
+        let at = format!("round {round} ({victim:?}), seed {seed}");
+        let folder = data.clone();
+        tokio::task::spawn_blocking(move || victim.strike(process, &folder)).await.unwrap();
+        written.stop.store(true, Ordering::Relaxed);
         for writer in writers {
             writer.await.unwrap();
         }
         process = Process::start(&data, address.port());
-        assert!(process.setup_link.is_none(), "the business is still set up");
+        assert!(process.setup_link.is_none(), "the business is still set up, {at}");
 
-        let found = records(&server).await;
-        let marks: Vec<&str> = found.values().filter_map(|record| record["mark"].as_str()).collect();
-        let distinct: BTreeSet<&str> = marks.iter().copied().collect();
-        assert_eq!(marks.len(), distinct.len(), "round {round}: a write was doubled");
-        let lost: Vec<String> =
-            acknowledged.lock().iter().filter(|mark| !distinct.contains(mark.as_str())).cloned().collect();
-        assert!(lost.is_empty(), "round {round}: acknowledged and lost: {lost:?}");
+        // Only what is new is read here, so that a long run stays quick; all of it is read at the end.
+        let ask = json!({"q": {"_date_modified": {"$gte": began}}, "count": 10_000});
+        let found = server.json("notes", Method::POST, &format!("/ceps/query/{TABLE}"), Some(&ask)).await.unwrap();
+        let found = found.as_array().unwrap();
+        began = found.first().map_or(began, |newest| newest["_date_modified"].as_i64().unwrap());
+        let of_round = |mark: &str| mark.starts_with(&format!("{round}-"));
+        let marks: Vec<String> = found.iter().filter_map(|record| Some(record["mark"].as_str()?.to_owned())).collect();
+        let acknowledged: Vec<String> =
+            written.acknowledged.lock().iter().filter(|mark| of_round(mark)).cloned().collect();
+        let (doubled, lost) = judge(&marks, acknowledged.into_iter());
+        assert_eq!(doubled, 0, "{at}: a write was doubled");
+        assert!(lost.is_empty(), "{at}: acknowledged and lost: {lost:?}");
     }
-    let written = acknowledged.lock().len();
-    assert!(written > rounds, "the writers were at work: {written}");
-    println!("{rounds} kills, {written} acknowledged writes, 0 lost, 0 doubled");
+    let acknowledged = written.acknowledged.lock().clone();
+    let marks: Vec<String> =
+        records(&server).await.values().filter_map(|record| Some(record["mark"].as_str()?.to_owned())).collect();
+    let (doubled, lost) = judge(&marks, acknowledged.iter().cloned());
+    println!(
+        "rounds {rounds} {struck:?}, seed {seed}, acknowledged {}, lost {}, doubled {doubled}",
+        acknowledged.len(),
+        lost.len()
+    );
+    assert!(lost.is_empty() && doubled == 0, "seed {seed}: {lost:?}");
+    assert!(acknowledged.len() > rounds, "the writers were at work: {}", acknowledged.len());
 
     // No operation is stuck: an export that was under way ends, and a new one is made.
     let link = server.export().await.unwrap();

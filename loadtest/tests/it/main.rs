@@ -8,6 +8,7 @@ mod evicting;
 mod idling;
 mod killed;
 mod leaving;
+mod metered;
 mod signing_up;
 mod sleeping;
 mod support;

@@ -79,6 +79,7 @@ async fn the_books_say_what_went_by_and_a_kill_neither_adds_nor_takes_away() {
     let data = dir.path().join("data");
     let began = Instant::now();
     let (mut process, server) = opened(&data).await;
+    let port = process.address.port();
     // What signing in and opening the app took is not known here; from now on everything is.
     let mut booked = Booked::settle(&data, None).await;
     for round in 0..3 {
@@ -96,7 +97,7 @@ async fn the_books_say_what_went_by_and_a_kill_neither_adds_nor_takes_away() {
         under_way.await.unwrap();
         process.kill(&data);
         let at_rest = Booked::read(&data);
-        process = Process::start(&data, server.origin.port().unwrap());
+        process = Process::start(&data, port);
         server.open("org.freehold.notes").await.unwrap();
         let before = Booked::settle(&data, None).await;
         assert!(before.received >= at_rest.received && at_rest.received >= expected.0, "nothing is taken away");

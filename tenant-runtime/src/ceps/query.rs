@@ -112,6 +112,9 @@ async fn run(server: &Server, caller: &Caller, table: &str, search: Search) -> R
     Ok(([json_type(), no_store()], text?).into_response())
 }
 
+/// How much must be free before an index is made that nobody asked for.
+const ROOM_FOR_INDEX: u64 = 32 << 20;
+
 /// Makes an index that was missed once too often, while nobody waits for it.
 fn make_if_missed(server: &Server, table: TableName, index: Index) {
     if !server.advisor.miss(&table, &index) || server.writable().is_err() {
@@ -119,6 +122,10 @@ fn make_if_missed(server: &Server, table: TableName, index: Index) {
     }
     let server = server.clone();
     tokio::spawn(async move {
+        // An index takes room of the owner's plan; nearly full, they have better use for it.
+        if server.quota.free(&server.home, crate::server::now()).await.unwrap_or(0) < ROOM_FOR_INDEX {
+            return;
+        }
         let (within, wanted) = (table.clone(), index.clone());
         let made = server.home.write(move |db| Ok::<_, Problem>(documents::make_missed(db, &within, &wanted)?)).await;
         match made {

@@ -135,7 +135,7 @@ async fn change(
     let room = body::check(&fields, limit)?;
     let condition = headers.get(header::IF_MATCH).cloned();
     let now = now();
-    server.quota.take(&server.home, room, now).await?;
+    server.quota.take_change(&server.home, room, now).await?;
     let row = write(server, &table, move |db, table| {
         unchanged(db, table, &id, condition.as_ref())?;
         bounded(documents::update(db, table, &id, fields, others, now)?, limit)
@@ -186,7 +186,7 @@ pub(super) async fn update_all(
         let (table, filter) = (table.clone(), filter.clone());
         server.home.read(move |db| Ok::<_, Problem>(documents::ids(db, &table, &filter)?.len() as u64)).await?
     };
-    server.quota.take(&server.home, room.saturating_mul(found), now).await?;
+    server.quota.take_change(&server.home, room.saturating_mul(found), now).await?;
     let many = each(&server, &table, filter, (Kind::Written, now), move |db, table, id| {
         bounded(documents::update(db, table, id, keys.clone(), Others::Kept, now)?, limit)
     });

@@ -5,6 +5,7 @@ mod feed;
 mod files;
 mod indexes;
 mod query;
+mod quota;
 mod records;
 mod runtime;
 mod sessions;

@@ -107,7 +107,8 @@ async fn an_upload_that_was_let_in_comes_to_its_end_although_the_server_fills_up
     assert_eq!(part(0, vec![1; 1 << 19]).await.unwrap().status(), 200);
     let (ids, _) = fill(&anna, &app).await;
     assert!(part(1 << 19, vec![2; 1 << 19]).await.unwrap().status().is_success(), "its room was held");
-    let (status, refused) = anna.post(&app, &format!("/feps/uploads/{TABLE}"), json!({"fileName": "more", "size": 1 << 20})).await;
+    let (status, refused) =
+        anna.post(&app, &format!("/feps/uploads/{TABLE}"), json!({"fileName": "more", "size": 1 << 20})).await;
     assert_eq!((status, &refused["error"]), (507, &json!("no_room")));
 
     let path = format!("/feps/userfiles/{TABLE}/anna/picture");
