@@ -191,7 +191,7 @@ impl Home {
         self.ask(Message::BeginSweep).await
     }
 
-    pub(super) async fn judge(&self, candidates: Vec<Listed>) -> Result<Vec<Listed>, Error> {
+    pub(super) async fn judge(&self, candidates: Vec<Listed>) -> Result<Option<Vec<Listed>>, Error> {
         self.ask(|reply| Message::Judge(candidates, reply)).await
     }
 

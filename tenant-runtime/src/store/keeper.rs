@@ -46,7 +46,7 @@ pub(super) enum Message {
     Moments(Reply<Moments>),
     ShortenHistory(i64, Reply<()>),
     BeginSweep(Reply<Live>),
-    Judge(Vec<Listed>, Reply<Vec<Listed>>),
+    Judge(Vec<Listed>, Reply<Option<Vec<Listed>>>),
     Mend(BTreeSet<String>, Reply<BTreeSet<String>>),
     KeptSinceSweep(Reply<u64>),
     DropSnapshot(String, Reply<()>),

@@ -100,14 +100,12 @@ impl Home {
             .collect();
         let mut candidates: Vec<Listed> = explained.iter().filter_map(|key| all.get(key).cloned()).collect();
         candidates.extend(unexplained.into_iter().cloned());
-        let condemned = self.judge(candidates).await?;
+        let Some(condemned) = self.judge(candidates).await? else { return Ok(report) };
         let orphans = condemned.iter().filter(|line| !explained.contains(&line.key)).count();
         let refuse = orphans > (all.len() / 4).max(FEW);
-        for line in &condemned {
-            if refuse && !explained.contains(&line.key) {
-                continue;
-            }
+        for line in condemned.iter().filter(|line| !refuse || explained.contains(&line.key)) {
             bucket.delete(&line.key).await?;
+            all.remove(&line.key);
             report.deleted += 1;
             report.deleted_bytes += line.size;
         }
@@ -121,9 +119,7 @@ impl Home {
             ));
             tracing::error!(orphans, objects = all.len(), "too much seems to be unreferenced; it was left alone");
         }
-        let deleted: BTreeSet<&String> = condemned.iter().map(|line| &line.key).filter(|_| !refuse).collect();
-        let left = all.values().filter(|line| !deleted.contains(&line.key));
-        (report.objects, report.bytes) = left.fold((0, 0), |(n, bytes), line| (n + 1, bytes + line.size));
+        (report.objects, report.bytes) = all.values().fold((0, 0), |(n, bytes), line| (n + 1, bytes + line.size));
         report.past_bytes = past_bytes(&roots, &live.names, &all);
         Ok(report)
     }
@@ -189,16 +185,15 @@ impl Keeper {
         Ok(())
     }
 
-    /// Of the candidates, those that no head names or will name.
-    pub(super) async fn judge(&mut self, candidates: Vec<Listed>) -> Result<Vec<Listed>, Error> {
+    /// Of the candidates, those that no head names or will name; nothing when another sweep came between.
+    pub(super) async fn judge(&mut self, candidates: Vec<Listed>) -> Result<Option<Vec<Listed>>, Error> {
         self.resolve().await?;
         self.await_build().await?;
-        // Without it another sweep has ended meanwhile, and this one does not know what it should.
-        let Some(mut held) = self.fresh.take() else { return Ok(Vec::new()) };
+        let Some(mut held) = self.fresh.take() else { return Ok(None) };
         held.extend(garbage::named(&self.bucket, &self.head).await?);
         held.extend(self.head.retired.iter().map(|old| old.key.clone()));
         self.still_ours().await?;
-        Ok(candidates.into_iter().filter(|line| !held.contains(&line.key)).collect())
+        Ok(Some(candidates.into_iter().filter(|line| !held.contains(&line.key)).collect()))
     }
 }
 

@@ -1,14 +1,16 @@
 //! Any kept moment of a home opens as it was, and can be brought back.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use tenant_runtime::store::{History, Home, Kind, Options};
+use tenant_runtime::store::bucket::Directory;
+use tenant_runtime::store::{Bucket, History, Home, Kind, Options, Place};
 
 use crate::store_basics::{Failure, number, place, sql};
-use crate::store_faults::seed;
+use crate::store_faults::{Faults, Faulty, seed};
 
 fn keeping() -> Options {
     let history = Some(History { window: Duration::from_secs(3600), bytes: 1 << 30 });
@@ -226,4 +228,65 @@ async fn a_flipped_bit_is_found_and_mended_where_it_can_be() {
     drop(home);
     let cold = Home::open(cold, keeping()).await.expect("it opens");
     assert_eq!(number(&cold, "select sum(length(pad)) from row").await.expect("it reads"), 200_000);
+}
+
+/// Whatever call to the bucket is the last one before a crash: the content is that of now or that of the moment, never
+/// the moment's without what was carried over, and the way there is open.
+#[tokio::test(flavor = "multi_thread")]
+async fn going_back_cut_off_anywhere_is_all_or_nothing() {
+    let state = "select count(*) filter (where name = 'now') * 10 + count(*) filter (where name = 'then')
+         + 100 * count(*) filter (where name = 'carried') from side";
+    let (mut nows, mut thens) = (0, 0);
+    for changes in 1..60 {
+        for last_lands in [false, true] {
+            let root = tempfile::tempdir().expect("a folder");
+            let home = open(root.path()).await;
+            sql(&home, "create table side (name text); insert into side values ('then')").await.expect("it writes");
+            home.checkpoint().await.expect("it folds");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            let moment = now();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            sql(&home, "update side set name = 'now'").await.expect("it writes");
+            home.sleep().await.expect("it sleeps");
+            drop(home);
+
+            let faults = Faults::crash_after(changes, last_lands);
+            let driver = Arc::new(Directory::new(root.path().join("bucket")));
+            let bad = Bucket::new(Faulty(driver, faults.clone())).with_patience(Duration::from_millis(200));
+            let go = |home: Home| async move {
+                home.snapshot_at("look", moment).await?;
+                let stage = home.stage_from("look", "past").await?;
+                stage.write(|db| Ok::<_, Failure>(db.execute_batch("insert into side values ('carried')")?)).await?;
+                home.adopt(stage, "before").await?;
+                Ok::<_, Failure>(home)
+            };
+            let end = match Home::open(Place { bucket: bad, ..place(root.path()) }, keeping()).await {
+                Ok(home) => go(home).await.map(drop),
+                Err(error) => Err(error.into()),
+            };
+            let at = format!("{changes} changes, {last_lands}");
+            let home = open(root.path()).await;
+            match number(&home, state).await.expect("it reads") {
+                10 => {
+                    assert!(end.is_err(), "{at}: acknowledged and not done");
+                    nows += 1;
+                    home.drop_snapshot("look").await.ok();
+                    let home = go(home.clone()).await.unwrap_or_else(|error| panic!("{at}: {error:?}"));
+                    assert_eq!(number(&home, state).await.expect("it reads"), 101, "{at}");
+                }
+                101 => thens += 1,
+                mixed => panic!("{at}: a mix, {mixed}"),
+            }
+            home.sweep().await.expect("it sweeps");
+            assert!(home.scrub().await.expect("it looks").findings.is_empty(), "{at}");
+            home.restore("before", "after").await.expect("it is undone");
+            assert_eq!(number(&home, state).await.expect("it reads"), 10, "{at}");
+            if !faults.crashed() && end.is_ok() {
+                println!("cut at each of {changes} changes: {nows} times as now, {thens} times as then");
+                assert!(nows > 1 && thens > 1);
+                return;
+            }
+        }
+    }
+    panic!("going back takes more than 60 changes");
 }
