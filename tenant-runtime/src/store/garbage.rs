@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::bucket::{Bucket, Expect};
 use super::error::Error;
-use super::head::{BaseAt, Head};
+use super::head::{Base, BaseAt, Head};
 use super::keeper::Keeper;
 use super::{history, pack};
 
@@ -23,13 +23,18 @@ pub(super) const NAMED: [&str; 5] = ["seg/", "pack/", "map/", "hot/", "pending/"
 
 /// Every object a head names.
 pub(super) async fn named(bucket: &Bucket, head: &Head) -> Result<BTreeSet<String>, Error> {
+    Ok(named_over(head, &*pack::base(bucket, &head.base).await?))
+}
+
+/// Every object a head names whose base is known.
+pub(super) fn named_over(head: &Head, base: &Base) -> BTreeSet<String> {
     let mut keys: BTreeSet<String> = head.spilled.iter().map(|part| part.key.clone()).collect();
-    keys.extend(pack::base(bucket, &head.base).await?.packs.values().cloned());
+    keys.extend(base.packs.values().cloned());
     if let BaseAt::Map(key) = &head.base {
         keys.insert(key.clone());
     }
     keys.extend(head.hot.clone());
-    Ok(keys)
+    keys
 }
 
 impl Keeper {

@@ -14,6 +14,7 @@ use super::error::Error;
 use super::head::{BaseAt, Head};
 use super::home::Home;
 use super::keeper::Keeper;
+use super::pack::GROUP;
 use super::{garbage, history, pack, segment};
 
 /// Where the figures of the last rounds are noted.
@@ -188,19 +189,24 @@ impl Keeper {
     pub(super) async fn mend(&mut self, damaged: BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
         self.resolve().await?;
         self.await_build().await?;
-        let before = garbage::named(&self.bucket, &self.head).await?;
-        let base = match &self.head.base {
-            // Without its map a base cannot be read, not even to write it anew.
-            BaseAt::Map(key) if damaged.contains(key) => return Ok(BTreeSet::new()),
-            at => pack::base(&self.bucket, at).await?,
+        let base = self.content.pages.base();
+        let before = garbage::named_over(&self.head, &base);
+        let is_bad = |group: u32| {
+            let at = base.groups.get(group as usize).copied().flatten();
+            at.is_some_and(|at| base.packs.get(&at.0).is_some_and(|key| damaged.contains(key)))
         };
-        let bad: BTreeSet<u32> =
-            base.packs.iter().filter(|(_, key)| damaged.contains(*key)).map(|(number, _)| *number).collect();
-        let lost = base.groups.iter().enumerate().filter(|(_, at)| at.is_some_and(|at| bad.contains(&at.0)));
-        let lost: BTreeSet<u32> = lost.map(|(group, _)| group as u32).collect();
-        self.dirty.extend(lost);
+        // Only what is wholly here: a group that would have to be fetched first would keep every checkpoint from ending.
+        let here = self.content.pages.presence();
+        let groups = (0..base.groups.len() as u32).filter(|group| here.has_all(group * GROUP..(group + 1) * GROUP));
+        let again: BTreeSet<u32> = groups.clone().filter(|group| is_bad(*group)).collect();
+        match &self.head.base {
+            // A map is written anew with any group.
+            BaseAt::Map(key) if damaged.contains(key) => self.dirty.extend(groups.take(1)),
+            _ => {}
+        }
+        self.dirty.extend(again);
         self.checkpoint().await?;
-        let after = garbage::named(&self.bucket, &self.head).await?;
+        let after = garbage::named_over(&self.head, &self.content.pages.base());
         Ok(damaged.into_iter().filter(|key| before.contains(key) && !after.contains(key)).collect())
     }
 }
