@@ -14,7 +14,8 @@ use crate::store_faults::{Faults, Faulty, seed};
 
 fn keeping() -> Options {
     let history = Some(History { window: Duration::from_secs(3600), bytes: 1 << 30 });
-    Options { checkpoint_bytes: 60_000, grace: Duration::ZERO, history, ..Options::default() }
+    // Pages come as they are read, so that whatever is swept too early is missed.
+    Options { checkpoint_bytes: 60_000, grace: Duration::ZERO, history, whole_bytes: 0, ..Options::default() }
 }
 
 async fn open(root: &Path) -> Home {
