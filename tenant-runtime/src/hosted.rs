@@ -34,7 +34,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let (bucket, lost) = bucket(&launch.storage, inherited.storage.take()).await?;
         // Without its broker a runtime can do nothing more; the next request wakes one that has a new connection.
         let stop = futures::future::select(Box::pin(asked), lost.clone()).map(drop).boxed().shared();
-        let opened = Server::open_in(bucket, launch.clone(), now()).await;
+        // Kept until the end: the connection to the broker lasts as long as somebody holds it, and a runtime that only says
+        // why it cannot serve would end at once without it.
+        let opened = Server::open_in(bucket.clone(), launch.clone(), now()).await;
         let public = Listener::Unix(UnixListener::from_std(inherited.public.try_clone()?)?);
         let private = Listener::Unix(UnixListener::from_std(inherited.admin.try_clone()?)?);
         match opened {

@@ -11,4 +11,5 @@ mod leaving;
 mod metered;
 mod signing_up;
 mod sleeping;
+mod storage_down;
 mod support;

@@ -14,7 +14,7 @@ use crate::quota::Quota;
 use crate::schema;
 use crate::sessions::ticket::Provider;
 use crate::sessions::{self, Sessions};
-use crate::store::{self, Bucket, Home, Options, Place};
+use crate::store::{self, Bucket, Budget, Home, Options, Place};
 
 /// Why a server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,10 @@ pub enum Error {
     #[error("the home cannot be read: {0}")]
     Read(String),
 }
+
+/// What a server may spend on writing to an object store: two thousand writes in one go are not slowed down, and a
+/// server that never pauses costs its provider some seven dollars a month at S3's list price.
+const BUDGET: Budget = Budget { requests_per_day: 48_000 };
 
 /// One person's server. Cheap to clone.
 #[derive(Clone)]
@@ -84,7 +88,9 @@ impl Server {
         let owner = format!("{}/{}", launch.server, launch.generation);
         let place = Place { bucket, cache: launch.cache.clone(), owner };
         let history = past::history(&launch.limits);
-        let home = Home::open(place, Options { history, ..Options::default() }).await?;
+        // A folder costs nothing to write to.
+        let budget = matches!(launch.storage, StorageAt::Broker).then_some(BUDGET);
+        let home = Home::open(place, Options { history, budget, ..Options::default() }).await?;
         Self::around(home, launch, now).await
     }
 
