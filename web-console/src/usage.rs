@@ -76,8 +76,11 @@ pub(crate) fn facts(pick: &Pick, used: &Used, stored_now: Option<u64>) -> Vec<Fa
     if let Some(bytes) = stored_now {
         facts.push(Fact::new("Kept now", Amount(bytes)));
     }
+    // What a server keeps is learned when it falls asleep; before that there is nothing to tell.
+    if used.stored_byte_seconds > 0 {
+        facts.push(Fact::new("Kept on average", pick.average(used)).noted("over the month so far"));
+    }
     facts.extend([
-        Fact::new("Kept on average", pick.average(used)).noted("over the month so far"),
         Fact::new("Came in", Amount(used.bytes_in)).noted("uploads and what apps sent"),
         Fact::new("Went out", Amount(used.bytes_out)).noted("pages, files and answers"),
         Fact::new("Awake", Spell(used.awake_ms)).noted("asleep it costs nothing but its storage"),

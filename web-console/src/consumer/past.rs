@@ -149,11 +149,12 @@ fn window(past: &PastView) -> Vec<Fact> {
         )),
         false => from.noted(format!("{} days, as your plan says", past.window_days)),
     };
-    vec![
-        from,
-        Fact::html("To", show::both(moment(past.until_ms))).noted("any minute in between"),
-        Fact::new("Room the past takes", Amount(past.bytes)).noted("not counted against your plan"),
-    ]
+    let mut facts = vec![from, Fact::html("To", show::both(moment(past.until_ms))).noted("any minute in between")];
+    // It is counted now and then; before the first time there is nothing to tell.
+    if past.bytes > 0 {
+        facts.push(Fact::new("Room the past takes", Amount(past.bytes)).noted("not counted against your plan"));
+    }
+    facts
 }
 
 /// `GET /servers/{name}/past/preview`.
@@ -185,7 +186,8 @@ pub(super) async fn preview(visit: Visit, Path(name): Path<String>, Query(wish):
 /// What differs, in sentences.
 fn differences(preview: &PastPreview) -> Vec<String> {
     let mut lines = Vec::new();
-    for table in &preview.tables {
+    // The records of files differ as the files do, which are told below.
+    for table in preview.tables.iter().filter(|table| table.table != "files") {
         let what = match table.table.as_str() {
             "" => table.app_name.clone(),
             name => format!("{}, {name}", table.app_name),
@@ -199,7 +201,7 @@ fn differences(preview: &PastPreview) -> Vec<String> {
         lines.push(match (&app.now, &app.then) {
             (Some(now), Some(then)) => format!("{} goes from version {now} back to {then}.", app.name),
             (None, Some(then)) => format!("{} {then} is installed again.", app.name),
-            (Some(_), None) => format!("{} is not installed any more; its data stays.", app.name),
+            (Some(_), None) => format!("{} is not installed any more.", app.name),
             (None, None) => return lines,
         });
     }

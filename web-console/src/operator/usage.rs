@@ -29,14 +29,18 @@ pub(super) async fn show(visit: Visit, Query(wish): Query<Wish>) -> Answer {
     let mut servers = Table::new(&heads, "No servers yet", "The first one appears when somebody signs up.");
     for one in &all {
         let stored = one.stored_now.map(|bytes| Amount(bytes).to_string()).unwrap_or_default();
-        let kept = [Html::text(&one.name), Html::text(stored), Html::text(pick.average(&one.total))];
+        let average = match one.total.stored_byte_seconds {
+            0 => String::new(),
+            _ => pick.average(&one.total).to_string(),
+        };
+        let kept = [Html::text(&one.name), Html::text(stored), Html::text(average)];
         servers.row(kept.into_iter().chain(usage::cells(&one.total)).collect());
     }
     let total = all.iter().fold(Used::default(), |sum, one| sum.and(one.total));
-    let stored: u64 = all.iter().filter_map(|one| one.stored_now).sum();
+    let stored = all.iter().filter_map(|one| one.stored_now).reduce(|sum, bytes| sum + bytes);
     page::show(&UsagePage {
         shell: Shell::of(&visit, "servers", None).await?,
-        facts: usage::facts(&pick, &total, Some(stored)),
+        facts: usage::facts(&pick, &total, stored),
         pick,
         servers,
     })
