@@ -80,10 +80,11 @@ impl Provider {
         let mut options = AgentOptions::below(data.path(), host, runtime);
         options.cache_bytes = config.cache_bytes;
         let remote = config.storage.remote()?;
-        data.keep_homes_at(&remote.as_ref().map_or_else(|| data::HERE.to_owned(), Remote::address))?;
-        if let Some(remote) = remote {
-            options.storage = Storage::Objects(storage(&remote).await?);
+        if let Some(remote) = &remote {
+            options.storage = Storage::Objects(storage(remote).await?);
         }
+        // Only a place that turned out to be one is noted.
+        data.keep_homes_at(&remote.as_ref().map_or_else(|| data::HERE.to_owned(), Remote::address))?;
         if config.allow_weak_isolation {
             options.insist = Insist::OnNothing;
         }
