@@ -11,4 +11,5 @@ pub mod measure;
 pub mod person;
 pub mod platform;
 pub mod pressure;
+pub mod sleepers;
 pub mod storage;

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use infra::agent::State;
+use control_plane::gateway::Found;
 use loadtest::economy;
 use loadtest::measure::{Samples, megabytes_a_second, milliseconds, timed};
 use loadtest::person::OwnServer;
 use loadtest::platform::{Platform, Wish};
 use loadtest::pressure::{Ask, Target, press};
+use loadtest::sleepers::sleepers;
 use loadtest::storage::figures::{self, Plan};
 use parking_lot::Mutex;
 use rand::RngCore as _;
@@ -36,6 +37,12 @@ struct Args {
     /// Requests through the gateway, and as many directly.
     #[arg(long, default_value_t = 20_000)]
     requests: usize,
+    /// Sleeping servers that one control plane knows.
+    #[arg(long, default_value_t = 100_000)]
+    sleepers: usize,
+    /// Only the parts whose names are given: gateway, sleepers.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
     /// Records on the server that leaves.
     #[arg(long, default_value_t = 20_000)]
     records: usize,
@@ -79,6 +86,20 @@ async fn main() -> Result<()> {
         let plan = Plan { latency, writes: args.stored_writes, homes: args.homes, wakes: args.cold_wakes };
         return figures::print(&plan).await;
     }
+    if args.only.is_empty() || args.only.iter().any(|part| part == "sleepers") {
+        sleepers(args.sleepers).await?;
+    }
+    if args.only.iter().any(|part| part == "gateway") {
+        let platform = Platform::open(Wish::default()).await?;
+        let server = platform.visitor()?.sign_up("load").await?;
+        server.install(NOTES).await?;
+        server.install(PHOTOS).await?;
+        gateway(&platform, &server, args.requests).await?;
+        return platform.close().await;
+    }
+    if !args.only.is_empty() {
+        return Ok(());
+    }
     let a = Platform::open(Wish::default()).await?;
     let b = Platform::open(Wish { domain: "other.localhost".to_owned(), ..Wish::default() }).await?;
 
@@ -112,7 +133,8 @@ async fn sign_ups(platform: &Platform, people: usize) -> Result<Samples> {
 }
 
 /// Requests a second through the gateway and straight to the runtime: of a page that is a few bytes from memory, which
-/// shows the gateway's own cost, and of a record read by an app, which is what a server does all day.
+/// shows the gateway's own cost, and of a record read by an app, which is what a server does all day. Both ways take
+/// turns, with the same clients, and the median of the turns counts.
 async fn gateway(platform: &Platform, server: &OwnServer, requests: usize) -> Result<()> {
     let record = json!({"text": "one record, read again and again"});
     let path = format!("/ceps/write/{NOTES}.read");
@@ -123,24 +145,66 @@ async fn gateway(platform: &Platform, server: &OwnServer, requests: usize) -> Re
         path: format!("/ceps/read/{NOTES}.read/{id}"),
         token: Some(server.token("notes", NOTES).await?),
     };
-    let awake = platform.provider().agent().seen().await;
-    let own = awake.iter().find(|server| matches!(server.state, State::Awake { .. })).context("nobody is awake")?;
-    let port = Target::Port(platform.address());
-    let socket = Target::Socket(platform.provider().agent().public_socket(own.server));
+    let Found::Server(route) = platform.provider().plane().routes().find(&server.host(None)?) else {
+        bail!("{} has no route", server.host(None)?)
+    };
+    let (port, socket) = (Target::Port(platform.address()), Target::Socket(route.socket));
     for (what, ask) in [("tiny page", Ask::openly(&server.host(None)?, "/")), ("record", read)] {
         press(&port, &ask, 1, 50).await?;
         for clients in [1, 8, 64] {
-            let each = requests / clients;
-            let direct = press(&socket, &ask, clients, each).await?;
-            let through = press(&port, &ask, clients, each).await?;
+            let each = (requests / clients / TURNS).max(1);
+            let (mut directly, mut through, mut samples) = (Vec::new(), Vec::new(), Samples::default());
+            for _ in 0..TURNS {
+                directly.push(press(&socket, &ask, clients, each).await?.rate());
+                let turn = press(&port, &ask, clients, each).await?;
+                through.push(turn.rate());
+                samples.extend(turn.samples);
+            }
+            let (directly, through) = (median(directly), median(through));
             println!(
-                "gateway, {what:>9}, {clients:>2} clients  {:.0} requests/s, directly {:.0}, ratio {:.2}; {}",
-                through.rate(),
-                direct.rate(),
-                through.rate() / direct.rate(),
-                through.samples
+                "gateway, {what:>9}, {clients:>2} clients  {through:.0} requests/s, directly {directly:.0}, ratio {:.2}; {samples}",
+                through / directly
             );
         }
+    }
+    large_bodies(server, &port, &socket).await
+}
+
+/// How often both ways take turns.
+const TURNS: usize = 5;
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().unwrap_or_default()
+}
+
+/// Bytes a second of a large file, through the gateway and directly.
+async fn large_bodies(server: &OwnServer, port: &Target, socket: &Target) -> Result<()> {
+    let bytes: Vec<u8> = (0..32).flat_map(|_| random_megabyte()).collect();
+    let options = json!({"targetFolder": "load", "fileName": "large.bin", "overwrite": true});
+    let file = multipart::Part::bytes(bytes).file_name("large.bin");
+    let form = multipart::Form::new().text("options", options.to_string()).part("file", file);
+    let request = server.call("photos", Method::PUT, &format!("/feps/upload/{PHOTOS}"))?;
+    let answer = request.multipart(form).send().await?;
+    ensure!(answer.status().is_success(), "uploading a large file answered {}", answer.status());
+    let ask = Ask {
+        host: server.host(Some("photos"))?,
+        path: format!("/feps/userfiles/{PHOTOS}/{}/load/large.bin", server.name),
+        token: Some(server.token("photos", PHOTOS).await?),
+    };
+    for clients in [1, 8] {
+        let (mut directly, mut through) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            for (way, rates) in [(socket, &mut directly), (port, &mut through)] {
+                let turn = press(way, &ask, clients, 16 / clients).await?;
+                rates.push(megabytes_a_second(turn.bytes, turn.took));
+            }
+        }
+        let (directly, through) = (median(directly), median(through));
+        println!(
+            "gateway, 32 MB file, {clients:>2} clients  {through:.0} MB/s, directly {directly:.0}, ratio {:.2}",
+            through / directly
+        );
     }
     Ok(())
 }

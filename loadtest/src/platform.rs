@@ -61,7 +61,9 @@ impl Platform {
             database: wish.database,
             storage: wish.storage,
             allow_weak_isolation: true,
+            // All its people come from one address.
             sign_ups_per_hour: u32::MAX,
+            connections_per_client: 10_000,
             ..Config::default()
         };
         let provider = Provider::start(config).await.context("starting the provider")?;
