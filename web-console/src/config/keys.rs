@@ -230,12 +230,6 @@ pub(super) const KEYS: &[Key] = &[
         },
         "The folder with `freehold-runtime`. Empty: the folder this program is in."
     ),
-    key!(
-        "host.cache_bytes",
-        "",
-        |config, value| bytes(value).map(|bytes| config.cache_bytes = bytes),
-        "How much this machine's disk may hold of sleeping servers' caches, like \"20GB\". When\nit is full, the cache of the server that has slept longest goes; it wakes from the\nobject store then, a little later. Empty: half of what the disk has left at the start."
-    ),
     Key {
         name: "servers.allow_weak_isolation",
         default: "false",
@@ -250,6 +244,12 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
+    key!(
+        "host.cache_bytes",
+        "",
+        |config, value| bytes(value).map(|bytes| config.cache_bytes = bytes),
+        "How much this machine's disk may hold of sleeping servers' caches, like \"20GB\". When\nit is full, the cache of the server that has slept longest goes; it wakes from the\nobject store then, a little later. Empty: half of what the disk has left at the start."
+    ),
     key!(
         "mail.smtp",
         "",
