@@ -79,7 +79,7 @@ async fn a_moment_is_compared_brought_back_and_undone() {
     assert_eq!(payload(&server, "back").await, then);
 
     let server = server.killed().await;
-    assert_eq!(server.past.view(now()).await.unwrap().restores, [done.clone()]);
+    assert_eq!(server.past.view(now()).await.unwrap().restores, std::slice::from_ref(&done));
     assert!(server.past.undo("go").await.unwrap().undone);
     assert!(server.past.undo("go").await.unwrap().undone, "undoing twice is undoing once");
     assert_eq!(payload(&server, "undone").await, late);
