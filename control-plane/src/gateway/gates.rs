@@ -90,12 +90,11 @@ impl Gates {
             .map(|(server, gate)| (*server, Arc::clone(gate)))
             .collect();
         let sleeps = due.into_iter().map(|(server, gate)| async move {
-            if gate.close(idle) {
+            if let Some(_closed) = gate.close(idle) {
                 let slept = (self.shared.put_to_sleep)(server).await;
                 if let Err(error) = slept {
                     tracing::warn!(server.id = %server, %error, "could not put the server to sleep");
                 }
-                gate.reopen();
             }
             self.forget_unused(server);
         });
@@ -174,23 +173,29 @@ impl Gate {
     }
 
     /// Closes the gate if it is still idle, and drops the pooled connections.
-    fn close(&self, idle: Duration) -> bool {
+    fn close(&self, idle: Duration) -> Option<Closed<'_>> {
         let mut state = self.state.lock();
         let still = matches!(&*state, State::Open { inside: 0, last, .. } if last.elapsed() >= idle);
-        if still {
+        still.then(|| {
             *state = State::Closed;
-        }
-        still
+            Closed(self)
+        })
     }
 
     #[cfg(test)]
     fn is_closed(&self) -> bool {
         matches!(&*self.state.lock(), State::Closed)
     }
+}
 
-    fn reopen(&self) {
-        *self.state.lock() = open();
-        self.opened.notify_waiters();
+/// A closed gate. It opens again when this goes, also where whoever closed it was stopped half way: a gate that stayed
+/// closed would hold every request for good.
+struct Closed<'a>(&'a Gate);
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        *self.0.state.lock() = open();
+        self.0.opened.notify_waiters();
     }
 }
 
@@ -262,5 +267,14 @@ mod tests {
         may_finish.add_permits(1);
         sweeping.await.unwrap();
         drop(entering.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_gate_opens_again_where_a_sweep_is_cut_off() {
+        let gates = Gates::new(Arc::new(|_| Box::pin(std::future::pending())));
+        drop(gates.enter(server()).await);
+        let cut_off = tokio::time::timeout(Duration::from_millis(20), gates.sweep(Duration::ZERO)).await;
+        assert!(cut_off.is_err(), "it waits for the server");
+        tokio::time::timeout(Duration::from_secs(60), gates.enter(server())).await.expect("nobody waits for good");
     }
 }
