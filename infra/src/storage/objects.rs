@@ -55,7 +55,7 @@ impl Objects {
         self.below(&format!("{PREFIX}/{server}"))
     }
 
-    /// Tries whether homes are safe here; see [`mod@super::probe`].
+    /// Tries whether homes are safe here; see the module `probe`.
     ///
     /// # Errors
     /// [`Flaw`], which says what to do.
