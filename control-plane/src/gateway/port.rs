@@ -57,7 +57,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             trusted: Trusted::default(),
-            most: 10_000,
+            most: 8_000,
             most_per_client: 500,
             head: Duration::from_secs(20),
             idle: Duration::from_secs(75),

@@ -104,7 +104,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key {
         name: "connections.most",
-        default: "10000",
+        default: "8000",
         quoted: false,
         doc: "The most connections at a time. Beyond it, idle ones are closed and new ones are told\nto come again. The limit on open files (`ulimit -n`) bounds it too.",
         set: |config, value| number(value).map(|most| config.connections = most),

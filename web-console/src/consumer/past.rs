@@ -73,15 +73,22 @@ pub(super) struct Wish {
     ahead: String,
 }
 
+/// How long a picked minute lasts.
+const MINUTE_MS: i64 = 60_000;
+
 impl Wish {
-    fn moment(&self) -> Option<i64> {
+    /// A minute means the state at its end, as far as it has come: the minute in which a server was made has no state
+    /// at its beginning.
+    fn moment(&self, now_ms: i64) -> Option<i64> {
         if let Ok(at) = self.at.parse() {
             return Some(at);
         }
         let (day, time): (Date, Time) = (self.day.parse().ok()?, self.time.parse().ok()?);
         let utc = day.to_datetime(time).to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond();
         let ahead: i64 = self.ahead.parse().unwrap_or_default();
-        (ahead.abs() <= 16 * 60).then(|| utc - ahead * 60_000)
+        let begins = utc - ahead * MINUTE_MS;
+        let ends = if begins <= now_ms { now_ms.min(begins + MINUTE_MS - 1) } else { begins };
+        (ahead.abs() <= 16 * 60).then_some(ends)
     }
 }
 
@@ -149,7 +156,10 @@ fn window(past: &PastView) -> Vec<Fact> {
         )),
         false => from.noted(format!("{} days, as your plan says", past.window_days)),
     };
-    let mut facts = vec![from, Fact::html("To", show::both(moment(past.until_ms))).noted("any minute in between")];
+    let mut facts = vec![
+        from,
+        Fact::html("To", show::both(moment(past.until_ms))).noted("any minute in between, as it was at its end"),
+    ];
     // It is counted now and then; before the first time there is nothing to tell.
     if past.bytes > 0 {
         facts.push(Fact::new("Room the past takes", Amount(past.bytes)).noted("not counted against your plan"));
@@ -161,7 +171,7 @@ fn window(past: &PastView) -> Vec<Fact> {
 pub(super) async fn preview(visit: Visit, Path(name): Path<String>, Query(wish): Query<Wish>) -> Answer {
     let server = own_server(&visit, &name).await?;
     let plane = visit.console.plane();
-    let Some(at_ms) = wish.moment() else {
+    let Some(at_ms) = wish.moment(plane.now().as_millisecond()) else {
         return past_page(&visit, &server, Some("Choose a day and a time.".into())).await;
     };
     let preview: PastPreview = match servers::preview(plane, &visit.actor, server.id, at_ms).await {
@@ -265,13 +275,17 @@ mod tests {
             ahead: ahead.into(),
         };
         let noon = 1_795_262_400_000; // 21 November 2026, 12:00 UTC
-        assert_eq!(wish(&noon.to_string(), "", "", "").moment(), Some(noon));
-        assert_eq!(wish("", "2026-11-21", "12:00", "0").moment(), Some(noon));
-        assert_eq!(wish("", "2026-11-21", "13:00", "60").moment(), Some(noon));
-        assert_eq!(wish("", "2026-11-21", "06:30", "-330").moment(), Some(noon));
-        assert_eq!(wish("", "2026-11-21", "12:00", "").moment(), Some(noon), "without script it is UTC");
+        let later = noon + 10 * MINUTE_MS;
+        let end = Some(noon + MINUTE_MS - 1);
+        assert_eq!(wish(&noon.to_string(), "", "", "").moment(later), Some(noon));
+        assert_eq!(wish("", "2026-11-21", "12:00", "0").moment(later), end);
+        assert_eq!(wish("", "2026-11-21", "13:00", "60").moment(later), end);
+        assert_eq!(wish("", "2026-11-21", "06:30", "-330").moment(later), end);
+        assert_eq!(wish("", "2026-11-21", "12:00", "").moment(later), end, "without script it is UTC");
+        assert_eq!(wish("", "2026-11-21", "12:00", "0").moment(noon + 5), Some(noon + 5), "this minute is not over");
+        assert_eq!(wish("", "2026-11-21", "12:00", "0").moment(noon - 5), Some(noon), "one to come stays so");
         for (day, time, ahead) in [("", "12:00", "0"), ("2026-11-21", "", "0"), ("2026-11-21", "12:00", "99999")] {
-            assert_eq!(wish("", day, time, ahead).moment(), None);
+            assert_eq!(wish("", day, time, ahead).moment(later), None);
         }
     }
 
