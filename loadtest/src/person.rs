@@ -17,6 +17,9 @@ use scraper::{Html, Selector};
 use serde_json::Value;
 use url::Url;
 
+/// How long a person waits while nothing at all comes back. Everything here answers sooner, also when it refuses.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Somebody with a cookie jar and a console to go to.
 #[derive(Clone)]
 pub struct Person {
@@ -62,6 +65,8 @@ impl Person {
             .cookie_store(true)
             .dns_resolver(Arc::new(ThisMachine))
             .pool_max_idle_per_host(4)
+            .connect_timeout(PATIENCE)
+            .read_timeout(PATIENCE)
             .build()?;
         Ok(Self { http, console })
     }

@@ -14,6 +14,9 @@ use crate::person::Person;
 /// The password of the operator that [`Platform::open`] makes.
 pub const OPERATOR_PASSWORD: &str = "copper lantern walks north";
 
+/// How long a provider may take to end; it gives its connections and its servers half a minute at most.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// One whole provider, set up and open for business.
 pub struct Platform {
     /// The domain below which its servers live.
@@ -98,7 +101,8 @@ impl Platform {
 
     /// Ends it in good order and removes its data.
     pub async fn close(self) -> Result<()> {
-        self.provider.shutdown().await.context("stopping the provider")?;
+        let stopped = tokio::time::timeout(PATIENCE, self.provider.shutdown()).await;
+        stopped.context("the provider does not stop")?.context("stopping the provider")?;
         self.data.close().context("removing the data directory")
     }
 }

@@ -2,6 +2,7 @@
 
 use infra::agent::State;
 use loadtest::platform::{Platform, Wish};
+use loadtest::storage::figures::asleep;
 use serde_json::json;
 
 use crate::support::{NOTES, PHOTOS, get_file, noise, put_file, records, write};
@@ -23,9 +24,7 @@ async fn a_server_whose_cache_was_taken_wakes_from_the_object_store_with_everyth
     let seen = agent.seen().await;
     let id = seen.iter().find(|seen| matches!(seen.state, State::Awake { .. })).unwrap().server;
     assert!(!agent.evict(id).await.unwrap(), "an awake server keeps its cache");
-    while agent.seen().await.iter().any(|seen| matches!(seen.state, State::Awake { .. })) {
-        platform.provider().plane().gates().sweep(std::time::Duration::ZERO).await;
-    }
+    asleep(&platform).await.unwrap();
     for _ in 0..2 {
         assert!(agent.evict(id).await.unwrap(), "a sleeping one does not");
     }

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use loadtest::person::{OwnServer, Person};
@@ -23,6 +23,7 @@ use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+use crate::bounds::PATIENCE;
 use crate::support::{NOTES, TABLE, records, write};
 
 pub(crate) struct Process {
@@ -44,29 +45,31 @@ impl Process {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut address = None;
-        let mut setup_link = None;
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
+        let said = spoken(child.stdout.take().unwrap());
+        // It ends with this value, also where it never says what it should.
+        let mut process = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), setup_link: None };
+        for line in said {
             for word in line.split_whitespace().filter(|word| word.starts_with("http://")) {
                 let url: url::Url = word.parse().unwrap();
-                address = Some(SocketAddr::from(([127, 0, 0, 1], url.port().unwrap())));
+                process.address.set_port(url.port().unwrap());
                 if url.path() == "/setup" {
-                    setup_link = Some(word.to_owned());
+                    process.setup_link = Some(word.to_owned());
                 }
             }
             if line.contains("Ctrl-C") {
                 break;
             }
         }
-        Self { child, address: address.expect("the provider prints its address"), setup_link }
+        assert!(process.address.port() > 0, "the provider prints its address");
+        process
     }
 
     /// kill -9 of the provider, and a wait until nothing of it is left.
     pub(crate) fn kill(mut self, data: &Path) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        for _ in 0..200 {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while std::time::Instant::now() < deadline {
             if left_over(data).is_empty() {
                 return;
             }
@@ -74,6 +77,15 @@ impl Process {
         }
         panic!("left behind: {:?}", left_over(data));
     }
+}
+
+/// The lines a program prints, which end when it says nothing for too long.
+fn spoken(output: ChildStdout) -> impl Iterator<Item = String> {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
+    });
+    std::iter::from_fn(move || told.recv_timeout(PATIENCE).ok())
 }
 
 /// A test that fails leaves no provider behind.

@@ -10,6 +10,7 @@ use loadtest::platform::{Platform, Wish};
 use reqwest::Method;
 use serde_json::json;
 
+use crate::bounds::{bounded, until};
 use crate::support::{NOTES, PHOTOS, TABLE, get_file, noise, put_file, records, write};
 
 async fn awake(platform: &Platform) -> usize {
@@ -25,9 +26,7 @@ async fn an_unused_server_falls_asleep_and_wakes_for_the_next_request_with_every
     server.install(NOTES).await.unwrap();
     let written = write(&server, &json!({"text": "before sleep"})).await;
 
-    while awake(&platform).await > 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("a server that sleeps", async || awake(&platform).await == 0).await;
     let found = records(&server).await;
     assert_eq!(found[written["_id"].as_str().unwrap()]["text"], "before sleep");
     assert_eq!(awake(&platform).await, 1, "the request woke it");
@@ -87,7 +86,7 @@ async fn no_request_is_failed_while_the_server_is_put_to_sleep_again_and_again()
     }
     // Not cut off: a gate that is closed would stay so.
     stop.send_replace(true);
-    bedtime.await.unwrap();
+    bounded("the last sweep", bedtime).await.unwrap();
     let mut slept = 0;
     while let Ok(event) = events.try_recv() {
         slept += usize::from(matches!(event.event, Event::Slept));

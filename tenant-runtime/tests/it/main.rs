@@ -3,6 +3,7 @@
 
 mod api;
 mod archive;
+mod bounds;
 mod faults;
 mod s3_peer;
 mod store_basics;

@@ -27,6 +27,8 @@ use tenant_runtime::server::{Server, now, router};
 use tenant_runtime::sessions::ticket::{self, Ticket};
 use tokio::net::TcpListener;
 
+use crate::bounds::PATIENCE;
+
 /// Anna's server at `anna.localhost`, on a port of its own.
 pub(crate) struct Anna {
     pub(crate) server: Server,
@@ -84,7 +86,8 @@ impl Anna {
         tokio::spawn(serve(Listener::Tcp(listener), router(server.clone()), stopped));
         // The HTTP client builds TLS even where it speaks none, and takes the cryptography the program installs.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = Client::builder().read_timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+        let client = client.build().unwrap();
         Self { server, key, port, _folder: folder, client }
     }
 

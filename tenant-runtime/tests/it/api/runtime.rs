@@ -3,7 +3,7 @@
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixListener;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +11,8 @@ use ed25519_dalek::SigningKey;
 use tenant_runtime::launch::{Launch, VARIABLE};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
+
+use crate::bounds::{PATIENCE, bounded};
 
 /// Starts the program with listeners at descriptors 3 and 4, by way of a shell that puts them there.
 fn start(launch: &Launch, public: &UnixListener, admin: &UnixListener) -> Child {
@@ -39,19 +41,37 @@ async fn ask_as_browser(socket: &std::path::Path, path: &str) -> String {
 }
 
 async fn ask_for(socket: &std::path::Path, path: &str, accept: &str) -> String {
-    let mut stream = UnixStream::connect(socket).await.unwrap();
-    let request =
-        format!("GET {path} HTTP/1.1\r\nhost: anna.localhost\r\naccept: {accept}\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).await.unwrap();
-    text
+    let answered = async {
+        let mut stream = UnixStream::connect(socket).await.unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: anna.localhost\r\naccept: {accept}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    };
+    bounded(path, answered).await
 }
 
-async fn end(mut child: Child) -> Option<i32> {
+async fn end(child: Child) -> Option<i32> {
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
-    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
-    tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap().code()
+    ended(child).await
+}
+
+/// The status with which the program ends. One that does not is killed.
+async fn ended(mut child: Child) -> Option<i32> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("the program did not end");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]
@@ -70,7 +90,7 @@ async fn a_runtime_wakes_on_its_listeners_and_sleeps_on_a_signal() {
             async move { ask(&public_at, "/ceps/ping").await }
         });
         let child = start(&launch, &public, &admin);
-        let answer = tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap().unwrap();
+        let answer = waiting.await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"server_type\":\"freehold\""), "{answer}");
         assert!(ask(&admin_at, "/health").await.starts_with("HTTP/1.1 200"));
         assert_eq!(end(child).await, Some(0));
@@ -117,14 +137,13 @@ async fn a_storage_that_does_not_answer_is_told_and_tried_again_by_the_next_runt
     let (public_at, admin_at) = (folder.path().join("public"), folder.path().join("admin"));
     let public = UnixListener::bind(&public_at).unwrap();
     let admin = UnixListener::bind(&admin_at).unwrap();
-    let mut child = start(&launch, &public, &admin);
+    let child = start(&launch, &public, &admin);
     let page = ask_as_browser(&public_at, "/").await;
     assert!(page.starts_with("HTTP/1.1 503") && page.contains("storage does not answer"), "{page}");
     assert!(page.contains("http-equiv=\"refresh\"") && page.to_lowercase().contains("retry-after: 5"), "{page}");
     assert!(ask(&admin_at, "/usage").await.contains("storage_busy"));
     // It ends by itself, as one that fell asleep, and the next one finds the storage well.
-    let status = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
-    assert_eq!(status.code(), Some(0));
+    assert_eq!(ended(child).await, Some(0));
     std::fs::remove_file(&home).unwrap();
     std::fs::rename(&away, &home).unwrap();
     let child = start(&launch, &public, &admin);

@@ -207,9 +207,7 @@ async fn the_owner_sees_when_each_session_was_last_used_and_ends_all_others_at_o
     assert_eq!(written().await.unwrap(), this.created);
     let much_later = this.created + 3_600_001;
     sessions.behind(token, purpose, much_later).unwrap();
-    while written().await.unwrap() != much_later {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    crate::bounds::until("the note of it", async || written().await.unwrap() == much_later).await;
 
     let page = anna.get("", "/.freehold/devices").header("cookie", &owner).send().await.unwrap().text().await.unwrap();
     assert!(page.contains("Last used") && page.contains("Sign out all others"), "{page}");

@@ -24,6 +24,8 @@ use tenant_runtime::past::{self, Past};
 use tenant_runtime::store::{Bucket, Home, Options, Place};
 use tenant_runtime::{apps, documents, files, permissions, schema, settings};
 
+use crate::bounds::until;
+
 pub(crate) const NOW: i64 = 1_795_255_200_000;
 
 /// One server: a home with its exports and imports, as a runtime holds them.
@@ -95,14 +97,10 @@ impl Server {
     }
 
     pub(crate) async fn frozen(&self, id: &str) -> ExportView {
-        loop {
-            let view = self.exports.view(id).unwrap();
-            match view.state {
-                ExportState::Ready => return view,
-                ExportState::Failed => panic!("{:?}", view.error),
-                ExportState::Freezing => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-        }
+        until("an export that is ready", async || self.exports.view(id).unwrap().state != ExportState::Freezing).await;
+        let view = self.exports.view(id).unwrap();
+        assert_eq!(view.state, ExportState::Ready, "{:?}", view.error);
+        view
     }
 
     /// The bytes of an export in one go.
@@ -127,15 +125,15 @@ impl Server {
     }
 
     pub(crate) async fn settled(&self, id: &str) -> ImportView {
-        loop {
-            let view = self.imports.view(id).await.unwrap();
-            match view.state {
-                ImportState::Checking | ImportState::Staging | ImportState::Verifying | ImportState::Swapping => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                _ => return view,
-            }
-        }
+        let at_work = |state| {
+            matches!(
+                state,
+                ImportState::Checking | ImportState::Staging | ImportState::Verifying | ImportState::Swapping
+            )
+        };
+        let settled = async || !at_work(self.imports.view(id).await.unwrap().state);
+        until("an import that waits or has ended", settled).await;
+        self.imports.view(id).await.unwrap()
     }
 
     /// Upload and check; no consent yet.
