@@ -111,10 +111,12 @@ pub(crate) enum Started {
 }
 
 /// Where the programs are: copied, so that another user can run them.
+///
+/// Another process does it: a copy made here would be open for writing while a neighbouring test forks, and its child
+/// would hold it so for a moment, in which the kernel refuses to run it ("text file busy").
 pub(crate) fn programs(to: &Path) {
-    for name in ["sandbox-probe", "freehold-launcher"] {
-        std::fs::copy(binaries::find(name).unwrap(), to.join(name)).unwrap();
-    }
+    let programs = ["sandbox-probe", "freehold-launcher"].map(|name| binaries::find(name).unwrap());
+    assert!(Command::new("cp").args(programs).arg(to).status().unwrap().success());
 }
 
 impl Provider {
