@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pcc.check import Options, check
+from pcc.findings import weight
 
 SECONDS = 120
 
@@ -22,6 +23,10 @@ class Answer:
     codes: frozenset[str]
     by_path: dict[str, frozenset[str]] = field(compare=False)
     complete: bool = field(compare=False, default=True)
+
+    @property
+    def refusals(self) -> frozenset[str]:
+        return frozenset(code for code in self.codes if weight(code) == "refusal")
 
 
 def program() -> Path:

@@ -49,6 +49,13 @@ JUDGES: dict[Holds, Callable[[Any], str | None]] = {
 }
 
 
+# 7.3: what an importer will ask the person about, told as soon as there is a line of it.
+NOTES = {
+    Holds.PERMISSIONS: ("import.grants", "data/permissions.ndjson", "permissions are asked again on import"),
+    Holds.SCHEDULES: ("import.schedules", "data/schedules.ndjson", "schedules start paused after an import"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a check is told from outside: the key that is trusted, and how much room there is (5.4, 7.1)."""
@@ -255,6 +262,8 @@ class Check:
         for path in digests:
             if path not in VOUCHED_TAG_FILES:
                 self.findings.add("bag.tag-unlisted", path, "is in the tag manifest and should not be")
+        if "bag.manifest-order" in self.findings.counts:
+            self.findings.add("bag.tag-unlisted", "tagmanifest-sha256.txt", "does not list the tag files in order")
 
     def describe(self) -> None:
         """`pcc.json`, and what `bag-info.txt` repeats of it (5.2, 5.5)."""
@@ -353,10 +362,12 @@ class Check:
             why = judge(value)
         if why is not None:
             self.findings.add("doc.invalid", path, why)
-        elif place.holds is Holds.DOMAINS and value.get("domains"):
+        if place.holds is Holds.DOMAINS:
             self.findings.add("import.domains", path, "addresses must be proved again after an import")
 
     def row(self, place: Place, path: str, number: int, line: bytes | None) -> None:
+        if number == 1 and place.holds in NOTES:
+            self.findings.add(*NOTES[place.holds])
         if line is None:
             self.findings.add("row.invalid", path, f"line {number} is too long")
             return
@@ -365,24 +376,23 @@ class Check:
         except rows.RowError as error:
             self.findings.add("row.invalid", path, f"line {number} {error}")
             return
+        if place.holds is Holds.INVOICES:
+            self.bill(place, path, number, row.members.get("text"))
         if (judge := JUDGES.get(place.holds)) is not None and (why := judge(row.members)) is not None:
             self.findings.add("row.invalid", path, f"line {number} {why}")
             return
         match place.holds:
-            case Holds.PERMISSIONS if number == 1:
-                self.findings.add("import.grants", path, "permissions are shown and asked again on import")
-            case Holds.SCHEDULES if number == 1:
-                self.findings.add("import.schedules", path, "what was planned starts paused after an import")
             case Holds.FILES:
                 self.listed_file(place, path, number, row.members)
             case Holds.SEGMENT:
                 self.table_row(place, path, number, row)
-            case Holds.INVOICES:
-                text = row.members.get("text")
-                if isinstance(text, str) and place.folder + text not in self.by_path:
-                    self.findings.add("row.blob", path, f"line {number} refers to {text!r}, which is not there")
             case _:
                 pass
+
+    def bill(self, place: Place, path: str, number: int, text: Any) -> None:
+        """The readable bill that a row of `invoices.ndjson` names (12.3)."""
+        if isinstance(text, str) and place.folder + text not in self.by_path:
+            self.findings.add("row.blob", path, f"line {number} refers to {text!r}, which is not there")
 
     def listed_file(self, place: Place, path: str, number: int, members: dict[str, Any]) -> None:
         """A row of `files*.ndjson` against the entry that it lists (5.6)."""
@@ -514,8 +524,9 @@ class TakeRows(Taker):
 
     def done(self) -> None:
         if self._lines.unfinished:
+            # What has no end is no line, whatever it is; so an empty one stands for it.
             self._number += 1
-            self._check.findings.add("row.invalid", self._path, "the last line has no end")
+            self._check.row(self._place, self._path, self._number, b"")
         if self._place.holds is Holds.SEGMENT:
             self._check.segments[self._path].rows = self._number
             if self._number == 0:

@@ -61,6 +61,10 @@ def is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
+def is_text_or_null(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
 def anything(_value: Any) -> bool:
     return True
 
@@ -190,6 +194,7 @@ def _omitted(value: dict[str, Any], judge: Judge) -> None:
 
 # The documents of section 13: what each must have, by the members in bold
 
+# A name that ends in `?` is a member in italics: it may be absent.
 Members = dict[str, Callable[[Any], bool]]
 
 ACCOUNT: Members = {"id": is_text, "handle": is_text, "displayName": is_text}
@@ -200,9 +205,23 @@ PERMISSION: Members = {
     "resource": anything,
     "actions": is_texts,
 }
-APP: Members = {"id": is_text, "name": is_text, "version": is_text, "runtime": is_text}
-TABLE: Members = {"name": is_text, "count": is_count}
-FILE: Members = {"path": is_text, "name": is_text, "type": is_text, "sha256": is_digest, "size": is_count}
+APP: Members = {
+    "id": is_text,
+    "name": is_text,
+    "version": is_text,
+    "runtime": is_text,
+    "tables?": lambda value: isinstance(value, list),
+}
+TABLE: Members = {"name": is_text, "count": is_count, "segments?": is_texts, "schema?": is_text_or_null}
+FILE: Members = {
+    "path": is_text,
+    "name": is_text,
+    "type": is_text,
+    "sha256": is_digest,
+    "size": is_count,
+    "created?": is_text_or_null,
+    "modified?": is_text_or_null,
+}
 PROVIDER: Members = {"name": is_text, "origin": is_text}
 INVOICE: Members = {"id": is_text, "issued": is_moment, "currency": is_text, "status": is_text, "amount": is_whole}
 USAGE: Members = {"date": is_day}
@@ -216,6 +235,8 @@ def why_not(value: Any, members: Members, schema: str | None = None) -> str | No
     if schema is not None and value.get("schema") != schema:
         return f"does not say that it is a {schema}"
     for name, right in members.items():
+        if name.endswith("?") and (name := name[:-1]) not in value:
+            continue
         if name not in value or not right(value[name]):
             return f"has no {name}, or one of another type"
     return None
@@ -280,16 +301,10 @@ def app(value: Any, folder: str) -> tuple[list[Table], str | None]:
         return [], why
     if value["id"] != folder:
         return [], "has an id that is not its folder's name"
-    listed = value.get("tables", [])
-    if not isinstance(listed, list):
-        return [], "has tables that are no list"
     tables: list[Table] = []
-    for item in listed:
+    for item in value.get("tables", []):
         why = why_not(item, TABLE)
         if why is not None:
             return [], f"lists a table that {why}"
-        segments, schema = item.get("segments", []), item.get("schema")
-        if not is_texts(segments) or not isinstance(schema, str | None):
-            return [], "lists a table whose segments or schema are no paths"
-        tables.append(Table(item["name"], int(item["count"]), segments, schema))
+        tables.append(Table(item["name"], item["count"], item.get("segments", []), item.get("schema")))
     return tables, None
