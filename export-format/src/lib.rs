@@ -8,6 +8,7 @@
 //!   [`plan`] streams.
 //! - Reading: [`reader`] verifies before it gives anything out, [`check`](mod@check) tells everything that is wrong,
 //!   [`directory`] does both for folders.
+//! - Sealing all of it: [`sealed`] wraps an archive in age, with an exact length and any range.
 //! - What is inside: [`manifest`] (`pcc.json`), [`entry`] (the documents), [`bag`] (BagIt), [`cover`] (the page).
 
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ pub mod path;
 pub mod plan;
 pub mod reader;
 pub mod row;
+pub mod sealed;
 pub mod secrets;
 pub mod signature;
 pub mod source;

@@ -3,6 +3,8 @@
 //! Documents are dumped in pieces of at most 8 MiB and deflated in one call, which is several times faster than a
 //! stream and lets a reader unpack each in memory it has set aside beforehand.
 
+use std::fmt;
+
 use bytes::Bytes;
 use libdeflater::{CompressionLvl, Compressor};
 
@@ -46,7 +48,7 @@ pub struct DocumentTooLong {
 }
 
 impl Packed {
-    /// Packs a document: deflated where that is shorter, otherwise as it is.
+    /// Packs a document: deflated where that is shorter, otherwise as it is. For many, keep a [`Packer`].
     ///
     /// # Errors
     /// When it is longer than [`MAX_DOCUMENT`].
@@ -58,22 +60,67 @@ impl Packed {
     /// # Ok::<(), export_format::packed::DocumentTooLong>(())
     /// ```
     pub fn document(content: &[u8]) -> Result<Self, DocumentTooLong> {
+        let mut packer = Packer::new();
+        let (summary, stored, bytes) = packer.pack(content)?;
+        Ok(Self { summary, stored, bytes: Bytes::copy_from_slice(bytes) })
+    }
+}
+
+/// Packs document after document in the same memory: less than 10 MiB, however many there are.
+pub struct Packer {
+    compressor: Compressor,
+    deflated: Vec<u8>,
+}
+
+impl Packer {
+    /// A packer that has packed nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        // Level 1: higher ones cost several times more for a few per cent; 0 does not compress at all.
+        Self { compressor: Compressor::new(CompressionLvl::new(1).unwrap_or_default()), deflated: Vec::new() }
+    }
+
+    /// Packs a document as [`Packed::document`] does; yields its bytes as they are to stand in the archive.
+    ///
+    /// # Errors
+    /// When it is longer than [`MAX_DOCUMENT`].
+    ///
+    /// ```
+    /// use export_format::packed::{Packed, Packer};
+    /// let mut packer = Packer::new();
+    /// for content in ["la ".repeat(200), "lo ".repeat(100)] {
+    ///     let alone = Packed::document(content.as_bytes())?;
+    ///     assert_eq!(packer.pack(content.as_bytes())?, (alone.summary, alone.stored, &alone.bytes[..]));
+    /// }
+    /// # Ok::<(), export_format::packed::DocumentTooLong>(())
+    /// ```
+    pub fn pack<'p>(&'p mut self, content: &'p [u8]) -> Result<(Summary, Stored, &'p [u8]), DocumentTooLong> {
         if content.len() > MAX_DOCUMENT {
             return Err(DocumentTooLong { size: content.len() });
         }
         let summary = Summary::of(content);
-        // Level 1: higher ones cost several times more for a few per cent; 0 does not compress at all.
-        let mut compressor = Compressor::new(CompressionLvl::new(1).unwrap_or_default());
-        let mut deflated = vec![0; compressor.deflate_compress_bound(content.len())];
-        // The bound makes this succeed; a document that cannot be deflated is stored, which is as good.
-        let length = compressor.deflate_compress(content, &mut deflated).unwrap_or(content.len());
-        if is_worth_it(content.len() as u64, length as u64) {
-            deflated.truncate(length);
-            deflated.shrink_to_fit();
-            Ok(Self { summary, stored: Stored::Deflated { bytes: length as u64 }, bytes: deflated.into() })
-        } else {
-            Ok(Self { summary, stored: Stored::Whole, bytes: Bytes::copy_from_slice(content) })
+        // What does not become shorter than its content is stored plain, so more room than that is never needed.
+        if self.deflated.len() < content.len() {
+            self.deflated.resize(content.len(), 0);
         }
+        match self.compressor.deflate_compress(content, &mut self.deflated[..content.len()]) {
+            Ok(length) if is_worth_it(content.len() as u64, length as u64) => {
+                Ok((summary, Stored::Deflated { bytes: length as u64 }, &self.deflated[..length]))
+            }
+            _ => Ok((summary, Stored::Whole, content)),
+        }
+    }
+}
+
+impl Default for Packer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Packer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packer").finish_non_exhaustive()
     }
 }
 

@@ -18,9 +18,14 @@ const LOOKS: usize = 12_000;
 impl OwnServer {
     /// Asks for an export and waits until its archive can be fetched; the path of the download.
     pub async fn export(&self) -> Result<String> {
+        self.export_with(&[]).await
+    }
+
+    /// Asks for an export with these answers in the form, as [`OwnServer::export`] does.
+    pub async fn export_with(&self, answers: &[(&str, &str)]) -> Result<String> {
         let page = format!("/servers/{}/export", self.name);
         let form = self.person.form(&page, &format!("{page}s")).await?;
-        let (at, _) = self.person.submit(form).await?;
+        let (at, _) = self.person.submit(form.with(answers)).await?;
         let archive = format!("{}/archive", at.path());
         for _ in 0..LOOKS {
             let head = self.person.request(Method::HEAD, &archive)?.send().await?;
@@ -83,6 +88,30 @@ impl OwnServer {
         ensure!(status.is_success(), "the upload answered {status}: {}", crate::person::words(&text));
         let operation = at.path().to_owned();
         self.press_when_offered(&operation, "confirm").await?;
+        Ok(operation)
+    }
+
+    /// Imports a sealed archive: upload, passphrase, report, consent, and on until it is done.
+    pub async fn import_sealed(&self, file: &Path, passphrase: &str) -> Result<String> {
+        let response = self.upload(file).await?;
+        let (status, at) = (response.status(), response.url().clone());
+        let text = response.text().await?;
+        ensure!(status.is_success(), "the upload answered {status}: {}", crate::person::words(&text));
+        let operation = at.path().to_owned();
+        self.wait_for(&operation, "unlock").await?;
+        let form = self.person.form(&operation, &format!("{operation}/unlock")).await?;
+        // A wrong one is said so, and asked for again.
+        let refused = self.person.send(form.clone().with(&[("passphrase", "another")])).await?;
+        let (status, said) = (refused.status(), refused.text().await?);
+        ensure!(
+            status.is_client_error() && said.contains("not the passphrase"),
+            "{status}: {}",
+            crate::person::words(&said)
+        );
+        ensure!(said.contains(&format!("action=\"{operation}/unlock\"")), "it is not asked for again");
+        self.person.submit(form.with(&[("passphrase", passphrase)])).await?;
+        self.press_when_offered(&operation, "confirm").await?;
+        self.arrived(&operation).await?;
         Ok(operation)
     }
 

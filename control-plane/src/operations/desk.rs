@@ -7,22 +7,31 @@ use tokio::sync::Notify;
 
 use super::ident::OperationId;
 
+/// What a passphrase is to seal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sealing {
+    /// The secret keys; the rest of the archive stays readable for whoever has it.
+    Keys(String),
+    /// The whole archive.
+    Archive(String),
+}
+
 /// Passphrases that are on their way to a runtime, and which operations are being worked at.
 ///
 /// A passphrase is never written down: when the program ends before the runtime has it, the export fails and says so.
 #[derive(Debug, Default)]
 pub struct Desk {
-    passphrases: Mutex<HashMap<OperationId, String>>,
+    passphrases: Mutex<HashMap<OperationId, Sealing>>,
     at_work: Mutex<HashSet<OperationId>>,
     bell: Notify,
 }
 
 impl Desk {
-    pub(super) fn keep_passphrase(&self, id: OperationId, passphrase: String) {
-        self.passphrases.lock().insert(id, passphrase);
+    pub(super) fn keep_passphrase(&self, id: OperationId, sealing: Sealing) {
+        self.passphrases.lock().insert(id, sealing);
     }
 
-    pub(super) fn passphrase(&self, id: OperationId) -> Option<String> {
+    pub(super) fn passphrase(&self, id: OperationId) -> Option<Sealing> {
         self.passphrases.lock().get(&id).cloned()
     }
 

@@ -161,6 +161,11 @@ async fn check(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<(
     }
     match view.state {
         ImportState::Uploading | ImportState::Checking => progress(plane, kept, view.done, view.total).await,
+        ImportState::Locked => {
+            let expires_ms = Some(plane.now().as_millisecond() + UPLOAD_KEPT_MS);
+            let after = Kept { state: State::Waiting, progress: (0, 0), error: None, expires_ms, ..kept.clone() };
+            turn(plane, kept, after).await
+        }
         ImportState::Failed => refused(plane, kept, view).await,
         _ => match &view.report {
             Some(report) if report.acceptable => {
@@ -194,9 +199,11 @@ async fn take(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<()
         view = runtime.confirm().await?;
     }
     let step = match view.state {
-        ImportState::Uploading | ImportState::Checking | ImportState::Checked | ImportState::Staging => {
-            ImportStep::Stage
-        }
+        ImportState::Uploading
+        | ImportState::Locked
+        | ImportState::Checking
+        | ImportState::Checked
+        | ImportState::Staging => ImportStep::Stage,
         ImportState::Verifying => ImportStep::Verify,
         ImportState::Swapping => ImportStep::Swap,
         ImportState::Done => return done(plane, kept, &view).await,

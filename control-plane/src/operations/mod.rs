@@ -18,7 +18,7 @@ use axum::body::Body;
 use http::{HeaderMap, Response};
 use tenant_runtime::ids::ServerId;
 
-pub use desk::Desk;
+pub use desk::{Desk, Sealing};
 pub(crate) use drive::run;
 pub use ident::OperationId;
 pub use operation::{Kind, Operation, State};
@@ -42,13 +42,13 @@ impl Operations {
         Self { plane }
     }
 
-    /// Begins an export, or answers with the one that is being made. A passphrase seals the secret keys.
-    pub async fn start_export(&self, actor: &Actor, server: ServerId, passphrase: Option<String>) -> Result<Operation> {
+    /// Begins an export, or answers with the one that is being made. Without a passphrase nothing is sealed, and the
+    /// secret keys stay behind.
+    pub async fn start_export(&self, actor: &Actor, server: ServerId, sealing: Option<Sealing>) -> Result<Operation> {
         self.own(actor, server).await?;
-        let passphrase = passphrase.filter(|phrase| !phrase.is_empty());
-        let kept = Kept { sealed: passphrase.is_some(), ..Kept::new(server, store::FREEZE, self.now()) };
-        if let Some(phrase) = passphrase {
-            self.plane.desk().keep_passphrase(kept.id, phrase);
+        let kept = Kept { sealed: sealing.is_some(), ..Kept::new(server, store::FREEZE, self.now()) };
+        if let Some(sealing) = sealing {
+            self.plane.desk().keep_passphrase(kept.id, sealing);
         }
         let there = store::insert(self.plane.db(), &kept).await?;
         if there.is_some() {
@@ -124,6 +124,21 @@ impl Operations {
         }
         self.import_upload(actor, operation.id, 0, archive).await?;
         self.operation(actor, operation.id).await
+    }
+
+    /// The owner opens a sealed archive with its passphrase, and the check goes on. A wrong one changes nothing.
+    pub async fn unlock_import(&self, actor: &Actor, id: OperationId, passphrase: String) -> Result<Operation> {
+        let kept = self.owned(actor, id).await?;
+        match (kept.state, kept.step) {
+            (State::Waiting, Step::Import(ImportStep::Check)) => {
+                Runtime::of(&self.plane, kept.server, id).await?.unlock(passphrase).await?;
+                turn(&self.plane, &kept, Kept { state: State::Running, expires_ms: None, ..kept.clone() }).await?;
+                self.plane.desk().ring();
+            }
+            (State::Running, Step::Import(ImportStep::Check)) => {}
+            _ => return Err(Error::conflict("This import does not wait for a passphrase.")),
+        }
+        self.operation(actor, id).await
     }
 
     /// The owner has read the report and says yes. Saying it twice is saying it once.

@@ -4,7 +4,7 @@ use tenant_runtime::admin::api::{ExportView, ImportReport};
 use tenant_runtime::ids::ServerId;
 
 use super::ident::OperationId;
-use super::step::StepView;
+use super::step::{ImportStep, StepState, StepView};
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,14 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// Whether an import's archive is here, sealed, and waits for its passphrase.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        let checking =
+            self.steps.iter().any(|step| step.name == ImportStep::Check.word() && step.state == StepState::Running);
+        self.kind == Kind::Import && self.state == State::Waiting && checking
+    }
+
     /// Done and total of the step that runs now, for a progress bar.
     #[must_use]
     pub fn progress(&self) -> Option<(u64, u64)> {

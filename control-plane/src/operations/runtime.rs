@@ -3,9 +3,10 @@
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use http_body_util::{BodyExt as _, Limited};
-use tenant_runtime::admin::api::{ExportRequest, ExportView, ImportRequest, ImportView, Received};
+use tenant_runtime::admin::api::{ExportRequest, ExportView, ImportRequest, ImportView, Received, UnlockRequest};
 use tenant_runtime::ids::ServerId;
 
+use super::desk::Sealing;
 use super::ident::OperationId;
 use crate::servers::{self, AdminClient};
 use crate::{Actor, ControlPlane, Error, Kind, Problem, Result};
@@ -40,8 +41,13 @@ impl Runtime {
         Ok(Self { client: servers::admin(plane, &Actor::System, server).await?, id })
     }
 
-    pub(super) async fn begin_export(&self, passphrase: Option<String>) -> Result<ExportView> {
-        self.client.post_json("/exports", &ExportRequest { id: Some(self.id.to_string()), passphrase }).await
+    pub(super) async fn begin_export(&self, sealing: Option<Sealing>) -> Result<ExportView> {
+        let (passphrase, sealed) = match sealing {
+            None => (None, false),
+            Some(Sealing::Keys(phrase)) => (Some(phrase), false),
+            Some(Sealing::Archive(phrase)) => (Some(phrase), true),
+        };
+        self.client.post_json("/exports", &ExportRequest { id: Some(self.id.to_string()), passphrase, sealed }).await
     }
 
     /// The export, or nothing when the runtime does not know it.
@@ -102,6 +108,11 @@ impl Runtime {
         self.say("check").await
     }
 
+    /// Tries a passphrase on a sealed archive.
+    pub(super) async fn unlock(&self, passphrase: String) -> Result<ImportView> {
+        self.client.post_json(&format!("/imports/{}/unlock", self.id), &UnlockRequest { passphrase }).await
+    }
+
     pub(super) async fn confirm(&self) -> Result<ImportView> {
         self.say("confirm").await
     }
@@ -149,7 +160,8 @@ async fn refusal(answer: Response<Body>) -> Error {
 fn told(said: &HeaderMap) -> HeaderMap {
     let mut told: HeaderMap =
         TOLD.into_iter().filter_map(|name| Some((name.clone(), said.get(&name)?.clone()))).collect();
-    if told.contains_key(header::CONTENT_TYPE) {
+    // A sealed archive is bytes to a browser, which might unpack what it takes for a ZIP.
+    if told.get(header::CONTENT_TYPE).is_some_and(|kind| kind != "application/octet-stream") {
         told.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
     }
     let named = told.get(header::CONTENT_DISPOSITION).is_some_and(|how| how.as_bytes().starts_with(b"attachment;"));

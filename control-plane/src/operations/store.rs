@@ -20,7 +20,7 @@ pub(super) struct Kept {
     pub(super) kind: Kind,
     pub(super) state: State,
     pub(super) step: Step,
-    /// An export whose keys are to be sealed with a passphrase, which no row ever holds.
+    /// An export of which something is to be sealed with a passphrase, which no row ever holds.
     pub(super) sealed: bool,
     pub(super) file_name: String,
     pub(super) bytes: Option<u64>,

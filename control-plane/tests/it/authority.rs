@@ -113,6 +113,7 @@ fn table() -> Vec<Line> {
             0,
             Body::from("x")
         )),
+        line!(operations::unlock_import, "sg*d*", |p, a, t| p.operations().unlock_import(a, t.operation, "x".into())),
         line!(operations::confirm_import, "sg*d*", |p, a, t| p.operations().confirm_import(a, t.operation)),
         line!(operations::undo_import, "sg*d*", |p, a, t| p.operations().undo_import(a, t.operation)),
         line!(operations::end, "sg*d*", |p, a, t| p.operations().end(a, t.operation)),

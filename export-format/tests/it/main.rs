@@ -10,5 +10,6 @@ mod made;
 mod peers;
 mod round_trip;
 mod sample;
+mod sealed;
 mod spec;
 mod tool;

@@ -11,7 +11,7 @@ use crate::made;
 
 /// Runs a tool in `dir`; its output, or `None` when it is not installed.
 #[track_caller]
-fn run(dir: &Path, input: Option<&Path>, command: &[&str]) -> Option<String> {
+pub(crate) fn run(dir: &Path, input: Option<&Path>, command: &[&str]) -> Option<String> {
     let stdin = input.map_or_else(Stdio::null, |path| std::fs::File::open(path).unwrap().into());
     let output = match Command::new(command[0]).args(&command[1..]).current_dir(dir).stdin(stdin).output() {
         Ok(output) => output,

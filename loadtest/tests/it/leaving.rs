@@ -2,9 +2,11 @@
 
 use std::io::Write as _;
 
+use export_format::sealed::{Forward, Key};
 use loadtest::platform::{Platform, Wish};
 use serde_json::json;
 
+use crate::killed::{Process, opened};
 use crate::support::{NOTES, PHOTOS, get_file, noise, put_file, records, write};
 
 fn manifest(archive: &std::path::Path) -> String {
@@ -73,5 +75,55 @@ async fn a_server_moves_by_archive_to_another_provider_and_the_import_can_be_tak
     assert_eq!(back.len(), 1);
     assert!(back.contains_key(own["_id"].as_str().unwrap()));
     a.close().await.unwrap();
+    b.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_download_cut_nine_times_over_kills_is_the_same_and_moves_in_elsewhere() {
+    const PHRASE: &str = "violet harbour counts seven";
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let (mut process, server) = opened(&data).await;
+    let port = process.address.port();
+    server.install(PHOTOS).await.unwrap();
+    for nth in 0..50 {
+        write(&server, &json!({"nth": nth, "text": "Grüße"})).await;
+    }
+    put_file(&server, "photo.jpg", noise(1, 3_000_000)).await;
+    let link = server.export_with(&[("sealing", "archive"), ("passphrase", PHRASE)]).await.unwrap();
+    let whole = dir.path().join("whole.pcc.zip.age");
+    let length = server.download(&link, &whole).await.unwrap();
+
+    // When the line is cut nine times, and once the provider with it,
+    let mut pieces: Vec<u8> = Vec::new();
+    for cut in 1..=9_u64 {
+        let until = length * cut / 9;
+        let mut response = server.fetch(&link, pieces.len() as u64).await.unwrap();
+        assert_eq!(response.status(), 206);
+        while (pieces.len() as u64) < until {
+            let chunk = response.chunk().await.unwrap().unwrap();
+            pieces.extend_from_slice(&chunk);
+        }
+        if cut == 5 {
+            let folder = data.clone();
+            tokio::task::spawn_blocking(move || process.kill(&folder)).await.unwrap();
+            drop(response);
+            process = Process::start(&data, port);
+        }
+    }
+
+    // then what arrived is what was sent in one go, opens with the passphrase,
+    let whole_bytes = std::fs::read(&whole).unwrap();
+    assert!(pieces == whole_bytes);
+    let plain = dir.path().join("plain.pcc.zip");
+    let mut opened = Forward::open(&pieces[..], &Key::passphrase(PHRASE)).unwrap();
+    std::io::copy(&mut opened, &mut std::fs::File::create(&plain).unwrap()).unwrap();
+    // and another provider takes it in, once it is told the right passphrase.
+    let b = Platform::open(Wish { domain: "other.localhost".to_owned(), ..Wish::default() }).await.unwrap();
+    let at_b = b.visitor().unwrap().sign_up("berta").await.unwrap();
+    at_b.import_sealed(&whole, PHRASE).await.unwrap();
+    let again = dir.path().join("again.pcc.zip");
+    at_b.download(&at_b.export().await.unwrap(), &again).await.unwrap();
+    assert_eq!(manifest(&plain), manifest(&again));
     b.close().await.unwrap();
 }

@@ -84,6 +84,9 @@ pub struct ExportRequest {
     /// Seals the secret keys in the archive. Without one they stay behind and the archive says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase: Option<String>,
+    /// Seals the whole archive with the passphrase as well: what is fetched is a `.pcc.zip.age`.
+    #[serde(default)]
+    pub sealed: bool,
 }
 
 /// Where an export stands.
@@ -115,6 +118,9 @@ pub struct ExportView {
     pub archive_id: Option<String>,
     /// A good file name for it.
     pub file_name: String,
+    /// Whether the whole archive is sealed with a passphrase.
+    #[serde(default)]
+    pub sealed: bool,
     /// What it holds.
     pub counts: Option<Counts>,
     /// What it does not hold, and why.
@@ -159,6 +165,13 @@ pub struct ImportRequest {
     pub bytes: u64,
 }
 
+/// Opens a sealed archive that was uploaded.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnlockRequest {
+    /// The passphrase it is sealed with. It is tried and not kept.
+    pub passphrase: String,
+}
+
 /// How far an upload has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
@@ -172,6 +185,8 @@ pub struct Received {
 pub enum ImportState {
     /// The archive is arriving.
     Uploading,
+    /// The archive is here and is sealed; a passphrase is awaited.
+    Locked,
     /// Every byte is being checked.
     Checking,
     /// The report is there, nothing is changed, consent is awaited.

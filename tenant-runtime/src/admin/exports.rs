@@ -48,7 +48,7 @@ pub(super) async fn begin(
     Json(request): Json<ExportRequest>,
 ) -> Result<(StatusCode, Json<ExportView>), Problem> {
     let id = request.id.unwrap_or_else(fresh_id);
-    let view = state.exports().begin(&id, request.passphrase, now_ms()).await?;
+    let view = state.exports().begin(&id, request.passphrase, request.sealed, now_ms()).await?;
     Ok((StatusCode::ACCEPTED, Json(view)))
 }
 
@@ -94,12 +94,13 @@ pub(super) async fn archive(
     };
     let out = response.headers_mut();
     let mut put = |name, value: String| HeaderValue::from_str(&value).map(|value| drop(out.insert(name, value)));
+    let kind = if view.sealed { "application/octet-stream" } else { "application/zip" };
     let told = put(header::ETAG, etag)
         .and_then(|()| put(header::ACCEPT_RANGES, "bytes".into()))
         .and_then(|()| put(header::CACHE_CONTROL, "private, no-transform".into()))
         .and_then(|()| match &wanted {
             Wanted::Whole | Wanted::Part(_) => put(header::CONTENT_LENGTH, (bytes.end - bytes.start).to_string())
-                .and_then(|()| put(header::CONTENT_TYPE, "application/zip".into()))
+                .and_then(|()| put(header::CONTENT_TYPE, kind.into()))
                 .and_then(|()| {
                     put(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", view.file_name))
                 }),

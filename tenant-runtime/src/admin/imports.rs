@@ -1,4 +1,4 @@
-//! Imports over the admin listener: announce, upload in parts, check, confirm, undo.
+//! Imports over the admin listener: announce, upload in parts, check, unlock, confirm, undo.
 
 use axum::Json;
 use axum::body::Body;
@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State as Shared};
 use axum::http::{HeaderName, StatusCode};
 use serde::Deserialize;
 
-use super::api::{ImportRequest, ImportState, ImportView, Received};
+use super::api::{ImportRequest, ImportState, ImportView, Received, UnlockRequest};
 use super::exports::Wait;
 use super::problem::Problem;
 use super::state::{State, fresh_id, now_ms};
@@ -51,6 +51,14 @@ pub(super) async fn check(
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<ImportView>), Problem> {
     Ok((StatusCode::ACCEPTED, Json(state.imports().check(&id).await?)))
+}
+
+pub(super) async fn unlock(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+    Json(request): Json<UnlockRequest>,
+) -> Result<(StatusCode, Json<ImportView>), Problem> {
+    Ok((StatusCode::ACCEPTED, Json(state.imports().unlock(&id, request.passphrase).await?)))
 }
 
 pub(super) async fn view(

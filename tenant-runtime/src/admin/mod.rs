@@ -38,6 +38,7 @@ pub fn router(state: State) -> Router {
         .route("/imports/{id}", get(imports::view).delete(imports::remove))
         .route("/imports/{id}/archive", axum::routing::head(imports::offset).patch(imports::upload))
         .route("/imports/{id}/check", post(imports::check))
+        .route("/imports/{id}/unlock", post(imports::unlock))
         .route("/imports/{id}/confirm", post(imports::confirm))
         .route("/imports/{id}/undo", post(imports::undo))
         .route("/care", get(past::care))

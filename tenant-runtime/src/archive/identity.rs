@@ -3,7 +3,6 @@
 //! The key is made at the first export and lives in the home. It names its owner by itself (`did:key`), not by an
 //! address, because the address stays with the provider when the person goes.
 
-use age::secrecy::SecretString;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::SigningKey;
@@ -88,8 +87,7 @@ impl Identity {
         let secret = URL_SAFE_NO_PAD.encode(self.key.to_bytes());
         let keys =
             json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": self.multibase(), "x": public, "d": secret}]});
-        let recipient = age::scrypt::Recipient::new(SecretString::from(passphrase.to_owned()));
-        age::encrypt(&recipient, keys.to_string().as_bytes())
+        export_format::secrets::seal(keys.to_string().as_bytes(), passphrase)
             .map_err(|why| Error::Bug(format!("the secret key could not be sealed: {why}")))
     }
 }
@@ -123,6 +121,8 @@ fn base58(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use age::secrecy::SecretString;
+
     use super::*;
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use control_plane::operations::{Kind, Operation, State};
+use control_plane::operations::{Kind, Operation, Sealing, State};
 use control_plane::servers::Server;
 use control_plane::{Error, Kind as ErrorKind};
 use serde::Deserialize;
@@ -27,6 +27,7 @@ struct ExportPage {
     path: String,
     problem: Option<String>,
     going: Option<Vec<Fact>>,
+    sealing: &'static str,
     passphrase: Field,
     past: Vec<Line>,
 }
@@ -59,7 +60,40 @@ struct Ready {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Form {
+    sealing: String,
     passphrase: String,
+}
+
+/// What the form offers to seal; the first is what it begins with.
+const SEALINGS: [&str; 3] = ["nothing", "archive", "keys"];
+
+impl Form {
+    /// The choice that was made, in one of the words the form knows.
+    fn choice(&self) -> &'static str {
+        SEALINGS.into_iter().find(|choice| *choice == self.sealing).unwrap_or(SEALINGS[0])
+    }
+
+    /// What is to be sealed, or what is wrong with the passphrase.
+    fn sealing(&self) -> Result<Option<Sealing>, Error> {
+        let phrase = || -> Result<String, Error> {
+            let why = match self.passphrase.chars().count() {
+                0 => "Write a passphrase, or choose not to seal anything.",
+                1..12 => {
+                    "Take 12 characters or more: whoever finds the file can try for years. Four random words are good."
+                }
+                _ => return Ok(self.passphrase.clone()),
+            };
+            Err(Error::fix("passphrase", why))
+        };
+        match self.choice() {
+            "archive" => phrase().map(Sealing::Archive).map(Some),
+            "keys" => phrase().map(Sealing::Keys).map(Some),
+            _ if !self.passphrase.is_empty() => {
+                Err(Error::fix("passphrase", "You wrote a passphrase: choose above what it is to seal, or empty it."))
+            }
+            _ => Ok(None),
+        }
+    }
 }
 
 /// What an export takes along, when the server tells.
@@ -77,10 +111,10 @@ pub(super) async fn going(visit: &Visit, server: &Server) -> Option<Vec<Fact>> {
 /// `GET /servers/{name}/export`.
 pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
     let server = own_server(&visit, &name).await?;
-    form_page(&visit, &server, None).await
+    form_page(&visit, &server, SEALINGS[0], None).await
 }
 
-async fn form_page(visit: &Visit, server: &Server, error: Option<Error>) -> Answer {
+async fn form_page(visit: &Visit, server: &Server, sealing: &'static str, error: Option<Error>) -> Answer {
     let operations = visit.console.operations().of_server(&visit.actor, server.id).await?;
     let base = base(server);
     let past = operations.iter().filter(|operation| operation.kind == Kind::Export).take(10);
@@ -90,6 +124,7 @@ async fn form_page(visit: &Visit, server: &Server, error: Option<Error>) -> Answ
         shell: Shell::of(visit, "leave", Some(server)).await?,
         problem,
         going: going(visit, server).await,
+        sealing,
         passphrase: Field::judged("", "passphrase", error),
         past: past.map(|operation| Line::of(operation, &base)).collect(),
         path: base,
@@ -101,17 +136,14 @@ async fn form_page(visit: &Visit, server: &Server, error: Option<Error>) -> Answ
 /// `POST /servers/{name}/exports`.
 pub(super) async fn start(visit: Visit, Path(name): Path<String>, Posted(form): Posted<Form>) -> Answer {
     let server = own_server(&visit, &name).await?;
-    if !form.passphrase.is_empty() && form.passphrase.chars().count() < 12 {
-        let error = Error::fix(
-            "passphrase",
-            "Take 12 characters or more: whoever finds the file can try for years. Four random words are good.",
-        );
-        return form_page(&visit, &server, Some(error)).await;
-    }
-    let passphrase = (!form.passphrase.is_empty()).then_some(form.passphrase);
-    match visit.console.operations().start_export(&visit.actor, server.id, passphrase).await {
+    let choice = form.choice();
+    let sealing = match form.sealing() {
+        Ok(sealing) => sealing,
+        Err(error) => return form_page(&visit, &server, choice, Some(error)).await,
+    };
+    match visit.console.operations().start_export(&visit.actor, server.id, sealing).await {
         Ok(operation) => page::on_to(&format!("{}/exports/{}", base(&server), operation.id)),
-        Err(error) if error.kind() != ErrorKind::Bug => form_page(&visit, &server, Some(error)).await,
+        Err(error) if error.kind() != ErrorKind::Bug => form_page(&visit, &server, choice, Some(error)).await,
         Err(error) => Err(error.into()),
     }
 }
@@ -191,17 +223,32 @@ fn ready(operation: &Operation) -> Ready {
         }
     }
     facts.push(Fact::html("Frozen", show::both(moment(operation.created_ms))));
+    if operation.export.as_ref().is_some_and(|export| export.sealed) {
+        facts.push(Fact::new("Sealed", "with your passphrase, all of it").noted("we do not have it; keep it well"));
+    }
+    let checks = checks(&file);
+    Ready { file, facts, omitted, checks }
+}
+
+/// How anybody checks the file with tools that are not ours.
+fn checks(file: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let zip = file.strip_suffix(".age").unwrap_or(file);
+    if zip != file {
+        lines.push("# 0. open it with your passphrase (https://age-encryption.org)".to_owned());
+        lines.push(format!("age -d -o {zip} {file}"));
+    }
     let folder = "check-it";
-    let checks = vec![
+    lines.extend([
         "# 1. the file is whole".to_owned(),
-        format!("unzip -tq {file}"),
+        format!("unzip -tq {zip}"),
         "# 2. every file in it is the one that was written".to_owned(),
-        format!("unzip -q {file} -d {folder} && cd {folder}"),
+        format!("unzip -q {zip} -d {folder} && cd {folder}"),
         "sha256sum --quiet -c manifest-sha256.txt && echo all good".to_owned(),
         "# 3. or with the Library of Congress’s tool: pip install bagit".to_owned(),
         "bagit.py --validate .".to_owned(),
-    ];
-    Ready { file, facts, omitted, checks }
+    ]);
+    lines
 }
 
 /// `GET /servers/{name}/exports/{operation}/archive`: the archive, whole or from an offset.

@@ -2,13 +2,14 @@
 
 use axum::extract::Path;
 use axum::http::StatusCode;
-use control_plane::Error;
 use control_plane::operations::{Kind, Operation, State, StepState};
 use control_plane::servers::Server;
+use control_plane::{Error, Kind as ErrorKind};
+use serde::Deserialize;
 use tenant_runtime::admin::api::{ImportReport, SignatureView};
 
 use super::{base, operation_of, own_server};
-use crate::page::{self, Answer};
+use crate::page::{self, Answer, Field};
 use crate::parts::{self, Bar, Fact, Line, Step, moment};
 use crate::shell::Shell;
 use crate::show::{self, Amount, Count};
@@ -36,6 +37,7 @@ struct OneImport {
     running: bool,
     problem: Option<Trouble>,
     report: Option<Report>,
+    unlock: Option<Field>,
     confirm: bool,
     done: bool,
     undo: bool,
@@ -103,9 +105,14 @@ pub(super) async fn form_page(visit: &Visit, server: &Server, error: Option<Erro
 pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) -> Answer {
     let server = own_server(&visit, &name).await?;
     let operation = operation_of(&visit, &server, &id).await?;
-    let stage = Stage::of(&operation);
+    one_page(&visit, &server, &operation, None).await
+}
+
+/// An import as it stands, and why a passphrase did not open it.
+async fn one_page(visit: &Visit, server: &Server, operation: &Operation, error: Option<Error>) -> Answer {
+    let stage = Stage::of(operation);
     let running = operation.state == State::Running;
-    let told = |report: &ImportReport| tell(report, &server);
+    let told = |report: &ImportReport| tell(report, server);
     let report = operation.report.as_ref().filter(|_| matches!(stage, Stage::Report | Stage::Failed)).map(told);
     let undo_until = operation.undo_until_ms.map(|until| show::both(moment(until)).words());
     let (crumb, title, lead, next) = stage.words(undo_until.as_deref());
@@ -120,25 +127,60 @@ pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) 
         .clone()
         .filter(|_| operation.state == State::Failed)
         .map(|why| Trouble { what: "It was not taken in, and nothing on your server has changed.", why });
-    page::show(&OneImport {
-        shell: Shell::of(&visit, "server", Some(&server)).await?,
-        path: base(&server),
-        id: operation.id.to_string(),
-        crumb,
-        title,
-        lead,
-        running,
-        problem,
-        confirm: matches!(stage, Stage::Report) && operation.report.as_ref().is_some_and(|report| report.acceptable),
-        done: operation.state == State::Done,
-        undo: operation.state == State::Done
-            && operation.undo_until_ms.is_some_and(|until| until > visit.console.plane().now().as_millisecond()),
-        show_steps: !matches!(stage, Stage::Report),
-        report,
-        meter,
-        steps: parts::steps(&operation),
-        next,
-    })
+    let status = error.as_ref().map_or(StatusCode::OK, |error| control_plane::status(error.kind()));
+    page::show_as(
+        status,
+        &OneImport {
+            shell: Shell::of(visit, "server", Some(server)).await?,
+            path: base(server),
+            id: operation.id.to_string(),
+            crumb,
+            title,
+            lead,
+            running,
+            problem,
+            unlock: matches!(stage, Stage::Locked).then(|| Field::judged("", "passphrase", error.as_ref())),
+            confirm: matches!(stage, Stage::Report)
+                && operation.report.as_ref().is_some_and(|report| report.acceptable),
+            done: operation.state == State::Done,
+            undo: operation.state == State::Done
+                && operation.undo_until_ms.is_some_and(|until| until > visit.console.plane().now().as_millisecond()),
+            show_steps: !matches!(stage, Stage::Report),
+            report,
+            meter,
+            steps: parts::steps(operation),
+            next,
+        },
+    )
+}
+
+/// What opens a sealed archive.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Passphrase {
+    passphrase: String,
+}
+
+/// `POST …/unlock`: tries a passphrase; a wrong one is said so, and asked for again.
+pub(super) async fn unlock(
+    visit: Visit,
+    Path((name, id)): Path<(String, String)>,
+    Posted(form): Posted<Passphrase>,
+) -> Answer {
+    let server = own_server(&visit, &name).await?;
+    let operation = operation_of(&visit, &server, &id).await?;
+    if form.passphrase.is_empty() {
+        let error = Error::fix("passphrase", "Write the passphrase the archive was sealed with.");
+        return one_page(&visit, &server, &operation, Some(error)).await;
+    }
+    match visit.console.operations().unlock_import(&visit.actor, operation.id, form.passphrase).await {
+        Ok(operation) => page::on_to(&format!("{}/imports/{}", base(&server), operation.id)),
+        Err(error) if error.kind() == ErrorKind::Fix => {
+            let error = Error::fix("passphrase", error.sentence().to_owned());
+            one_page(&visit, &server, &operation, Some(error)).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// `POST …/confirm`.
@@ -175,6 +217,8 @@ async fn mine(
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     Uploading,
+    /// The archive is sealed and waits for its passphrase.
+    Locked,
     Checking,
     Report,
     Building,
@@ -192,6 +236,7 @@ impl Stage {
             State::Undone => Self::Undone,
             State::Failed => Self::Failed,
             State::Ended => Self::Ended,
+            State::Waiting if operation.is_locked() => Self::Locked,
             State::Waiting if operation.report.is_some() => Self::Report,
             _ if !uploaded => Self::Uploading,
             _ if operation.report.is_some() => Self::Building,
@@ -206,6 +251,16 @@ impl Stage {
                 "The archive is not all here yet",
                 "Nothing on your server has changed.".into(),
                 vec!["Choose the same file on the import page again: with script it goes on where it stopped.".into()],
+            ),
+            Self::Locked => (
+                ", step 2 of 3",
+                "The archive is sealed",
+                "It is all here. To read it we need the passphrase it was sealed with. Nothing on your server has changed."
+                    .into(),
+                vec![
+                    "The passphrase is tried and not kept. Then every part of the archive is checked.".into(),
+                    "You see what would come in and what would not, and decide.".into(),
+                ],
             ),
             Self::Checking => (
                 ", step 2 of 3",

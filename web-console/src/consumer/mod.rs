@@ -82,6 +82,7 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .upload(Method::PATCH, "/servers/{name}/imports/{operation}/archive", Account, upload::piece)
         .get("/servers/{name}/imports/{operation}/archive", Account, upload::offset)
         .get("/servers/{name}/imports/{operation}", Account, import::one)
+        .post("/servers/{name}/imports/{operation}/unlock", Account, import::unlock)
         .post("/servers/{name}/imports/{operation}/confirm", Account, import::confirm)
         .post("/servers/{name}/imports/{operation}/cancel", Account, import::cancel)
         .post("/servers/{name}/imports/{operation}/undo", Account, import::undo)

@@ -59,6 +59,7 @@ const TABLE: &[(&str, &str, Who)] = &[
     ("PATCH", "/servers/{name}/imports/{operation}/archive", Who::Account),
     ("GET", "/servers/{name}/imports/{operation}/archive", Who::Account),
     ("GET", "/servers/{name}/imports/{operation}", Who::Account),
+    ("POST", "/servers/{name}/imports/{operation}/unlock", Who::Account),
     ("POST", "/servers/{name}/imports/{operation}/confirm", Who::Account),
     ("POST", "/servers/{name}/imports/{operation}/cancel", Who::Account),
     ("POST", "/servers/{name}/imports/{operation}/undo", Who::Account),

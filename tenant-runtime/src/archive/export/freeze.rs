@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use export_format::digest::Summary;
-use export_format::packed::{Packed, Stored};
+use export_format::packed::{Packer, Stored};
 
 use super::{frozen, request};
 use crate::archive::error::Error;
@@ -51,34 +51,32 @@ pub(super) async fn freeze(home: &Home, folder: &Path, id: &str, progress: Arc<P
 struct Freezer {
     file: BufWriter<File>,
     at: u64,
+    packer: Packer,
     progress: Arc<Progress>,
 }
 
 impl Freezer {
     fn create(path: &Path, progress: Arc<Progress>) -> Result<Self, Error> {
         let file = File::create(path).map_err(Error::file("made"))?;
-        Ok(Self { file: BufWriter::new(file), at: 0, progress })
+        Ok(Self { file: BufWriter::new(file), at: 0, packer: Packer::new(), progress })
     }
 
     fn close(self) -> Result<(), Error> {
         let file = self.file.into_inner().map_err(|error| Error::file("written")(error.into_error()))?;
         file.sync_all().map_err(Error::file("written"))
     }
-
-    fn append(&mut self, summary: Summary, bytes: &[u8], deflated: bool) -> Result<Entry, Error> {
-        self.file.write_all(bytes).map_err(Error::file("written"))?;
-        let (at, stored) = (self.at, bytes.len() as u64);
-        self.at += stored;
-        Ok(Entry { summary, source: Source::Frozen { at, stored, deflated } })
-    }
 }
 
 impl Sink for Freezer {
     fn keep(&mut self, content: &[u8]) -> Result<Entry, Error> {
-        match Packed::document(content) {
-            Ok(packed) => self.append(packed.summary, &packed.bytes, packed.stored != Stored::Whole),
-            Err(_too_long) => self.append(Summary::of(content), content, false),
-        }
+        let (summary, how, bytes) = match self.packer.pack(content) {
+            Ok(packed) => packed,
+            Err(_too_long) => (Summary::of(content), Stored::Whole, content),
+        };
+        self.file.write_all(bytes).map_err(Error::file("written"))?;
+        let (at, stored) = (self.at, bytes.len() as u64);
+        self.at += stored;
+        Ok(Entry { summary, source: Source::Frozen { at, stored, deflated: how != Stored::Whole } })
     }
 
     fn rendered(&mut self, records: u64) {

@@ -8,12 +8,13 @@ use export_format::digest::Summary;
 use export_format::manifest::{Counts, Manifest, Omitted, Secrets, Snapshot, Source as MadeBy, Subject};
 use export_format::packed::Stored;
 use export_format::plan::Plan;
+use export_format::sealed::Sealed;
 use export_format::signature::Signer;
 use export_format::writer::{Head, Open, Payload as Planned, Writer};
 use export_format::{Digest, EntryPath};
 use serde::{Deserialize, Serialize};
 
-use super::request::Request;
+use super::request::{self, Request};
 use crate::admin::api::{self, ExportState, ExportView, Omission};
 use crate::archive::error::Error;
 use crate::archive::identity::Identity;
@@ -38,6 +39,8 @@ pub enum From {
 #[derive(Debug)]
 pub struct Frozen {
     plan: Plan<From>,
+    /// The envelope around it, when the whole archive is sealed.
+    sealed: Option<Sealed>,
     counts: api::Counts,
     omitted: Vec<Omission>,
     documents: PathBuf,
@@ -106,15 +109,26 @@ impl Frozen {
         let sealed = writer
             .seal(&Signer::from_seed(&seed))
             .map_err(|why| Error::Bug(format!("the archive cannot be sealed: {why}")))?;
+        let plan = sealed.into_plan();
+        let envelope = request::envelope(folder)?;
+        if request.sealed && envelope.is_none() {
+            return Err(Error::Bug("the envelope of a sealed export is gone".into()));
+        }
         Ok(Self {
             counts: written.counts,
             omitted: written.omitted,
             documents: folder.join(DOCUMENTS),
-            plan: sealed.into_plan(),
+            sealed: envelope.map(|envelope| envelope.around(plan.len(), &plan.fingerprint())),
+            plan,
         })
     }
 
-    /// The layout.
+    /// The envelope, when the whole archive is sealed.
+    pub(super) fn sealed(&self) -> Option<&Sealed> {
+        self.sealed.as_ref()
+    }
+
+    /// The layout of the archive, within its envelope if it has one.
     #[must_use]
     pub fn plan(&self) -> &Plan<From> {
         &self.plan
@@ -124,13 +138,13 @@ impl Frozen {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "an archive is never empty")]
     pub fn len(&self) -> u64 {
-        self.plan.len()
+        self.sealed.as_ref().map_or_else(|| self.plan.len(), Sealed::len)
     }
 
     /// The value of `ETag`: equal exactly for equal bytes.
     #[must_use]
     pub fn etag(&self) -> String {
-        format!("\"{}\"", self.plan.fingerprint())
+        format!("\"{}\"", self.sealed.as_ref().map_or_else(|| self.plan.fingerprint(), Sealed::fingerprint))
     }
 
     /// The work file with the rendered documents.

@@ -5,6 +5,9 @@
 //! function of the snapshot and of the words in `request.json`, any byte range can be given at any time: after a sleep,
 //! after a crash, and even after the work files are lost, for they are simply written again.
 //!
+//! With a passphrase the whole archive can be sealed ([`export_format::sealed`]). The passphrase is forgotten at once; the
+//! envelope made of it lies among the work files, so every request gets the same bytes, also of a sealed archive.
+//!
 //! Fails by saying so: an export that cannot be made is kept as failed with its reason until it is released.
 
 mod freeze;
@@ -16,15 +19,18 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use export_format::sealed::Envelope;
 use parking_lot::Mutex;
 
 pub use frozen::Frozen;
 pub use request::Request;
 pub use stream::stream;
 
+use self::request::Secrets;
 use super::error::Error;
+use super::identity::{self, Identity};
 use super::running::Running;
-use super::{identity, work};
+use super::work;
 use crate::admin::api::{ExportState, ExportView};
 use crate::launch::Launch;
 use crate::store::Home;
@@ -64,16 +70,26 @@ impl Exports {
     }
 
     /// Begins an export, or answers with the one that was begun under this id.
-    pub async fn begin(&self, id: &str, passphrase: Option<String>, now_ms: i64) -> Result<ExportView, Error> {
+    ///
+    /// A passphrase seals the secret keys, and with `sealed` the whole archive too; it is not kept.
+    pub async fn begin(
+        &self,
+        id: &str,
+        passphrase: Option<String>,
+        sealed: bool,
+        now_ms: i64,
+    ) -> Result<ExportView, Error> {
         work::check_id(id)?;
         let folder = self.folder(id);
         if request::read(&folder)?.is_none() {
             let identity = self.inner.home.write(identity::read_or_make).await?;
-            let sealed = match passphrase {
-                Some(phrase) => Some(work::blocking(move || identity.seal(&phrase)).await?),
-                None => None,
+            let secrets = match passphrase {
+                Some(phrase) => work::blocking(move || secrets(&identity, &phrase, sealed)).await?,
+                None if sealed => return Err(Error::Refused("a sealed archive needs a passphrase".into())),
+                None => Secrets::default(),
             };
-            request::write(&folder, &Request::new(id, now_ms, &self.inner.launch), sealed.as_deref())?;
+            let request = Request { sealed, ..Request::new(id, now_ms, &self.inner.launch) };
+            request::write(&folder, &request, &secrets)?;
             self.go_on(id);
         }
         self.view(id)
@@ -165,4 +181,11 @@ impl Exports {
             this.inner.running.end(&id);
         });
     }
+}
+
+/// Makes of a passphrase what an export needs of it. It takes a while, and 64 MiB.
+fn secrets(identity: &Identity, passphrase: &str, whole: bool) -> Result<Secrets, Error> {
+    let envelope = whole.then(|| Envelope::for_passphrase(passphrase)).transpose();
+    let envelope = envelope.map_err(|why| Error::Bug(format!("an envelope could not be made: {why}")))?;
+    Ok(Secrets { keys: Some(identity.seal(passphrase)?), envelope })
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use export_format::sealed::Envelope;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::api::{ExportState, ExportView};
@@ -11,6 +12,7 @@ use crate::launch::Launch;
 
 const REQUEST: &str = "request.json";
 const KEYS: &str = "keys.age";
+const ENVELOPE: &str = "envelope";
 const FAILURE: &str = "failure.txt";
 
 /// The words of an export that its bytes depend on, apart from the snapshot.
@@ -32,6 +34,18 @@ pub struct Request {
     pub origin: String,
     /// The label in the archive's file name.
     pub label: String,
+    /// Whether the whole archive is sealed.
+    #[serde(default)]
+    pub sealed: bool,
+}
+
+/// What a passphrase made before it was forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Secrets {
+    /// The server's key, sealed.
+    pub(super) keys: Option<Vec<u8>>,
+    /// What the whole archive is sealed in.
+    pub(super) envelope: Option<Envelope>,
 }
 
 impl Request {
@@ -47,6 +61,7 @@ impl Request {
             provider: launch.provider.name.clone(),
             origin: launch.provider.console_origin.clone(),
             label: launch.site.name.clone(),
+            sealed: false,
         }
     }
 
@@ -61,7 +76,8 @@ impl Request {
             total: 0,
             bytes: None,
             archive_id: Some(self.archive.urn().to_string()),
-            file_name: format!("{}-{day}.pcc.zip", self.label),
+            file_name: format!("{}-{day}.pcc.zip{}", self.label, if self.sealed { ".age" } else { "" }),
+            sealed: self.sealed,
             counts: None,
             omitted: Vec::new(),
             error: None,
@@ -74,17 +90,27 @@ pub(super) fn read(folder: &Path) -> Result<Option<Request>, Error> {
     work::read_json(&folder.join(REQUEST))
 }
 
-/// Writes the sealed keys first: a request is only there when all of it is.
-pub(super) fn write(folder: &Path, request: &Request, sealed: Option<&[u8]>) -> Result<(), Error> {
+/// Writes what the passphrase made first: a request is only there when all of it is.
+pub(super) fn write(folder: &Path, request: &Request, secrets: &Secrets) -> Result<(), Error> {
     work::make(folder)?;
-    if let Some(sealed) = sealed {
-        work::write(&folder.join(KEYS), sealed)?;
+    if let Some(keys) = &secrets.keys {
+        work::write(&folder.join(KEYS), keys)?;
+    }
+    if let Some(envelope) = &secrets.envelope {
+        work::write(&folder.join(ENVELOPE), &envelope.to_bytes())?;
     }
     work::write_json(&folder.join(REQUEST), request)
 }
 
 pub(super) fn sealed_keys(folder: &Path) -> Result<Option<Vec<u8>>, Error> {
     work::read(&folder.join(KEYS))
+}
+
+/// The envelope of a sealed export.
+pub(super) fn envelope(folder: &Path) -> Result<Option<Envelope>, Error> {
+    let kept = work::read(&folder.join(ENVELOPE))?;
+    let read = kept.map(|bytes| Envelope::from_bytes(&bytes)).transpose();
+    read.map_err(|_| Error::Bug("the work file of a sealed export is damaged".into()))
 }
 
 pub(super) fn fail(folder: &Path, why: &str) -> Result<(), Error> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use export_format::plan::Piece;
+use export_format::sealed::Sealer;
 use futures::{Stream, StreamExt as _, pin_mut};
 
 use super::frozen::{From, Frozen};
@@ -14,6 +15,8 @@ use crate::store::Home;
 
 /// How much of a work file is read at once.
 const CHUNK: u64 = 256 * 1024;
+/// About by how much sealed bytes may outgrow those that were given to be sealed.
+const SLACK: usize = 64 * 1024;
 
 /// One piece to be given out.
 enum Next {
@@ -24,18 +27,47 @@ enum Next {
 /// The bytes of `range`, from wherever each of them lies.
 pub fn stream(home: Home, frozen: Arc<Frozen>, range: Range<u64>) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let (sender, receiver) = tokio::sync::mpsc::channel::<io::Result<Bytes>>(4);
+    let sealer = frozen.sealed().map(|sealed| sealed.range(range.clone()));
+    let range = sealer.as_ref().map_or(range, Sealer::plain);
+    let mut out = Out { sender, sealer };
     tokio::spawn(async move {
-        if let Err(error) = give(home, frozen, range, &sender).await {
+        if let Err(error) = give(home, frozen, range, &mut out).await {
             // The reader may be gone as well; then there is nobody to tell.
-            let _ = sender.send(Err(error)).await;
+            let _ = out.sender.send(Err(error)).await;
         }
     });
     tokio_stream::wrappers::ReceiverStream::new(receiver)
 }
 
-type Sender = tokio::sync::mpsc::Sender<io::Result<Bytes>>;
+/// Where the bytes go: into the envelope, when there is one, and to whoever reads.
+struct Out {
+    sender: tokio::sync::mpsc::Sender<io::Result<Bytes>>,
+    sealer: Option<Sealer>,
+}
 
-async fn give(home: Home, frozen: Arc<Frozen>, range: Range<u64>, sender: &Sender) -> io::Result<()> {
+impl Out {
+    /// Gives bytes out; an error when nobody reads any more.
+    async fn send(&mut self, bytes: Bytes) -> Result<(), Gone> {
+        let bytes = match &mut self.sealer {
+            None => bytes,
+            Some(sealer) => {
+                let mut sealed = Vec::with_capacity(bytes.len() + 2 * SLACK);
+                sealer.push(&bytes, &mut sealed);
+                sealed.into()
+            }
+        };
+        if bytes.is_empty() { Ok(()) } else { self.sender.send(Ok(bytes)).await.map_err(|_| Gone) }
+    }
+}
+
+/// Whoever read went away.
+struct Gone;
+
+async fn give(home: Home, frozen: Arc<Frozen>, range: Range<u64>, out: &mut Out) -> io::Result<()> {
+    // A range within the envelope's header needs no byte of the archive.
+    if out.sealer.is_some() && out.send(Bytes::new()).await.is_err() {
+        return Ok(());
+    }
     let documents = Arc::new(frozen.documents().map_err(io::Error::other)?);
     let mut at = range.start;
     while at < range.end {
@@ -46,7 +78,7 @@ async fn give(home: Home, frozen: Arc<Frozen>, range: Range<u64>, sender: &Sende
         };
         match next {
             Next::Inline(bytes) => {
-                if sender.send(Ok(bytes)).await.is_err() {
+                if out.send(bytes).await.is_err() {
                     return Ok(());
                 }
             }
@@ -62,7 +94,7 @@ async fn give(home: Home, frozen: Arc<Frozen>, range: Range<u64>, sender: &Sende
                     });
                     let chunk = chunk.await.map_err(io::Error::other)??;
                     from += want as u64;
-                    if sender.send(Ok(chunk)).await.is_err() {
+                    if out.send(chunk).await.is_err() {
                         return Ok(());
                     }
                 }
@@ -75,7 +107,7 @@ async fn give(home: Home, frozen: Arc<Frozen>, range: Range<u64>, sender: &Sende
                 while let Some(chunk) = blob.next().await {
                     let chunk = chunk.map_err(io::Error::other)?;
                     left = left.saturating_sub(chunk.len() as u64);
-                    if sender.send(Ok(chunk)).await.is_err() {
+                    if out.send(chunk).await.is_err() {
                         return Ok(());
                     }
                 }

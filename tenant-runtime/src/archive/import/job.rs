@@ -32,6 +32,8 @@ pub(super) enum Outcome {
     Reported(Box<ImportReport>),
     /// It is not; these are the findings.
     Refused(Vec<String>),
+    /// It is sealed; its owner has to open it first.
+    Locked,
 }
 
 pub(super) fn read(folder: &Path) -> Result<Option<Job>, Error> {

@@ -4,6 +4,9 @@
 //! Nothing changes until the owner says yes. Then its content is built in a stage beside the live server, compared
 //! with the archive, and the two change places in one conditional write of the home's head.
 //!
+//! A sealed archive (`.pcc.zip.age`) stays sealed on the disk: its owner is asked for the passphrase, and it is opened a
+//! little at a time as it is read. The passphrase is tried and not kept; what it led to goes with the upload.
+//!
 //! Invariant: the live server has either the former content or the archive's, at every moment. Which of them it has is
 //! read from the content itself (its origin), never from a work file, so a crash at any point leaves no doubt.
 //!
@@ -31,6 +34,7 @@ use parking_lot::Mutex;
 use self::archive::Archive;
 use self::job::{Job, Outcome};
 use self::report::Present;
+use self::upload::Access;
 use super::error::Error;
 use super::keepsakes::Keepsakes;
 use super::payload::kept::{self, Origin};
@@ -61,6 +65,8 @@ struct Inner {
     running: Running,
     uploading: Mutex<HashSet<String>>,
     swapping: tokio::sync::Mutex<()>,
+    /// One passphrase at a time: trying one takes memory.
+    unlocking: tokio::sync::Mutex<()>,
 }
 
 /// The snapshot that brings back what an import replaced.
@@ -89,6 +95,7 @@ impl Imports {
             running: Running::default(),
             uploading: Mutex::default(),
             swapping: tokio::sync::Mutex::default(),
+            unlocking: tokio::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -173,6 +180,26 @@ impl Imports {
         self.view(id).await
     }
 
+    /// Opens a sealed archive with its passphrase, and checks it. A wrong one changes nothing and can be followed by the
+    /// right one.
+    pub async fn unlock(&self, id: &str, passphrase: String) -> Result<ImportView, Error> {
+        let _one_at_a_time = self.inner.unlocking.lock().await;
+        let mut job = self.job(id)?;
+        match job.state {
+            ImportState::Locked => {
+                let folder = self.folder(id);
+                let memory = self.inner.launch.limits.memory_bytes / 2;
+                work::blocking(move || upload::unlock(&folder, &passphrase, memory)).await?;
+                job.set(&self.folder(id), ImportState::Checking)?;
+                self.run(id);
+            }
+            ImportState::Uploading => return Err(Error::State("the archive is not all here yet".into())),
+            // Unlocking twice is unlocking once.
+            _ => {}
+        }
+        self.view(id).await
+    }
+
     /// Takes the archive: stage, verify, swap. Confirming twice is confirming once.
     pub async fn confirm(&self, id: &str) -> Result<ImportView, Error> {
         let mut job = self.job(id)?;
@@ -184,7 +211,7 @@ impl Imports {
             ImportState::Checked => {
                 return Err(Error::State("this archive cannot be taken; the report says why".into()));
             }
-            ImportState::Uploading | ImportState::Checking => {
+            ImportState::Uploading | ImportState::Locked | ImportState::Checking => {
                 return Err(Error::State("the archive is not checked yet".into()));
             }
             ImportState::Failed | ImportState::Undone => {
@@ -362,9 +389,17 @@ impl Imports {
         let folder = self.folder(id);
         let present = self.present().await?;
         let own = self.inner.home.read(super::identity::read).await?;
-        let file = upload::path(&folder);
+        let read_from = folder.clone();
         let outcome = work::blocking(move || {
-            let checked = match Archive::open(&file).and_then(|archive| archive.verify(own.as_ref(), &progress)) {
+            let unlocked = match upload::access(&read_from) {
+                Ok(Access::Open) => None,
+                Ok(Access::Unlocked(unlocked)) => Some(unlocked),
+                Ok(Access::Locked) => return Ok(Outcome::Locked),
+                Err(Error::Refused(why)) => return Ok(Outcome::Refused(vec![why])),
+                Err(error) => return Err(error),
+            };
+            let opened = Archive::open(&upload::path(&read_from), unlocked.as_ref());
+            let checked = match opened.and_then(|archive| archive.verify(own.as_ref(), &progress)) {
                 Ok(checked) => checked,
                 Err(findings) => return Ok(Outcome::Refused(findings)),
             };
@@ -378,6 +413,7 @@ impl Imports {
         .await?;
         let mut job = self.job(id)?;
         match outcome {
+            Outcome::Locked => job.set(&folder, ImportState::Locked),
             Outcome::Reported(report) => {
                 job.report = Some(*report);
                 job.set(&folder, ImportState::Checked)
@@ -404,11 +440,17 @@ impl Imports {
         let _one_at_a_time = self.inner.swapping.lock().await;
         let folder = self.folder(id);
         let mut job = self.job(id)?;
-        let file = upload::path(&folder);
+        let source = folder.clone();
         let own = Some(self.inner.home.write(super::identity::read_or_make).await?);
         let checking = progress.clone();
         let (archive, intake) = work::blocking(move || {
-            let opened = Archive::open(&file).and_then(|archive| archive.verify(own.as_ref(), &checking));
+            let unlocked = match upload::access(&source)? {
+                Access::Open => None,
+                Access::Unlocked(unlocked) => Some(unlocked),
+                Access::Locked => return Err(Error::Bug("a sealed archive was checked and is locked now".into())),
+            };
+            let opened = Archive::open(&upload::path(&source), unlocked.as_ref());
+            let opened = opened.and_then(|archive| archive.verify(own.as_ref(), &checking));
             let archive = opened.map_err(|findings| Error::Refused(findings.join("; ")))?;
             let intake = intake::sort(&archive)?;
             Ok((archive, intake))

@@ -1,17 +1,81 @@
-//! The archive on its way in: one work file that only ever grows.
+//! The archive on its way in: one work file that only ever grows, and beside it what opens it when it is sealed.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, pin_mut};
 use tokio::io::AsyncWriteExt as _;
 
+use export_format::sealed::{self, Key, Lock, SealedError, Unlocked};
+use export_format::secrets;
+
 use crate::archive::error::Error;
+use crate::archive::work;
 
 /// The file that the archive arrives in.
 pub(super) fn path(folder: &Path) -> PathBuf {
     folder.join("archive.pcc.zip")
+}
+
+/// The file with what opens a sealed archive. Like the archive itself it goes when the import is over.
+fn unlocked_path(folder: &Path) -> PathBuf {
+    folder.join("unlocked")
+}
+
+/// What unlocks the archive that is here.
+pub(super) enum Access {
+    /// Nothing is needed.
+    Open,
+    /// Its owner has unlocked it.
+    Unlocked(Unlocked),
+    /// It waits for a passphrase.
+    Locked,
+}
+
+/// Looks at how the archive starts, and whether it was unlocked.
+pub(super) fn access(folder: &Path) -> Result<Access, Error> {
+    let start = start(folder)?;
+    if !secrets::is_sealed(&start) {
+        return Ok(Access::Open);
+    }
+    if let Some(kept) = work::read(&unlocked_path(folder))? {
+        let unlocked = Unlocked::from_bytes(&kept).map_err(|_| Error::Bug("a work file is damaged".into()))?;
+        return Ok(Access::Unlocked(unlocked));
+    }
+    match sealed::lock(&start) {
+        Ok(Lock::Passphrase) => Ok(Access::Locked),
+        Ok(Lock::Keys) => Err(Error::Refused(
+            "It is sealed to a key and not with a passphrase. Open it first, with \"age -d -i KEYFILE -o ARCHIVE.pcc.zip\", and upload what comes out.".into(),
+        )),
+        Err(why) => Err(Error::Refused(why.to_string())),
+    }
+}
+
+/// Unlocks a sealed archive and keeps what the passphrase led to, not the passphrase. `memory` bounds what trying it may
+/// take, in bytes: whoever sealed the archive chose that.
+pub(super) fn unlock(folder: &Path, passphrase: &str, memory: u64) -> Result<(), Error> {
+    // At a work of 2^n it takes 2^n KiB.
+    let max_work = (memory / 1024).checked_ilog2().unwrap_or(0).min(20) as u8;
+    let key = Key::Passphrase { text: passphrase.to_owned(), max_work };
+    let unlocked = Unlocked::with(&start(folder)?, &key).map_err(|why| match why {
+        SealedError::Wrong => Error::Refused(
+            "This is not the passphrase of the archive. Mind capitals and spaces, and try again; nothing was changed.".into(),
+        ),
+        SealedError::Work { .. } => Error::Refused(format!(
+            "Of this server, {why}. Open it on your own machine with \"age -d -o ARCHIVE.pcc.zip\", and upload what comes out."
+        )),
+        why => Error::Refused(why.to_string()),
+    })?;
+    work::write(&unlocked_path(folder), &unlocked.to_bytes())
+}
+
+fn start(folder: &Path) -> Result<Vec<u8>, Error> {
+    let mut start = Vec::new();
+    let file = File::open(path(folder)).map_err(Error::file("opened"))?;
+    file.take(sealed::START as u64).read_to_end(&mut start).map_err(Error::file("read"))?;
+    Ok(start)
 }
 
 /// How much of it is here.
@@ -71,11 +135,14 @@ fn full_or(error: io::Error) -> Error {
     }
 }
 
-/// Throws the archive away.
+/// Throws the archive away, and what opens it.
 pub(super) fn discard(folder: &Path) -> Result<(), Error> {
-    match std::fs::remove_file(path(folder)) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::file("removed")(error)),
+    for gone in [path(folder), unlocked_path(folder)] {
+        match std::fs::remove_file(gone) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::file("removed")(error)),
+        }
     }
+    Ok(())
 }

@@ -272,3 +272,84 @@ async fn taking_an_import_back_signs_nobody_in_again() {
     assert_eq!(server.number("select count(*) from session where id = 'mine'").await, 1);
     assert_eq!(server.number("select count(*) from burnt_ticket").await, 1, "a used link stays used");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_archive_asks_for_its_passphrase_until_it_is_right() {
+    let root = tempfile::tempdir().unwrap();
+    let source = furnished(&root.path().join("a"), "localhost").await;
+    source.exports.begin("e", Some("correct horse".into()), true, NOW).await.unwrap();
+    source.frozen("e").await;
+    let archive = source.fetch("e").await;
+
+    let mut target = Server::wake(&root.path().join("b"), launch("berta", "other.localhost", 1 << 30)).await;
+    let view = target.offer("i", &archive).await;
+    assert_eq!((view.state, &view.report), (ImportState::Locked, &None), "{:?}", view.error);
+    assert!(matches!(target.imports.confirm("i").await, Err(Error::State(_))));
+    for wrong in ["", "Correct horse", "battery staple"] {
+        let refused = target.imports.unlock("i", wrong.into()).await;
+        assert!(matches!(&refused, Err(Error::Refused(why)) if why.contains("not the passphrase")), "{refused:?}");
+        assert_eq!(target.imports.view("i").await.unwrap().state, ImportState::Locked);
+    }
+    // A kill between any two steps loses nothing.
+    target = target.killed().await;
+    assert_eq!(target.imports.view("i").await.unwrap().state, ImportState::Locked);
+    target.imports.unlock("i", "correct horse".into()).await.unwrap();
+    let view = target.settled("i").await;
+    assert_eq!(view.state, ImportState::Checked, "{:?}", view.error);
+    target = target.killed().await;
+    target.imports.confirm("i").await.unwrap();
+    let view = target.settled("i").await;
+    assert_eq!(view.state, ImportState::Done, "{:?}", view.error);
+    let left = || -> Vec<_> {
+        let files = std::fs::read_dir(root.path().join("b/work/imports/i")).unwrap();
+        files.map(|file| file.unwrap().file_name()).collect()
+    };
+    // It is done a moment before its work files go.
+    for _ in 0..2000 {
+        if left().len() == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(left(), ["job.json"], "neither the archive nor what opens it is left");
+    target.export("again").await;
+    let inside = {
+        let mut plain = Vec::new();
+        let key = export_format::sealed::Key::passphrase("correct horse");
+        std::io::Read::read_to_end(&mut export_format::sealed::Forward::open(&archive[..], &key).unwrap(), &mut plain)
+            .unwrap();
+        plain
+    };
+    assert_eq!(payload_manifest(&target.fetch("again").await), payload_manifest(&inside));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_archive_that_is_damaged_or_sealed_to_a_key_changes_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let source = furnished(&root.path().join("a"), "localhost").await;
+    source.exports.begin("e", Some("correct horse".into()), true, NOW).await.unwrap();
+    source.frozen("e").await;
+    let archive = source.fetch("e").await;
+    let target = Server::wake(&root.path().join("b"), launch("berta", "other.localhost", 1 << 30)).await;
+    for (id, damaged) in [
+        ("cut", archive[..archive.len() - 70_000].to_vec()),
+        ("changed", {
+            let mut changed = archive.clone();
+            let middle = changed.len() / 2;
+            changed[middle] ^= 1;
+            changed
+        }),
+    ] {
+        assert_eq!(target.offer(id, &damaged).await.state, ImportState::Locked);
+        target.imports.unlock(id, "correct horse".into()).await.unwrap();
+        let view = target.settled(id).await;
+        assert_eq!(view.state, ImportState::Failed, "{id}");
+        assert!(view.error.as_ref().unwrap().contains("nothing was changed"), "{:?}", view.error);
+    }
+    let recipient = age::x25519::Identity::generate().to_public();
+    let to_a_key = age::encrypt(&recipient, b"whatever").unwrap();
+    let view = target.offer("key", &to_a_key).await;
+    assert_eq!(view.state, ImportState::Failed);
+    assert!(view.error.as_ref().unwrap().contains("sealed to a key"), "{:?}", view.error);
+    assert_eq!(target.swaps.load(Ordering::SeqCst), 0);
+}

@@ -105,7 +105,7 @@ async fn keys_leave_sealed_or_not_at_all() {
     };
     assert!(!names(&server.fetch("open").await).iter().any(|name| name.ends_with(".age")));
 
-    server.exports.begin("sealed", Some("correct horse".into()), NOW).await.unwrap();
+    server.exports.begin("sealed", Some("correct horse".into()), false, NOW).await.unwrap();
     let sealed = server.frozen("sealed").await;
     assert!(!sealed.omitted.iter().any(|omission| omission.what.contains("secret key")));
     let archive = server.fetch("sealed").await;
@@ -115,4 +115,53 @@ async fn keys_leave_sealed_or_not_at_all() {
     std::io::Read::read_to_end(&mut entry, &mut keys).unwrap();
     let clear = export_format::secrets::open(&keys, "correct horse").unwrap();
     assert!(String::from_utf8(clear).unwrap().contains("\"crv\":\"Ed25519\""));
+}
+
+/// What a passphrase opens of a sealed archive.
+fn opened(file: &[u8], passphrase: &str) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let key = export_format::sealed::Key::passphrase(passphrase);
+    let mut forward = export_format::sealed::Forward::open(file, &key).unwrap();
+    std::io::Read::read_to_end(&mut forward, &mut plain).unwrap();
+    plain
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_download_cut_many_times_is_byte_for_byte_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let mut server = furnished(root.path(), "localhost").await;
+    let refused = server.exports.begin("e", None, true, NOW).await;
+    assert!(matches!(refused, Err(Error::Refused(_))), "nothing to seal with: {refused:?}");
+    server.exports.begin("e", Some("correct horse".into()), true, NOW).await.unwrap();
+    let view = server.frozen("e").await;
+    assert!(view.sealed && view.file_name.ends_with(".pcc.zip.age"), "{view:?}");
+    let whole = server.fetch("e").await;
+    assert_eq!(view.bytes, Some(whole.len() as u64));
+    let etag = server.exports.frozen("e").unwrap().etag();
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    for cut in 1..=9 {
+        let to = if cut == 9 { whole.len() } else { (whole.len() * cut / 9 + cut * 13).min(whole.len()) };
+        pieces.extend(server.fetch_part("e", at as u64..to as u64).await);
+        at = to;
+        server.put_rows("org.example.notes", "notes", vec![row(&format!("later-{cut}"), "{}")]).await;
+        if cut % 3 == 0 {
+            server = server.killed().await;
+            server.frozen("e").await;
+        }
+    }
+    assert!(pieces == whole);
+    assert_eq!(server.exports.frozen("e").unwrap().etag(), etag);
+    for range in [0..1, 100..300, 300..301, 65_000..70_000, whole.len() - 22..whole.len()] {
+        let part = server.fetch_part("e", range.start as u64..range.end as u64).await;
+        assert!(part == whole[range.clone()], "{range:?}");
+    }
+    // What is inside is an archive as any other, with the keys sealed once more.
+    let archive = opened(&whole, "correct horse");
+    assert!(payload_manifest(&archive).contains("keys.secret.jwks.json.age"));
+    assert!(!whole.windows(12).any(|bytes| bytes == b"tagmanifest-"), "nothing of it can be read from outside");
+    for file in ["request.json", "envelope", "plan.json"] {
+        let kept = std::fs::read(root.path().join("work/exports/e").join(file)).unwrap();
+        assert!(!kept.windows(13).any(|bytes| bytes == b"correct horse"), "the passphrase stands in {file}");
+    }
 }

@@ -92,7 +92,7 @@ impl Server {
     }
 
     pub(crate) async fn export(&self, id: &str) -> ExportView {
-        self.exports.begin(id, None, NOW).await.unwrap();
+        self.exports.begin(id, None, false, NOW).await.unwrap();
         self.frozen(id).await
     }
 
