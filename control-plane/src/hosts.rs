@@ -8,7 +8,6 @@ use jiff::Timestamp;
 
 use crate::db::on;
 use crate::servers::placement::Room;
-use crate::servers::{Doing, Seen};
 use crate::{Actor, ControlPlane, Result, keys, row, servers};
 
 /// A machine as who runs the business sees it.
@@ -48,19 +47,18 @@ pub async fn hosts(plane: &ControlPlane, actor: &Actor) -> Result<Vec<HostView>>
         "select id, name, joined_ms from host order by joined_ms, id"
     )
     .fetch_all(e).await)?;
-    let all = servers::all(plane, actor).await?;
+    let (_, counts) = servers::counts(plane).await?;
     let memory = Memory::now();
     let view = |(id, name, joined_ms): (String, String, i64)| {
         let id: HostId = row::id(&id)?;
-        let here = all.iter().filter(|server| server.host == Some(id));
-        let placed: Vec<_> = here.filter(|server| matches!(server.seen.seen, Seen::Placed { .. })).collect();
-        let is_awake = |seen: &Seen| matches!(seen, Seen::Placed { doing: Doing::Awake { .. }, .. });
+        // What is seen is seen on the machine under this provider.
+        let (placed, awake) = if id == plane.here() { (counts.placed, counts.awake) } else { (0, 0) };
         Ok(HostView {
             id,
             name,
             joined: row::time(joined_ms)?,
-            placed: placed.len() as u64,
-            awake: placed.iter().filter(|server| is_awake(&server.seen.seen)).count() as u64,
+            placed,
+            awake,
             memory_total: memory.total,
             memory_available: memory.available,
             isolation: plane.host().isolation(),

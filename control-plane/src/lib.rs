@@ -3,7 +3,7 @@
 //! The nouns, in reading order: [`accounts`] sign up and in, [`business`] is who they sign up with, [`subscriptions`] are
 //! what they agree to and pay, [`servers`] are what they get, [`hosts`] are where those live, [`operations`] are work with
 //! an end, [`mail`] is what we write to people, [`catalogue`] is what there is to install, [`gateway`] is the way in,
-//! [`metering`] is what each of them used.
+//! [`metering`] is what each of them used, [`overview`] is all of it in a few figures, [`paging`] is how long lists are read.
 //! Under them: [`db`], the errors ([`Error`], [`Problem`]), who asks ([`Actor`]) and the whole ([`ControlPlane`]).
 //!
 //! Whatever has more than one step is a row first, and a loop or a restart goes on from the row: so there is no moment at
@@ -22,6 +22,8 @@ mod keys;
 pub mod mail;
 pub mod metering;
 pub mod operations;
+pub mod overview;
+pub mod paging;
 mod plane;
 mod problem;
 mod row;

@@ -8,6 +8,7 @@ use billing::Grace;
 use infra::hosts::HostId;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use tenant_runtime::ids::ServerId;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,8 +19,8 @@ use crate::db::Db;
 use crate::gateway::{Gates, Gateway, Routes};
 use crate::keys::Keys;
 use crate::metering::Traffic;
-use crate::servers::{Host, Sightings, reconcile};
-use crate::{Result, accounts, hosts, mail, metering, operations, subscriptions};
+use crate::servers::{Due, Host, Sightings, reconcile};
+use crate::{AccountId, Result, accounts, hosts, mail, metering, operations, subscriptions};
 
 /// How long a request waits for a server that does not answer before it is told so.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -99,7 +100,7 @@ struct Inner {
     traffic: Traffic,
     sightings: Sightings,
     told: reconcile::Told,
-    nudge: Notify,
+    due: Due,
     post: Notify,
     changes: watch::Sender<u64>,
     setup_token: Mutex<Option<String>>,
@@ -127,7 +128,7 @@ impl ControlPlane {
             traffic: Traffic::default(),
             sightings: Sightings::default(),
             told: reconcile::Told::default(),
-            nudge: Notify::new(),
+            due: Due::default(),
             post: Notify::new(),
             changes: watch::Sender::new(0),
             setup_token: Mutex::new(None),
@@ -225,9 +226,19 @@ impl ControlPlane {
         self.0.changes.subscribe()
     }
 
-    /// Says that something may have changed, so that servers are looked after soon.
+    /// Says that anything may have changed, so that all servers are looked after soon.
     pub fn nudge(&self) {
-        self.0.nudge.notify_one();
+        self.0.due.everything();
+    }
+
+    /// Says that something about one server has changed.
+    pub(crate) fn attend(&self, server: ServerId) {
+        self.0.due.server(server);
+    }
+
+    /// Says that something about an account has changed that its servers must learn.
+    pub(crate) fn attend_account(&self, account: AccountId) {
+        self.0.due.account(account);
     }
 
     /// Runs something that ends by itself, and that [`Self::stop`] waits for.
@@ -235,8 +246,8 @@ impl ControlPlane {
         self.0.loops.spawn(work);
     }
 
-    pub(crate) async fn nudged(&self) {
-        self.0.nudge.notified().await;
+    pub(crate) fn due(&self) -> &Due {
+        &self.0.due
     }
 
     /// Says that a letter waits.

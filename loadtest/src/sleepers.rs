@@ -1,7 +1,7 @@
 //! Very many sleeping servers known to one control plane: what they cost it, and whether anybody notices them.
 //!
 //! One person signs up as everybody does; the rows this made are then written once more for each of the others, with
-//! names and ids of their own. The machine they sleep on is one of many in a business of that size, so it stands in
+//! names and ids of their own, a bill and a letter. The machine they sleep on is one of many in a business of that size, so it stands in
 //! here as a table: what is measured is the control plane, its console and its gateway.
 
 use std::collections::HashMap;
@@ -16,6 +16,7 @@ use control_plane::business::{self, SetUp};
 use control_plane::catalogue::Catalogue;
 use control_plane::db::{Db, on};
 use control_plane::gateway::{Found, Rules};
+use control_plane::paging::Ask;
 use control_plane::servers::{Host, HostAnswer};
 use control_plane::{AccountId, Actor, Clock, ControlPlane, PublicAddress, Settings};
 use futures::future::BoxFuture;
@@ -137,6 +138,7 @@ pub async fn sleepers(count: usize) -> Result<()> {
     let answers = [("address", "sleeper"), ("email", "sleeper@example.org"), ("password", PASSWORD), ("plan", &plan)];
     first.submit(first.form("/sign-up", "/sign-up").await?.with(&answers)).await?;
     settled(&host, 1).await?;
+    let few = Pages::of(&empty, "sleeper", 20).await?;
     empty.plane.stop().await;
     let (made, took) = timed(copies(data.path(), count)).await;
     made?;
@@ -168,6 +170,8 @@ pub async fn sleepers(count: usize) -> Result<()> {
     println!("  while nobody asks       {:.1} % of one core", (cpu_time()? - busy) / quiet.as_secs_f64() * 100.0);
     lookups(&house, count);
     people(&house, count).await?;
+    let many = Pages::of(&house, &format!("sleeper{}", count / 2), 20).await?;
+    many.compare(&few);
     house.plane.stop().await;
     Ok(())
 }
@@ -233,6 +237,8 @@ async fn copies(data: &Path, count: usize) -> Result<()> {
     let mut tx = db.begin().await?;
     let ms = jiff::Timestamp::now().as_millisecond();
     for nth in 0..count {
+        // A millisecond apart, as ids sort by their time.
+        let ms = ms + i64::try_from(nth)?;
         let (account, subscription, server) = (AccountId::new(ms), billing::SubscriptionId::new(ms), ServerId::new(ms));
         let statements = [
             "insert into account (id, email, display_name, password_hash, operator, created_ms) \
@@ -254,6 +260,20 @@ async fn copies(data: &Path, count: usize) -> Result<()> {
                 .execute(e).await.map(|_| ()))?;
         }
     }
+    let papers = [
+        // Everybody's first bill, and the letter that brought it.
+        "insert into invoice (id, subscription_id, number, period, amount_cents, currency, issued_ms, due_ms, state) \
+         select 'inv_' || substr(subscription.id, 5), subscription.id, 'S-' || subscription.id, period, amount_cents, \
+         currency, issued_ms, due_ms, state from subscription, (select * from invoice limit 1) as bill \
+         where subscription.id not in (select subscription_id from invoice)",
+        "insert into letter (id, once_key, account_id, recipient, subject, body_text, body_html, state, next_ms, created_ms) \
+         select 'ltr_' || substr(account.id, 5), 'copy ' || account.id, account.id, account.email, subject, body_text, \
+         body_html, state, next_ms, letter.created_ms from account, (select * from letter limit 1) as letter \
+         where account.email like 'sleeper_%'",
+    ];
+    for statement in papers {
+        on!(tx.each(), e => sqlx::query(statement).execute(e).await.map(|_| ()))?;
+    }
     tx.commit().await?;
     db.close().await;
     Ok(())
@@ -274,7 +294,7 @@ fn lookups(house: &House, count: usize) {
 }
 
 async fn people(house: &House, count: usize) -> Result<()> {
-    let (mut sign_ins, mut dashboards, mut operators) = (Samples::default(), Samples::default(), Samples::default());
+    let (mut sign_ins, mut dashboards) = (Samples::default(), Samples::default());
     for nth in (0..count).step_by((count / 50).max(1)) {
         let person = Person::at(house.address, &house.origin)?;
         let email = format!("sleeper{nth}@example.org");
@@ -290,10 +310,60 @@ async fn people(house: &House, count: usize) -> Result<()> {
     }
     println!("  sign-in                 {sign_ins}");
     println!("  dashboard               {dashboards}");
-    let (all, took) = timed(control_plane::accounts::customers(&house.plane, &Actor::System)).await;
-    operators.add(took);
-    println!("  all customers           {:.0} ms for {} rows", milliseconds(took), all?.len());
     Ok(())
+}
+
+/// How long the operator waits for each of their pages.
+struct Pages(Vec<(&'static str, Samples)>);
+
+impl Pages {
+    /// Reads each page so many times; `name` is a server that is searched for, of those in the middle.
+    async fn of(house: &House, name: &str, times: usize) -> Result<Self> {
+        let operator = Person::at(house.address, &house.origin)?;
+        let answers = [("email", "olga@example.org"), ("password", crate::platform::OPERATOR_PASSWORD)];
+        operator.submit(operator.form("/sign-in", "/sign-in").await?.with(&answers)).await?;
+        let middle = control_plane::servers::servers(
+            &house.plane,
+            &Actor::System,
+            &Ask { search: name.to_owned(), ..Ask::default() },
+        )
+        .await?;
+        let middle = middle.items.first().context("the server is found")?;
+        let pages = [
+            ("overview", "/operator".to_owned()),
+            ("customers", "/operator/customers".to_owned()),
+            ("customers, in the middle", format!("/operator/customers?older={}", middle.account)),
+            ("customers, one found", format!("/operator/customers?q={name}%40example.org")),
+            ("customers, none found", "/operator/customers?q=nobody".to_owned()),
+            ("servers", "/operator/servers".to_owned()),
+            ("servers, one found", format!("/operator/servers?q={name}")),
+            ("invoices", "/operator/invoices?only=open".to_owned()),
+            ("outbox", "/operator/outbox".to_owned()),
+            ("outbox, none found", "/operator/outbox?q=nobody".to_owned()),
+            ("usage", "/operator/usage".to_owned()),
+        ];
+        let mut all = Vec::new();
+        for (what, path) in pages {
+            let mut samples = Samples::default();
+            for _ in 0..times {
+                let (page, took) = timed(operator.page(&path)).await;
+                let page = page?;
+                ensure!(!what.ends_with("one found") || page.contains(name), "{path} does not find {name}");
+                samples.add(took);
+            }
+            all.push((what, samples));
+        }
+        Ok(Self(all))
+    }
+
+    /// Prints them, each with how many times as long it takes as it does over a handful.
+    fn compare(&self, few: &Self) {
+        println!("  operator's pages        and how many times as long as over two customers, in this run");
+        for ((what, samples), (_, before)) in self.0.iter().zip(&few.0) {
+            let ratio = milliseconds(samples.median()) / milliseconds(before.median()).max(1e-3);
+            println!("    {what:<26} {samples}; {ratio:.1}x");
+        }
+    }
 }
 
 fn resident() -> Result<u64> {

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use tenant_runtime::ids::ServerId;
 
 use crate::context::not_there;
+use crate::paging::{Ask, Page};
 use crate::{AccountId, Actor, ControlPlane, Result, subscriptions};
 
 pub use email::Email;
@@ -25,7 +26,7 @@ pub(crate) use session::open as open_session;
 pub use session::{Session, SessionView, actor, end_other_sessions, end_session, session_id, sessions, sign_out};
 pub use sign_in::{SignIn, sign_in};
 pub use sign_up::{SignUp, SignedUp, sign_up};
-pub(crate) use store::{all, insert};
+pub(crate) use store::{by_ids, insert};
 pub(crate) use sweep::run as run_sweeps;
 
 /// Somebody who has signed up.
@@ -64,19 +65,21 @@ pub async fn account(plane: &ControlPlane, actor: &Actor, id: AccountId) -> Resu
     store::by_id(plane.db(), id).await?.ok_or_else(not_there)
 }
 
-/// Everybody who has signed up, oldest first, for who runs the business.
-pub async fn customers(plane: &ControlPlane, actor: &Actor) -> Result<Vec<Customer>> {
+/// Everybody who has signed up, a page at a time, for who runs the business.
+pub async fn customers(plane: &ControlPlane, actor: &Actor, ask: &Ask) -> Result<Page<Customer>> {
     actor.must_operate()?;
-    let mut ledger = subscriptions::ledger(plane).await?;
-    let mut servers = crate::servers::names_by_account(plane).await?;
+    let page = store::page(plane.db(), ask).await?;
+    let ids: Vec<_> = page.items.iter().map(|account| account.id).collect();
+    let mut lines = subscriptions::lines(plane, &ids).await?;
+    let mut servers = crate::servers::names_by_account(plane, &ids).await?;
     let customer = |account: Account| {
-        let line = ledger.remove(&account.id);
+        let line = lines.remove(&account.id);
         let (standing, closing) =
             (line.as_ref().map(|line| line.standing), line.as_ref().and_then(|line| line.closing));
         let open = line.and_then(|line| line.open);
-        Customer { standing, closing, open, servers: servers.remove(&account.id).unwrap_or_default(), account }
+        Ok(Customer { standing, closing, open, servers: servers.remove(&account.id).unwrap_or_default(), account })
     };
-    Ok(store::all(plane.db()).await?.into_iter().map(customer).collect())
+    page.try_map(customer)
 }
 
 /// A name as people want to be called: something, and no more than a line.

@@ -12,7 +12,7 @@ pub async fn rename(plane: &ControlPlane, actor: &Actor, name: &str) -> Result<(
         .bind(account.to_string())
         .bind(&name)
         .execute(e).await.map(|_| ()))?;
-    plane.nudge();
+    plane.attend_account(account);
     Ok(())
 }
 

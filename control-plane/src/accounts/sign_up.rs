@@ -66,7 +66,7 @@ pub async fn sign_up(plane: &ControlPlane, form: SignUp, from: IpAddr) -> Result
     let hash = plane.passwords().hash(&form.password).await?;
     match write(plane, &form, wanted, &hash).await {
         Ok(made) => {
-            plane.nudge();
+            plane.attend(made.server);
             plane.nudge_post();
             Ok(made)
         }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::{Account, Email, PasswordHash};
-use crate::db::{Db, Tx, on};
+use crate::db::{Db, Tx, numbered, on};
+use crate::paging::{Ask, Page, Select, fetch};
 use crate::{AccountId, Error, Result, row};
 
 #[derive(sqlx::FromRow)]
@@ -59,12 +60,33 @@ pub(crate) async fn by_id(db: &Db, id: AccountId) -> Result<Option<Account>> {
     found.map(Account::try_from).transpose()
 }
 
-pub(crate) async fn all(db: &Db) -> Result<Vec<Account>> {
-    let found: Vec<AccountRow> = on!(db.reader(), e => sqlx::query_as(
-        "select id, email, display_name, operator, created_ms from account order by created_ms, id"
-    )
-    .fetch_all(e).await)?;
+const COLUMNS: &str = "select account.id, email, display_name, operator, account.created_ms from account";
+
+/// Some accounts, in no order.
+pub(crate) async fn by_ids(db: &Db, ids: &[AccountId]) -> Result<Vec<Account>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} where id in ({})", numbered(1, ids.len())));
+    let found: Vec<AccountRow> = on!(db.reader(), e => {
+        let mut query = sqlx::query_as(sql);
+        for id in ids {
+            query = query.bind(id.to_string());
+        }
+        query.fetch_all(e).await
+    })?;
     found.into_iter().map(Account::try_from).collect()
+}
+
+/// One page of all accounts, found by address, name, or the name of a server.
+pub(super) async fn page(db: &Db, ask: &Ask) -> Result<Page<Account>> {
+    let mut select = Select::by("account.id", ask);
+    if let Some(wanted) = select.wanted() {
+        let has_server = format!("account.id in (select account_id from server where {})", wanted.within("name"));
+        select.any(&[wanted.within("email"), wanted.within("display_name"), has_server, wanted.is("account.id")]);
+    }
+    let found: Vec<AccountRow> = fetch!(select, COLUMNS, db.reader())?;
+    select.page(found, |row| row.id.clone()).try_map(Account::try_from)
 }
 
 pub(crate) async fn credentials(db: &Db, email: &Email) -> Result<Option<(AccountId, PasswordHash)>> {

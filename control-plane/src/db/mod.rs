@@ -165,6 +165,11 @@ fn make_private(path: &Path) -> Result<(), Error> {
     made.map(drop).map_err(|error| Error::Open(sqlx::Error::Io(error)))
 }
 
+/// The names of `count` values that are bound from the `first` on, for `in (…)`.
+pub(crate) fn numbered(first: usize, count: usize) -> String {
+    (first..first + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
+}
+
 /// Whether `error` says that a row with this unique key is there already.
 pub fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.is_unique_violation())

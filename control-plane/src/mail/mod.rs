@@ -11,4 +11,4 @@ mod outbox;
 pub(crate) use carrier::{Carrier, run};
 pub use letter::Letter;
 pub use outbox::{OutboxEntry, State, letter, outbox, post};
-pub(crate) use outbox::{write, write_invoice, written};
+pub(crate) use outbox::{in_trouble, write, write_invoice, written};

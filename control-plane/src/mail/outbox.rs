@@ -8,10 +8,8 @@ use crate::accounts::{self, Account};
 use crate::business::{self, Business};
 use crate::context::not_there;
 use crate::db::{Db, Tx, on};
+use crate::paging::{Ask, Page, Select, fetch};
 use crate::{AccountId, Actor, ControlPlane, Error, LetterId, Result, row};
-
-/// The operator's page shows so many.
-const SHOWN: i64 = 200;
 
 /// One letter in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,16 +84,30 @@ pub async fn post(plane: &ControlPlane, actor: &Actor, to: AccountId, letter: &L
     Ok(())
 }
 
-/// The latest letters, the newest first, for who runs the business.
-pub async fn outbox(plane: &ControlPlane, actor: &Actor) -> Result<Vec<OutboxEntry>> {
+/// All letters, a page at a time, for who runs the business; found by whom they went to and what they are about.
+pub async fn outbox(plane: &ControlPlane, actor: &Actor, ask: &Ask) -> Result<Page<OutboxEntry>> {
     actor.must_operate()?;
-    let found: Vec<LetterRow> = on!(plane.db().reader(), e => sqlx::query_as(
-        "select id, account_id, recipient, subject, body_text, body_html, state, attempts, last_error, created_ms, sent_ms \
-         from letter order by created_ms desc, id desc limit $1"
+    let mut select = Select::by("id", ask);
+    select.only("state");
+    if let Some(wanted) = select.wanted() {
+        let found = [wanted.within("recipient"), wanted.within("subject"), wanted.is("id")].join(" or ");
+        // Looked up in an index that holds just this: letters are long.
+        select.and(format!("id in (select id from letter where {found})"));
+    }
+    let found: Vec<LetterRow> = fetch!(select, LETTERS, plane.db().reader())?;
+    select.page(found, |row| row.id.clone()).try_map(OutboxEntry::try_from)
+}
+
+const LETTERS: &str = "select id, account_id, recipient, subject, body_text, body_html, state, attempts, last_error, \
+     created_ms, sent_ms from letter";
+
+/// How many letters could not leave when they were last tried.
+pub(crate) async fn in_trouble(db: &Db) -> Result<u64> {
+    let count: i64 = on!(db.reader(), e => sqlx::query_scalar(
+        "select count(*) from letter where last_error is not null"
     )
-    .bind(SHOWN)
-    .fetch_all(e).await)?;
-    found.into_iter().map(OutboxEntry::try_from).collect()
+    .fetch_one(e).await)?;
+    Ok(count.unsigned_abs())
 }
 
 /// One letter, for who runs the business.

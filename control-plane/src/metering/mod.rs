@@ -23,7 +23,7 @@ pub use collect::{EVERY, collect};
 pub use counted::{Counted, CountedIo};
 pub use month::{BadMonth, Month};
 pub use traffic::{Tally, Traffic};
-pub use usage::{DayUsage, MonthUsage, ServerUsage, Used, usage, usage_of_all};
+pub use usage::{DayUsage, MonthUsage, ServerUsage, Used, usage, usage_in_all, usage_of_all};
 
 pub(crate) use collect::run;
 pub(crate) use stored::note_before_sleep;

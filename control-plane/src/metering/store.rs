@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tenant_runtime::ids::ServerId;
 
 use super::usage::{DAY_S, HOUR_S, Used};
-use crate::db::{Db, Tx, on};
+use crate::db::{Db, Tx, numbered, on};
 use crate::{Error, Result, row};
 
 /// What a source shows.
@@ -111,6 +111,10 @@ pub(super) async fn note_stored(db: &Db, server: ServerId, bytes: u64, now: Time
 /// Folds old hours into days and forgets sources that are gone.
 pub(super) async fn fold(db: &Db, now: Timestamp) -> Result<()> {
     let mut tx = db.begin().await?;
+    if matches!(db, Db::Postgres(_)) {
+        // Between adding up and removing nobody may count on; SQLite has one writer anyway.
+        on!(tx.each(), e => sqlx::query("lock table usage_hour in share row exclusive mode").execute(e).await.map(|_| ()))?;
+    }
     let oldest = now.as_second().div_euclid(DAY_S) * 24 - FOLDED_AFTER_H;
     on!(tx.each(), e => sqlx::query(
         "insert into usage_day (server_id, day, received, sent, cpu_us, awake_ms, stored_byte_s) \
@@ -151,33 +155,81 @@ pub(super) async fn days(db: &Db, server: ServerId, (from, to): (i64, i64)) -> R
         .collect())
 }
 
-/// What every server used between two days; a server may come in several parts.
-pub(super) async fn totals(db: &Db, (from, to): (i64, i64)) -> Result<Vec<(ServerId, Used)>> {
-    let found: Vec<(String, i64, i64, i64, i64, i64)> = on!(db.reader(), e => sqlx::query_as(
-        "select server_id, cast(sum(received) as bigint), cast(sum(sent) as bigint), cast(sum(cpu_us) as bigint), \
-         cast(sum(awake_ms) as bigint), cast(sum(stored_byte_s) as bigint) from usage_hour \
-         where hour >= $1 * 24 and hour < $2 * 24 group by server_id \
-         union all select server_id, cast(sum(received) as bigint), cast(sum(sent) as bigint), \
-         cast(sum(cpu_us) as bigint), cast(sum(awake_ms) as bigint), cast(sum(stored_byte_s) as bigint) \
-         from usage_day where day >= $1 and day < $2 group by server_id"
-    )
-    .bind(from)
-    .bind(to)
-    .fetch_all(e).await)?;
+/// What some servers used between two days; a server may come in several parts.
+pub(super) async fn totals(db: &Db, servers: &[ServerId], (from, to): (i64, i64)) -> Result<Vec<(ServerId, Used)>> {
+    if servers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let among = numbered(3, servers.len());
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select server_id, {SUMS} from usage_hour where hour >= $1 * 24 and hour < $2 * 24 and server_id in ({among}) \
+         group by server_id union all \
+         select server_id, {SUMS} from usage_day where day >= $1 and day < $2 and server_id in ({among}) \
+         group by server_id"
+    ));
+    let found: Vec<(String, i64, i64, i64, i64, i64)> = on!(db.reader(), e => {
+        let mut query = sqlx::query_as(sql).bind(from).bind(to);
+        for server in servers {
+            query = query.bind(server.to_string());
+        }
+        query.fetch_all(e).await
+    })?;
     let read = |(server, received, sent, cpu, awake, stored): (String, _, _, _, _, _)| {
         Ok((row::id(&server)?, used([received, sent, cpu, awake, stored])))
     };
     found.into_iter().map(read).collect()
 }
 
-/// How much one server keeps, or each of them.
-pub(super) async fn stored(db: &Db, server: Option<ServerId>) -> Result<Vec<Stored>> {
-    let found: Vec<(String, i64, i64, Option<i64>)> = on!(db.reader(), e => sqlx::query_as(
-        "select server_id, bytes, since_s, erased_ms from usage_stored join server on server.id = server_id \
-         where $1 = '' or server_id = $1"
+const SUMS: &str = "cast(coalesce(sum(received), 0) as bigint), cast(coalesce(sum(sent), 0) as bigint), \
+     cast(coalesce(sum(cpu_us), 0) as bigint), cast(coalesce(sum(awake_ms), 0) as bigint), \
+     cast(coalesce(sum(stored_byte_s), 0) as bigint)";
+
+/// What all servers used between two days, without what has been kept since the books were last written.
+pub(super) async fn total(db: &Db, (from, to): (i64, i64)) -> Result<Used> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select {SUMS} from usage_hour where hour >= $1 * 24 and hour < $2 * 24 union all \
+         select {SUMS} from usage_day where day >= $1 and day < $2"
+    ));
+    let found: Vec<(i64, i64, i64, i64, i64)> =
+        on!(db.reader(), e => sqlx::query_as(sql).bind(from).bind(to).fetch_all(e).await)?;
+    let used = found.into_iter().map(|(received, sent, cpu, awake, stored)| used([received, sent, cpu, awake, stored]));
+    Ok(used.fold(Used::default(), Used::and))
+}
+
+/// How much all servers keep, and what has been kept between two days since the books were last written, in
+/// byte-seconds. That sum may be larger than a whole number can hold, so it is a fraction and right to fifteen digits.
+pub(super) async fn stored_in_all(db: &Db, (from, to): (i64, i64), now_s: i64) -> Result<(u64, u64)> {
+    let (bytes, byte_seconds): (i64, f64) = on!(db.reader(), e => sqlx::query_as(
+        "select cast(coalesce(sum(case when erased_ms is null then bytes else 0 end), 0) as bigint), \
+         coalesce(sum(cast(bytes as double precision) * case when until_s > from_s then until_s - from_s else 0 end), \
+         cast(0 as double precision)) from (select bytes, erased_ms, \
+         case when since_s > $1 then since_s else $1 end as from_s, \
+         case when erased_ms is not null and erased_ms / 1000 < $2 then erased_ms / 1000 else $2 end as until_s \
+         from usage_stored join server on server.id = server_id) as kept"
     )
-    .bind(server.map(|server| server.to_string()).unwrap_or_default())
-    .fetch_all(e).await)?;
+    .bind(from * DAY_S)
+    .bind(now_s.min(to * DAY_S))
+    .fetch_one(e).await)?;
+    Ok((bytes.unsigned_abs(), byte_seconds.max(0.0) as u64))
+}
+
+/// How much some servers keep.
+pub(super) async fn stored(db: &Db, servers: &[ServerId]) -> Result<Vec<Stored>> {
+    if servers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select server_id, bytes, since_s, erased_ms from usage_stored join server on server.id = server_id \
+         where server_id in ({})",
+        numbered(1, servers.len())
+    ));
+    let found: Vec<(String, i64, i64, Option<i64>)> = on!(db.reader(), e => {
+        let mut query = sqlx::query_as(sql);
+        for server in servers {
+            query = query.bind(server.to_string());
+        }
+        query.fetch_all(e).await
+    })?;
     let read = |(server, bytes, since_s, erased_ms): (String, i64, i64, Option<i64>)| {
         let erased_s = erased_ms.map(|ms| ms.div_euclid(1000));
         Ok(Stored { server: row::id(&server)?, bytes: bytes.unsigned_abs(), since_s, erased_s })

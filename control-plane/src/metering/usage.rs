@@ -7,6 +7,7 @@ use tenant_runtime::ids::ServerId;
 
 use super::month::{self, Month};
 use super::store;
+use crate::paging::{Ask, Page};
 use crate::servers::{self, ServerName};
 use crate::{Actor, ControlPlane, Result};
 
@@ -91,7 +92,7 @@ pub async fn usage(plane: &ControlPlane, actor: &Actor, server: ServerId, month:
         let sum = days.entry(day).or_default();
         *sum = sum.and(used);
     }
-    let stored = store::stored(plane.db(), Some(server)).await?.pop();
+    let stored = store::stored(plane.db(), &[server]).await?.pop();
     for (day, bytes) in stored.iter().flat_map(|stored| stored.since_then(month.days(), plane.now().as_second())) {
         let sum = days.entry(day).or_default();
         sum.stored_byte_seconds = sum.stored_byte_seconds.saturating_add(bytes);
@@ -101,15 +102,16 @@ pub async fn usage(plane: &ControlPlane, actor: &Actor, server: ServerId, month:
     Ok(MonthUsage { month, days, total, stored_now: stored.map(|stored| stored.bytes) })
 }
 
-/// What every server used in a month, for who runs the business.
-pub async fn usage_of_all(plane: &ControlPlane, actor: &Actor, month: Month) -> Result<Vec<ServerUsage>> {
-    let servers = servers::all(plane, actor).await?;
+/// What every server used in a month, a page at a time, for who runs the business.
+pub async fn usage_of_all(plane: &ControlPlane, actor: &Actor, month: Month, ask: &Ask) -> Result<Page<ServerUsage>> {
+    let page = servers::servers(plane, actor, ask).await?;
+    let ids: Vec<_> = page.items.iter().map(|server| server.id).collect();
     let mut totals: HashMap<ServerId, Used> = HashMap::new();
-    for (server, used) in store::totals(plane.db(), month.days()).await? {
+    for (server, used) in store::totals(plane.db(), &ids, month.days()).await? {
         let sum = totals.entry(server).or_default();
         *sum = sum.and(used);
     }
-    let stored = store::stored(plane.db(), None).await?;
+    let stored = store::stored(plane.db(), &ids).await?;
     let stored: HashMap<_, _> = stored.into_iter().map(|stored| (stored.server, stored)).collect();
     let view = |server: servers::Server| {
         let mut total = totals.get(&server.id).copied().unwrap_or_default();
@@ -117,7 +119,15 @@ pub async fn usage_of_all(plane: &ControlPlane, actor: &Actor, month: Month) -> 
         for (_, bytes) in stored.iter().flat_map(|stored| stored.since_then(month.days(), plane.now().as_second())) {
             total.stored_byte_seconds = total.stored_byte_seconds.saturating_add(bytes);
         }
-        ServerUsage { server: server.id, name: server.name, total, stored_now: stored.map(|stored| stored.bytes) }
+        Ok(ServerUsage { server: server.id, name: server.name, total, stored_now: stored.map(|stored| stored.bytes) })
     };
-    Ok(servers.into_iter().map(view).collect())
+    page.try_map(view)
+}
+
+/// What all servers used in a month together, and how many bytes they were last known to keep, for who runs the business.
+pub async fn usage_in_all(plane: &ControlPlane, actor: &Actor, month: Month) -> Result<(Used, u64)> {
+    actor.must_operate()?;
+    let booked = store::total(plane.db(), month.days()).await?;
+    let (bytes, since) = store::stored_in_all(plane.db(), month.days(), plane.now().as_second()).await?;
+    Ok((booked.and(Used { stored_byte_seconds: since, ..Used::default() }), bytes))
 }

@@ -25,6 +25,7 @@ pub use operation::{Kind, Operation, State};
 pub use step::{ExportStep, ImportStep, Step, StepState, StepView};
 
 use crate::context::not_there;
+use crate::paging::{Ask, Page};
 use crate::{Actor, ControlPlane, Error, Result, servers};
 use drive::{UPLOAD_KEPT_MS, turn};
 use runtime::Runtime;
@@ -34,6 +35,15 @@ use store::Kept;
 #[derive(Clone, Debug)]
 pub struct Operations {
     plane: ControlPlane,
+}
+
+/// What is under way, in figures.
+#[derive(Clone, Debug)]
+pub(crate) struct Going {
+    pub(crate) newest: Vec<Operation>,
+    pub(crate) now: u64,
+    pub(crate) failed: u64,
+    pub(crate) ever: u64,
 }
 
 impl Operations {
@@ -204,10 +214,25 @@ impl Operations {
         store::of_server(self.plane.db(), server).await?.into_iter().map(Kept::view).collect()
     }
 
-    /// The operations of all servers, newest first, for who runs the business.
-    pub async fn all(&self, actor: &Actor) -> Result<Vec<Operation>> {
+    /// The operations of all servers, a page at a time, for who runs the business.
+    pub async fn all(&self, actor: &Actor, ask: &Ask) -> Result<Page<Operation>> {
         actor.must_operate()?;
-        store::all(self.plane.db()).await?.into_iter().map(Kept::view).collect()
+        store::page(self.plane.db(), ask).await?.try_map(Kept::view)
+    }
+
+    /// What is under way on all servers, and how much there is in each state.
+    pub(crate) async fn going(&self) -> Result<Going> {
+        let (going, counts) = store::going(self.plane.db()).await?;
+        let count = |is: &dyn Fn(State) -> bool| {
+            let counted = counts.iter().filter(|(state, _)| State::read(state).is_some_and(is));
+            counted.map(|(_, count)| count.unsigned_abs()).sum()
+        };
+        Ok(Going {
+            newest: going.into_iter().map(Kept::view).collect::<Result<_>>()?,
+            now: count(&|state| matches!(state, State::Running | State::Waiting)),
+            failed: count(&|state| state == State::Failed),
+            ever: count(&|_| true),
+        })
     }
 
     fn now(&self) -> i64 {

@@ -10,6 +10,7 @@ use super::ident::OperationId;
 use super::operation::{Kind, Operation, State};
 use super::step::{self, ExportStep, ImportStep, Step};
 use crate::db::{Db, Tx, on};
+use crate::paging::{Ask, Page, Select, fetch};
 use crate::{Error, Result, row};
 
 /// An operation as its row has it.
@@ -147,10 +148,29 @@ pub(super) async fn of_server(db: &Db, server: ServerId) -> Result<Vec<Kept>> {
     rows.into_iter().map(Row::kept).collect()
 }
 
-pub(super) async fn all(db: &Db) -> Result<Vec<Kept>> {
-    let sql = format!("select {COLUMNS} from operation order by created_ms desc, id desc limit 1000");
+/// One page of all operations, found by the name of their server.
+pub(super) async fn page(db: &Db, ask: &Ask) -> Result<Page<Kept>> {
+    let mut select = Select::by("id", ask);
+    select.only("state");
+    if let Some(wanted) = select.wanted() {
+        let of = format!("server_id in (select id from server where {})", wanted.within("name"));
+        select.any(&[of, wanted.is("kind"), wanted.is("server_id"), wanted.is("id")]);
+    }
+    let head = format!("select {COLUMNS} from operation");
+    let rows: Vec<Row> = fetch!(select, &head, db.reader())?;
+    select.page(rows, |row| row.id.clone()).try_map(Row::kept)
+}
+
+/// The newest of those that are not over, and how many operations there are in each state.
+pub(super) async fn going(db: &Db) -> Result<(Vec<Kept>, Vec<(String, i64)>)> {
+    let sql = format!(
+        "select {COLUMNS} from operation where state in ('running', 'waiting') order by id desc limit {}",
+        crate::paging::SHOWN
+    );
     let rows: Vec<Row> = on!(db.reader(), e => sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str())).fetch_all(e).await)?;
-    rows.into_iter().map(Row::kept).collect()
+    let counts = on!(db.reader(), e =>
+        sqlx::query_as("select state, count(*) from operation group by state").fetch_all(e).await)?;
+    Ok((rows.into_iter().map(Row::kept).collect::<Result<_>>()?, counts))
 }
 
 /// Operations that go on by themselves.

@@ -8,6 +8,7 @@
 mod admin;
 mod apps;
 mod create;
+mod due;
 mod handover;
 mod host;
 mod name;
@@ -28,18 +29,20 @@ use tenant_runtime::launch::Site;
 
 use crate::business::{self, Business};
 use crate::context::not_there;
+use crate::paging::{Ask, Page};
 use crate::{AccountId, Actor, ControlPlane, Result};
 
 pub use admin::{AdminClient, admin};
 pub use apps::{apps, install, remove, restore, usage};
 pub(crate) use create::create;
+pub(crate) use due::Due;
 pub use handover::handover_link;
 pub use host::{Host, HostAnswer};
 pub use name::{Availability, NameError, ServerName, name_available};
 pub use past::{care, come_back, go_back, past, preview};
 pub use plan::Desired;
 pub use progress::{Progress, progress};
-pub(crate) use sight::Sightings;
+pub(crate) use sight::{Counts, Sightings};
 pub use sight::{Doing, Seen, Sighting};
 
 /// One person's server.
@@ -49,6 +52,8 @@ pub struct Server {
     pub id: ServerId,
     /// Whose it is.
     pub account: AccountId,
+    /// Where its owner is written to.
+    pub owner: String,
     /// Its name for people, first label of its address.
     pub name: ServerName,
     /// Its address.
@@ -83,16 +88,30 @@ pub async fn server(plane: &ControlPlane, actor: &Actor, id: ServerId) -> Result
 pub async fn servers_of(plane: &ControlPlane, actor: &Actor, account: AccountId) -> Result<Vec<Server>> {
     actor.may_see(account)?;
     let business = business::business(plane).await?;
-    let kept = store::of_account(plane.db(), account).await?;
+    let kept = store::of_accounts(plane.db(), &[account]).await?;
     Ok(kept.into_iter().map(|kept| complete(plane, &business, kept)).collect())
 }
 
-/// Every server, oldest first, for who runs the business.
-pub async fn all(plane: &ControlPlane, actor: &Actor) -> Result<Vec<Server>> {
+/// All servers, a page at a time, for who runs the business.
+pub async fn servers(plane: &ControlPlane, actor: &Actor, ask: &Ask) -> Result<Page<Server>> {
     actor.must_operate()?;
     let business = business::business(plane).await?;
-    let kept = store::all(plane.db()).await?;
+    store::page(plane.db(), ask).await?.try_map(|kept| Ok(complete(plane, &business, kept)))
+}
+
+/// Some servers, the newest first, for who runs the business.
+pub async fn some(plane: &ControlPlane, actor: &Actor, ids: &[ServerId]) -> Result<Vec<Server>> {
+    actor.must_operate()?;
+    let business = business::business(plane).await?;
+    let kept = store::by_ids(plane.db(), ids).await?;
     Ok(kept.into_iter().map(|kept| complete(plane, &business, kept)).collect())
+}
+
+/// The newest servers that crash or cannot be brought to where they ought to be, for who runs the business.
+pub async fn astray(plane: &ControlPlane, actor: &Actor) -> Result<Vec<Server>> {
+    let mut astray = some(plane, actor, &plane.sightings().astray(crate::paging::SHOWN)).await?;
+    astray.retain(|server| server.seen.seen != Seen::Erased);
+    Ok(astray)
 }
 
 /// Wishes a server gone, with everything in it. Only this program itself does so, at the end of whatever lets a person
@@ -104,17 +123,26 @@ pub async fn erase(plane: &ControlPlane, actor: &Actor, id: ServerId) -> Result<
         Actor::Account(_) | Actor::Operator(_) => return Err(crate::Error::denied()),
     }
     store::wish_erased(plane.db(), id, plane.now()).await?;
-    plane.nudge();
+    plane.attend(id);
     Ok(())
 }
 
-/// The servers of every account, by name.
-pub(crate) async fn names_by_account(plane: &ControlPlane) -> Result<HashMap<AccountId, Vec<(ServerId, String)>>> {
+/// The servers of some accounts, with their names.
+pub(crate) async fn names_by_account(
+    plane: &ControlPlane,
+    accounts: &[AccountId],
+) -> Result<HashMap<AccountId, Vec<(ServerId, String)>>> {
     let mut names: HashMap<_, Vec<_>> = HashMap::new();
-    for kept in store::all(plane.db()).await? {
+    for kept in store::of_accounts(plane.db(), accounts).await? {
         names.entry(kept.account).or_default().push((kept.id, kept.name.to_string()));
     }
     Ok(names)
+}
+
+/// How many servers are wanted, and how they were last seen; those that are on their way out do not count.
+pub(crate) async fn counts(plane: &ControlPlane) -> Result<(u64, Counts)> {
+    let (kept, going) = store::wanted(plane.db()).await?;
+    Ok((kept, plane.sightings().counts(&going.into_iter().collect())))
 }
 
 /// The address of a server of this name.
@@ -136,6 +164,7 @@ fn complete(plane: &ControlPlane, business: &Business, kept: store::Kept) -> Ser
         trouble: plane.sightings().trouble(kept.id),
         id: kept.id,
         account: kept.account,
+        owner: kept.email,
         name: kept.name,
         desired: kept.desired,
         desired_since: kept.desired_since,

@@ -1,27 +1,33 @@
 //! The loop that makes what is seen equal what is wanted.
 //!
-//! It takes no input. A nudge says only that something may have changed; each pass then reads the whole world again, so
-//! a lost nudge costs a few seconds and nothing else, and a start after `kill -9` is a pass like any other: no host has
-//! anything, so everything is placed again, asleep, under a higher generation. What fails is said on the server and
-//! tried again by the next pass.
+//! It works from two sources. What somebody changed asks to be looked after (`due`) and is, at once. And rounds go
+//! over all servers in small pages: without a pause after a start and when everything is asked for, slowly otherwise, so
+//! that a hundred thousand sleeping servers cost next to nothing. Only the rounds must be right: each reads the world
+//! again, so a hint that is lost costs a round and nothing else, and a start after `kill -9` is a round like any other:
+//! no host has anything, so everything is placed again, asleep, under a higher generation. What fails is said on the
+//! server and tried again.
 //!
-//! A pass only looks and hands out: each server that needs something is brought forward by a task of its own, several at a
-//! time, and is passed over while it is in hand. So a server that takes long to fall asleep does not keep a new one from
-//! being placed. One that failed stays in hand for a while, longer each time.
+//! A page is read with three statements and those of it that must be placed are counted with one more, so a start
+//! waits for the disk once a page. What a page calls for is handed out: each server that needs something is brought
+//! forward by a task of its own, several at a time, and is passed over while it is in hand. So a server that takes long
+//! to fall asleep does not keep a new one from being placed. One that failed stays in hand for a while, longer each time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use billing::{PlanDraft, Standing, Use, consequence};
 use infra::agent::SandboxLimits;
+use infra::hosts::HostId;
 use parking_lot::Mutex;
 use tenant_runtime::ids::{Generation, ServerId};
 use tenant_runtime::launch::{Access, Launch, Limits, Owner, Provider, StorageAt};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::due::Changed;
 use super::placement::{Room, choose};
 use super::plan::{Desired, Known, Mark, Step, Want, plan};
 use super::sight::{Doing, Seen};
@@ -30,9 +36,15 @@ use crate::business::{self, Business};
 use crate::gateway::{Admission, Route};
 use crate::{ControlPlane, Error, Result, hosts, subscriptions};
 
-/// A pass at least this often.
+/// A round begins no sooner than this after the last one began.
 const EVERY: Duration = Duration::from_secs(15);
-/// A pass this soon after one that could not even look.
+/// So many servers are looked at together.
+const PAGE: usize = 200;
+/// So long between two pages of a round that is not in haste.
+const BETWEEN_PAGES: Duration = Duration::from_secs(1);
+/// So many names are routed at a time before the port is open.
+const ROUTED_AT_ONCE: usize = 1000;
+/// Another try this soon after one that could not even look.
 const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 /// A server that failed is tried again after this, and after twice as long each time.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -51,7 +63,7 @@ pub(crate) struct Told {
     turns: Arc<Semaphore>,
 }
 
-/// Whether a pass came by while a server was in hand.
+/// Whether a server was asked for while it was in hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PassedOver {
     No,
@@ -82,6 +94,11 @@ impl Told {
         true
     }
 
+    /// Lets go of a server, and says whether it was asked for meanwhile.
+    fn let_go(&self, id: ServerId) -> Option<PassedOver> {
+        self.in_hand.lock().remove(&id)
+    }
+
     /// How long to wait after one more failure.
     fn wait(&self, id: ServerId) -> Duration {
         let mut failures = self.failures.lock();
@@ -91,23 +108,118 @@ impl Told {
     }
 }
 
+/// Where the present round over all servers is.
+struct Round {
+    after: Option<ServerId>,
+    began: Instant,
+    next: Instant,
+    haste: Haste,
+}
+
+/// Whether a round goes on without a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    /// It takes its time.
+    None,
+    /// Something was changed that all servers must learn.
+    Now,
+    /// The same, and something more was changed while it went on.
+    OnceMore,
+}
+
+impl Round {
+    /// The first one, which places everything again.
+    fn first() -> Self {
+        let now = Instant::now();
+        Self { after: None, began: now, next: now, haste: Haste::Now }
+    }
+
+    /// Everything is asked for.
+    fn hurry(&mut self) {
+        self.haste = match self.haste {
+            Haste::None => {
+                self.after = None;
+                Haste::Now
+            }
+            // Nothing of it has been looked at yet.
+            Haste::Now if self.after.is_none() => Haste::Now,
+            Haste::Now | Haste::OnceMore => Haste::OnceMore,
+        };
+        self.next = Instant::now();
+    }
+
+    /// After one page; `last` is its last server, nothing when the round is over.
+    fn turn(&mut self, last: Option<ServerId>) {
+        let now = Instant::now();
+        self.after = last;
+        if last.is_none() {
+            self.haste = if self.haste == Haste::OnceMore { Haste::Now } else { Haste::None };
+        }
+        self.next = match (self.haste, last) {
+            (Haste::None, None) => now.max(self.began + EVERY),
+            (Haste::None, Some(_)) => now + BETWEEN_PAGES,
+            (Haste::Now | Haste::OnceMore, _) => now,
+        };
+    }
+}
+
 /// Runs until `stop`.
 pub(crate) async fn run(plane: ControlPlane, stop: CancellationToken) {
-    let mut pause = Duration::ZERO;
+    let mut round = Round::first();
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = plane.nudged() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-        pause = match pass(&plane, &stop).await {
-            Ok(()) => EVERY,
+        let pause = match turn(&plane, &mut round, &stop).await {
+            Ok(()) => round.next.saturating_duration_since(Instant::now()),
             Err(error) => {
                 tracing::warn!(error = error.chain(), "servers cannot be looked after just now");
                 AFTER_TROUBLE
             }
         };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = plane.due().rung() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
     }
+}
+
+/// Looks after what was changed, and takes the round one page further when it is time.
+async fn turn(plane: &ControlPlane, round: &mut Round, stop: &CancellationToken) -> Result<()> {
+    if plane.due().take_everything() {
+        round.hurry();
+    }
+    let business = business::business(plane).await?;
+    if business.set_up.is_some() {
+        plane.routes().set_sites_domain(&business.sites_domain);
+    }
+    while let Some(changed) = plane.due().take(PAGE) {
+        if let Err(error) = look_after_changed(plane, &business, &changed, stop).await {
+            plane.due().put_back(changed);
+            return Err(error);
+        }
+        if stop.is_cancelled() {
+            return Ok(());
+        }
+    }
+    if Instant::now() < round.next {
+        return Ok(());
+    }
+    if round.after.is_none() {
+        round.began = Instant::now();
+        look(plane).await;
+    }
+    let kept = store::behind(plane.db(), round.after, PAGE).await?;
+    let last = kept.last().map(|kept| kept.id).filter(|_| kept.len() == PAGE);
+    look_after(plane, &business, kept, stop).await?;
+    round.turn(last);
+    Ok(())
+}
+
+/// Asks the host for everything it has.
+async fn look(plane: &ControlPlane) {
+    let begun = plane.sightings().begin_look();
+    let told = plane.host().seen().await;
+    plane.sightings().look(begun, &told, plane.now());
 }
 
 /// Notes what the host tells of by itself, until `stop`.
@@ -124,7 +236,7 @@ pub(crate) async fn listen(plane: ControlPlane, stop: CancellationToken) {
                     plane.note_change();
                 }
             }
-            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => plane.nudge(),
+            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => look(&plane).await,
             Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
         }
     }
@@ -137,15 +249,20 @@ pub(crate) async fn route_all(plane: &ControlPlane) -> Result<()> {
     if business.set_up.is_some() {
         plane.routes().set_sites_domain(&business.sites_domain);
     }
-    let ledger = subscriptions::ledger(plane).await?;
-    for kept in store::all(plane.db()).await? {
-        let placed_before = kept.erased.is_none() && kept.desired != Desired::Erased && kept.generation > Generation(0);
-        if let Some(line) = ledger.get(&kept.account).filter(|_| placed_before) {
-            let using = consequence(&line.standing).using;
-            plane.routes().put(kept.name.as_str(), route(plane, kept.id, using));
+    let mut after = None;
+    loop {
+        let kept = store::behind(plane.db(), after, ROUTED_AT_ONCE).await?;
+        let Some(last) = kept.last() else { return Ok(()) };
+        after = Some(last.id);
+        let accounts: Vec<_> = kept.iter().map(|kept| kept.account).collect();
+        let lines = subscriptions::lines(plane, &accounts).await?;
+        for kept in kept.iter().filter(|kept| kept.desired != Desired::Erased && kept.generation > Generation(0)) {
+            if let Some(line) = lines.get(&kept.account) {
+                let using = consequence(&line.standing).using;
+                plane.routes().put(kept.name.as_str(), route(plane, kept.id, using));
+            }
         }
     }
-    Ok(())
 }
 
 fn route(plane: &ControlPlane, server: ServerId, using: Use) -> Route {
@@ -153,44 +270,95 @@ fn route(plane: &ControlPlane, server: ServerId, using: Use) -> Route {
     Route { server, socket: plane.host().public_socket(server), admission }
 }
 
-/// One look at the whole world; what it calls for is handed out.
-async fn pass(plane: &ControlPlane, stop: &CancellationToken) -> Result<()> {
-    let business = business::business(plane).await?;
-    if business.set_up.is_some() {
-        plane.routes().set_sites_domain(&business.sites_domain);
-    }
-    let kept: Vec<_> = store::all(plane.db()).await?.into_iter().filter(|kept| kept.erased.is_none()).collect();
-    let ledger = subscriptions::ledger(plane).await?;
-    let told = plane.host().seen().await;
-    plane.sightings().look(&told, kept.iter().map(|kept| kept.id), plane.now());
-    let room = Arc::new(hosts::room(plane, told.len() as u64));
+/// Looks after the servers that were changed.
+async fn look_after_changed(
+    plane: &ControlPlane,
+    business: &Business,
+    changed: &Changed,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let servers: Vec<_> = changed.servers.iter().copied().collect();
+    let accounts: Vec<_> = changed.accounts.iter().copied().collect();
+    let mut kept = store::by_ids(plane.db(), &servers).await?;
+    let others = store::of_accounts(plane.db(), &accounts).await?;
+    kept.extend(others.into_iter().filter(|kept| !changed.servers.contains(&kept.id)));
+    kept.retain(|kept| kept.erased.is_none());
+    look_after(plane, business, kept, stop).await
+}
+
+/// Hands out what some servers need.
+async fn look_after(
+    plane: &ControlPlane,
+    business: &Business,
+    kept: Vec<store::Kept>,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let accounts: Vec<_> = kept.iter().map(|kept| kept.account).collect();
+    let lines = subscriptions::lines(plane, &accounts).await?;
+    let rooms = Arc::new(hosts::room(plane, plane.sightings().counts(&HashSet::new()).placed));
+    let mut cases = Vec::new();
     for kept in kept {
-        let Some(line) = ledger.get(&kept.account) else { continue };
-        let case = Case::new(plane, &business, kept, line.standing, &line.terms);
-        if case.plan(plane).is_empty() || !plane.told().take(case.kept.id) {
-            continue;
+        let Some(line) = lines.get(&kept.account) else { continue };
+        let case = Case::new(plane, business, kept, line.standing, &line.terms);
+        let steps = case.plan(plane);
+        if !steps.is_empty() && plane.told().take(case.kept.id) {
+            cases.push((case, steps.contains(&Step::Raise)));
         }
-        plane.spawn(in_hand(plane.clone(), case, Arc::clone(&room), stop.clone()));
+    }
+    if let Err(error) = raise(plane, &rooms, &mut cases).await {
+        for (case, _) in &cases {
+            plane.told().let_go(case.kept.id);
+        }
+        return Err(error);
+    }
+    for (case, _) in cases {
+        let turns = Arc::clone(&plane.told().turns);
+        match stop.run_until_cancelled(turns.acquire_owned()).await {
+            Some(Ok(turn)) => plane.spawn(in_hand(plane.clone(), case, Arc::clone(&rooms), turn, stop.clone())),
+            _ => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// Counts a placement for all that need one, in one statement for each host they go to.
+async fn raise(plane: &ControlPlane, rooms: &[Room], cases: &mut [(Case, bool)]) -> Result<()> {
+    let mut by_host: HashMap<HostId, Vec<ServerId>> = HashMap::new();
+    for (case, _) in cases.iter().filter(|(_, raises)| *raises) {
+        if let Some(host) = choose(rooms, case.kept.host) {
+            by_host.entry(host).or_default().push(case.kept.id);
+        }
+    }
+    let mut raised = HashMap::new();
+    for (host, ids) in by_host {
+        raised.extend(store::raise(plane.db(), &ids, host).await?);
+    }
+    for (case, _) in cases {
+        case.raised = raised.get(&case.kept.id).copied();
     }
     Ok(())
 }
 
 /// Brings one server forward, and lets go of it afterwards: at once, or after a wait when that failed.
-async fn in_hand(plane: ControlPlane, case: Case, rooms: Arc<Vec<Room>>, stop: CancellationToken) {
+async fn in_hand(
+    plane: ControlPlane,
+    case: Case,
+    rooms: Arc<Vec<Room>>,
+    turn: OwnedSemaphorePermit,
+    stop: CancellationToken,
+) {
     let (id, told) = (case.kept.id, plane.told());
-    let fine = match Arc::clone(&told.turns).acquire_owned().await {
-        Ok(_turn) => case.bring_forward(&plane, &rooms).await,
-        Err(_) => false,
-    };
+    let fine = case.bring_forward(&plane, &rooms).await;
+    drop(turn);
     if fine {
         told.failures.lock().remove(&id);
     } else {
         let wait = told.wait(id);
         stop.run_until_cancelled(tokio::time::sleep(wait)).await;
     }
-    let passed_over = told.in_hand.lock().remove(&id);
+    let passed_over = told.let_go(id);
     if !fine || passed_over == Some(PassedOver::Yes) {
-        plane.nudge();
+        plane.attend(id);
     }
 }
 
@@ -201,6 +369,8 @@ struct Case {
     limits: SandboxLimits,
     using: Use,
     want: Want,
+    /// The placement that was counted for it already.
+    raised: Option<Generation>,
 }
 
 impl Case {
@@ -239,7 +409,7 @@ impl Case {
             launch: mark(&(serde_json::to_string(&launch).unwrap_or_default(), limits.memory_bytes)),
             route: mark(&(using == Use::Asleep)),
         };
-        Self { kept, launch, limits, using, want }
+        Self { kept, launch, limits, using, want, raised: None }
     }
 
     /// The steps that are due now.
@@ -272,15 +442,22 @@ impl Case {
         true
     }
 
+    /// Counts a placement of this server alone: it was to be placed after all, or there was no machine a moment ago.
+    async fn raise(&self, plane: &ControlPlane, rooms: &[Room]) -> Result<Generation> {
+        let host = choose(rooms, self.kept.host)
+            .ok_or_else(|| Error::retry("There is no machine for this server just now. We are told, and try on."))?;
+        let raised = store::raise(plane.db(), &[self.kept.id], host).await?.pop();
+        raised.map(|(_, raised)| raised).ok_or_else(|| Error::conflict("This server is being erased."))
+    }
+
     async fn take(&self, plane: &ControlPlane, rooms: &[Room], step: Step, generation: &mut Generation) -> Result<()> {
         let (id, told) = (self.kept.id, plane.told());
         match step {
             Step::Raise => {
-                let host = choose(rooms, self.kept.host).ok_or_else(|| {
-                    Error::retry("There is no machine for this server just now. We are told, and try on.")
-                })?;
-                let raised = store::raise(plane.db(), id, host).await?;
-                *generation = raised.ok_or_else(|| Error::conflict("This server is being erased."))?;
+                *generation = match self.raised {
+                    Some(raised) => raised,
+                    None => self.raise(plane, rooms).await?,
+                };
             }
             Step::Place => {
                 let launch = Launch { generation: *generation, ..self.launch.clone() };

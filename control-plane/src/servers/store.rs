@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use tenant_runtime::ids::{Generation, ServerId};
 
 use super::{Desired, ServerName};
-use crate::db::{Db, on};
+use crate::db::{Db, numbered, on};
+use crate::paging::{Ask, Page, Select, fetch};
 use crate::{AccountId, Error, Result, row};
 
 /// A server as its row has it.
@@ -22,6 +23,8 @@ pub(crate) struct Kept {
     pub(crate) erased: Option<Timestamp>,
     /// What its owner is called.
     pub(crate) owner: String,
+    /// Where its owner is written to.
+    pub(crate) email: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -36,6 +39,7 @@ struct ServerRow {
     created_ms: i64,
     erased_ms: Option<i64>,
     display_name: String,
+    email: String,
 }
 
 impl TryFrom<ServerRow> for Kept {
@@ -53,34 +57,78 @@ impl TryFrom<ServerRow> for Kept {
             created: row::time(found.created_ms)?,
             erased: found.erased_ms.map(row::time).transpose()?,
             owner: found.display_name,
+            email: found.email,
         })
     }
 }
 
-const BY_ID: &str = "select server.id, account_id, name, desired, desired_ms, generation, host_id, server.created_ms, \
-     erased_ms, display_name from server join account on account.id = server.account_id where server.id = $1";
-const OF_ACCOUNT: &str = "select server.id, account_id, name, desired, desired_ms, generation, host_id, server.created_ms, \
-     erased_ms, display_name from server join account on account.id = server.account_id where account_id = $1 \
-     order by server.created_ms, server.id";
-const ALL: &str = "select server.id, account_id, name, desired, desired_ms, generation, host_id, server.created_ms, \
-     erased_ms, display_name from server join account on account.id = server.account_id \
-     order by server.created_ms, server.id";
+const COLUMNS: &str = "select server.id, account_id, name, desired, desired_ms, generation, host_id, server.created_ms, \
+     erased_ms, display_name, email from server join account on account.id = server.account_id";
 
 pub(crate) async fn by_id(db: &Db, id: ServerId) -> Result<Option<Kept>> {
-    let found: Option<ServerRow> =
-        on!(db.reader(), e => sqlx::query_as(BY_ID).bind(id.to_string()).fetch_optional(e).await)?;
-    found.map(Kept::try_from).transpose()
+    Ok(by_ids(db, &[id]).await?.pop())
 }
 
-pub(crate) async fn of_account(db: &Db, account: AccountId) -> Result<Vec<Kept>> {
-    let found: Vec<ServerRow> =
-        on!(db.reader(), e => sqlx::query_as(OF_ACCOUNT).bind(account.to_string()).fetch_all(e).await)?;
+/// Some servers, the newest first.
+pub(crate) async fn by_ids(db: &Db, ids: &[ServerId]) -> Result<Vec<Kept>> {
+    let ids: Vec<_> = ids.iter().map(ServerId::to_string).collect();
+    among(db, "server.id", &ids, "order by server.id desc").await
+}
+
+/// The servers of some accounts, oldest first.
+pub(crate) async fn of_accounts(db: &Db, accounts: &[AccountId]) -> Result<Vec<Kept>> {
+    let accounts: Vec<_> = accounts.iter().map(AccountId::to_string).collect();
+    among(db, "account_id", &accounts, "order by server.created_ms, server.id").await
+}
+
+async fn among(db: &Db, column: &str, values: &[String], order: &str) -> Result<Vec<Kept>> {
+    if values.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} where {column} in ({}) {order}", numbered(1, values.len())));
+    let found: Vec<ServerRow> = on!(db.reader(), e => {
+        let mut query = sqlx::query_as(sql);
+        for value in values {
+            query = query.bind(value.as_str());
+        }
+        query.fetch_all(e).await
+    })?;
     found.into_iter().map(Kept::try_from).collect()
 }
 
-pub(crate) async fn all(db: &Db) -> Result<Vec<Kept>> {
-    let found: Vec<ServerRow> = on!(db.reader(), e => sqlx::query_as(ALL).fetch_all(e).await)?;
+/// Some of all servers that are not erased, in the order of their ids: those behind `after`.
+pub(crate) async fn behind(db: &Db, after: Option<ServerId>, limit: usize) -> Result<Vec<Kept>> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{COLUMNS} where server.id > $1 and erased_ms is null order by server.id limit {limit}"
+    ));
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let found: Vec<ServerRow> = on!(db.reader(), e => sqlx::query_as(sql).bind(after).fetch_all(e).await)?;
     found.into_iter().map(Kept::try_from).collect()
+}
+
+/// One page of all servers, found by their name or their owner's address.
+pub(super) async fn page(db: &Db, ask: &Ask) -> Result<Page<Kept>> {
+    let mut select = Select::by("server.id", ask);
+    if let Some(wanted) = select.wanted() {
+        let owned = format!("account_id in (select id from account where {})", wanted.within("email"));
+        select.any(&[wanted.within("name"), owned, wanted.is("server.id")]);
+    }
+    let found: Vec<ServerRow> = fetch!(select, COLUMNS, db.reader())?;
+    select.page(found, |row| row.id.clone()).try_map(Kept::try_from)
+}
+
+/// How many servers are wanted, and those that are wished gone and are not yet.
+pub(super) async fn wanted(db: &Db) -> Result<(u64, Vec<ServerId>)> {
+    let kept: i64 = on!(db.reader(), e => sqlx::query_scalar(
+        "select count(*) from server where desired = 'kept' and erased_ms is null"
+    )
+    .fetch_one(e).await)?;
+    let going: Vec<String> = on!(db.reader(), e => sqlx::query_scalar(
+        "select id from server where desired = 'erased' and erased_ms is null"
+    )
+    .fetch_all(e).await)?;
+    let going = going.iter().map(|id| row::id(id)).collect::<Result<_>>()?;
+    Ok((u64::try_from(kept).map_err(Error::bug)?, going))
 }
 
 pub(crate) async fn is_name_taken(db: &Db, name: &ServerName) -> Result<bool> {
@@ -90,15 +138,27 @@ pub(crate) async fn is_name_taken(db: &Db, name: &ServerName) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Counts one placement more, and notes where. Nothing, when the server is not to be kept any more.
-pub(crate) async fn raise(db: &Db, id: ServerId, host: HostId) -> Result<Option<Generation>> {
-    let raised: Option<i64> = on!(db.writer(), e => sqlx::query_scalar(
-        "update server set generation = generation + 1, host_id = $2 where id = $1 and desired = 'kept' returning generation"
-    )
-    .bind(id.to_string())
-    .bind(host.to_string())
-    .fetch_optional(e).await)?;
-    raised.map(|raised| u64::try_from(raised).map(Generation).map_err(Error::bug)).transpose()
+/// Counts one placement more for each of these servers, and notes where. Those that are not to be kept any more are left
+/// out of the answer. One statement, so that placing very many costs the disk one wait and not one for each.
+pub(crate) async fn raise(db: &Db, ids: &[ServerId], host: HostId) -> Result<Vec<(ServerId, Generation)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = sqlx::AssertSqlSafe(format!(
+        "update server set generation = generation + 1, host_id = $1 where desired = 'kept' and id in ({}) \
+         returning id, generation",
+        numbered(2, ids.len())
+    ));
+    let raised: Vec<(String, i64)> = on!(db.writer(), e => {
+        let mut query = sqlx::query_as(sql).bind(host.to_string());
+        for id in ids {
+            query = query.bind(id.to_string());
+        }
+        query.fetch_all(e).await
+    })?;
+    let read =
+        |(id, raised): (String, i64)| Ok((row::id(&id)?, Generation(u64::try_from(raised).map_err(Error::bug)?)));
+    raised.into_iter().map(read).collect()
 }
 
 /// Notes that nothing is left of a server.

@@ -60,7 +60,7 @@ pub async fn cancel(plane: &ControlPlane, actor: &Actor, account: AccountId) -> 
     let key = format!("closing {} {}", agreed.id, plane.now().as_millisecond());
     write(plane, &mut tx, &business, &agreed, closing, &key).await?;
     tx.commit().await?;
-    plane.nudge();
+    plane.attend_account(account);
     plane.nudge_post();
     Ok(closing)
 }
@@ -75,7 +75,7 @@ pub async fn resume(plane: &ControlPlane, actor: &Actor, account: AccountId) -> 
     let mut tx = plane.db().begin().await?;
     store::set_end(&mut tx, agreed.id, None).await?;
     tx.commit().await?;
-    plane.nudge();
+    plane.attend_account(account);
     Ok(())
 }
 
@@ -94,11 +94,13 @@ async fn write(
 
 /// Takes the steps that are due about one cancelled agreement: the last letter, and a week after it the end.
 pub(super) async fn follow(plane: &ControlPlane, business: &Business, agreed: &Agreed) -> Result<()> {
-    let Some(closing) = agreed.ends.map(Closing::of) else { return Ok(()) };
     let now = plane.now();
-    if now < closing.last_letter() {
+    if agreed.ends.map(Closing::of).is_none_or(|closing| now < closing.last_letter()) {
         return Ok(());
     }
+    // Read again: what was taken back since the page with it was read is not closing any more.
+    let agreed = &store::of_account(plane.db(), agreed.account).await?.ok_or_else(not_there)?;
+    let Some(closing) = agreed.ends.map(Closing::of) else { return Ok(()) };
     let mut kept = servers::servers_of(plane, &Actor::System, agreed.account).await?;
     kept.retain(|server| server.desired == servers::Desired::Kept);
     if kept.is_empty() {

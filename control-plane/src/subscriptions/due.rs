@@ -15,6 +15,9 @@ use crate::{Actor, ControlPlane, Result, accounts, mail};
 
 /// Looks for months that have begun this often.
 const EVERY: Duration = Duration::from_secs(600);
+/// So many agreements at a time, and so long between one page of them and the next.
+const PAGE: i64 = 200;
+const BETWEEN_PAGES: Duration = Duration::from_millis(500);
 const A_WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Writes a bill for every month of `agreed` that has begun by `now` and has none. A plan that costs nothing has no bills.
@@ -48,7 +51,7 @@ pub(crate) async fn bill_until(tx: &mut Tx, agreed: &Agreed, grace: &Grace, now:
 /// Writes due bills until `stop`.
 pub(crate) async fn run(plane: ControlPlane, stop: CancellationToken) {
     loop {
-        if let Err(error) = pass(&plane).await {
+        if let Err(error) = pass(&plane, &stop).await {
             tracing::warn!(error = error.chain(), "bills cannot be written just now");
         }
         tokio::select! {
@@ -60,9 +63,9 @@ pub(crate) async fn run(plane: ControlPlane, stop: CancellationToken) {
 
 /// Reminds of bills that are late: once when they are, and once a week before each thing that changes because of it. A
 /// letter that was written is not written again, so this may run as often as it likes.
-async fn remind(plane: &ControlPlane, business: &Business, agreed: &Agreed) -> Result<()> {
+async fn remind(plane: &ControlPlane, business: &Business, agreed: &Agreed, open: &[Invoice]) -> Result<()> {
     let now = plane.now();
-    for bill in store::invoices_of(plane.db(), agreed).await? {
+    for bill in open {
         let Some(due) = bill.late_since(now) else { continue };
         let next = billing::schedule(due, &plane.settings().grace);
         let before = |at: Timestamp| at.checked_sub(A_WEEK).unwrap_or(at) <= now;
@@ -73,33 +76,59 @@ async fn remind(plane: &ControlPlane, business: &Business, agreed: &Agreed) -> R
         } else {
             "late"
         };
+        let key = format!("reminder {} {stage}", bill.id);
+        if mail::written(plane.db(), &key).await?.is_some() {
+            continue;
+        }
         let letter = mail::Letter::Reminder { number: bill.number.clone(), amount: bill.amount, due, next };
         let account = accounts::account(plane, &Actor::System, agreed.account).await?;
         let mut tx = plane.db().begin().await?;
-        mail::write(plane, &mut tx, business, &account, &letter, &format!("reminder {} {stage}", bill.id)).await?;
+        mail::write(plane, &mut tx, business, &account, &letter, &key).await?;
         tx.commit().await?;
         plane.nudge_post();
     }
     Ok(())
 }
 
-/// Writes every bill that is due now.
-pub(crate) async fn pass(plane: &ControlPlane) -> Result<()> {
-    let (now, grace) = (plane.now(), &plane.settings().grace);
+/// Looks at every agreement, a page at a time and with a pause between pages, so that many of them never keep the
+/// database busy.
+async fn pass(plane: &ControlPlane, stop: &CancellationToken) -> Result<()> {
     let business = business::business(plane).await?;
-    for agreed in store::all(plane.db()).await? {
-        remind(plane, &business, &agreed).await?;
-        closing::follow(plane, &business, &agreed).await?;
-        if periods_until(agreed.anchor, agreed.billed, now).next().is_none() {
-            continue;
+    let mut after = None;
+    loop {
+        let agreed = store::behind(plane.db(), after, PAGE).await?;
+        let Some(last) = agreed.last() else { return Ok(()) };
+        after = Some(last.id);
+        let open = store::open_invoices(plane.db(), &agreed).await?;
+        for agreed in &agreed {
+            let open = open.get(&agreed.id).map_or(&[][..], Vec::as_slice);
+            follow(plane, &business, agreed, open).await?;
         }
-        let account = accounts::account(plane, &Actor::System, agreed.account).await?;
-        let mut tx = plane.db().begin().await?;
-        for bill in bill_until(&mut tx, &agreed, grace, now).await? {
-            mail::write_invoice(plane, &mut tx, &business, &account, &agreed.terms, &bill).await?;
+        if i64::try_from(agreed.len()).is_ok_and(|found| found < PAGE) {
+            return Ok(());
         }
-        tx.commit().await?;
-        plane.nudge_post();
+        if stop.run_until_cancelled(tokio::time::sleep(BETWEEN_PAGES)).await.is_none() {
+            return Ok(());
+        }
     }
+}
+
+/// Takes the steps that are due about one agreement.
+async fn follow(plane: &ControlPlane, business: &Business, agreed: &Agreed, open: &[Invoice]) -> Result<()> {
+    let now = plane.now();
+    remind(plane, business, agreed, open).await?;
+    closing::follow(plane, business, agreed).await?;
+    if periods_until(agreed.anchor, agreed.billed, now).next().is_none() {
+        return Ok(());
+    }
+    // Read again, because the page it stood on may be older than a cancellation.
+    let Some(agreed) = store::of_account(plane.db(), agreed.account).await? else { return Ok(()) };
+    let account = accounts::account(plane, &Actor::System, agreed.account).await?;
+    let mut tx = plane.db().begin().await?;
+    for bill in bill_until(&mut tx, &agreed, &plane.settings().grace, now).await? {
+        mail::write_invoice(plane, &mut tx, business, &account, &agreed.terms, &bill).await?;
+    }
+    tx.commit().await?;
+    plane.nudge_post();
     Ok(())
 }

@@ -8,21 +8,42 @@ use super::store;
 use crate::accounts::{self, Account};
 use crate::context::not_there;
 use crate::db::on;
+use crate::paging::{Ask, Page};
 use crate::{Actor, ControlPlane, Error, Result};
 
-/// Every bill with who owes it, newest first, for who runs the business.
-pub async fn invoices(plane: &ControlPlane, actor: &Actor) -> Result<Vec<(Account, Invoice)>> {
+/// All bills with who owes them, a page at a time, for who runs the business.
+pub async fn invoices(plane: &ControlPlane, actor: &Actor, ask: &Ask) -> Result<Page<(Account, Invoice)>> {
     actor.must_operate()?;
-    let agreed = store::all(plane.db()).await?;
-    let accounts = accounts::all(plane.db()).await?;
-    let by_account: HashMap<_, _> = accounts.into_iter().map(|account| (account.id, account)).collect();
-    let owner: HashMap<_, _> = agreed.iter().map(|agreed| (agreed.id, agreed.account)).collect();
-    let all = store::all_invoices(plane.db(), &agreed).await?.into_iter();
-    let with_owner = all.filter_map(|invoice| {
-        let account = by_account.get(owner.get(&invoice.subscription)?)?;
-        Some((account.clone(), invoice))
-    });
-    Ok(with_owner.collect())
+    let page = store::page(plane.db(), ask).await?;
+    let owners: Vec<_> = page.items.iter().map(|(account, _)| *account).collect();
+    let accounts = accounts::by_ids(plane.db(), &owners).await?;
+    let by_id: HashMap<_, _> = accounts.into_iter().map(|account| (account.id, account)).collect();
+    page.try_map(|(owner, invoice)| Ok((by_id.get(&owner).ok_or_else(not_there)?.clone(), invoice)))
+}
+
+/// What is owed to the business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owed {
+    /// Bills that wait for money.
+    pub open: u64,
+    /// How much they come to, in cents.
+    pub cents: i64,
+    /// Accounts that are late with one, and whose agreement goes on.
+    pub late: u64,
+}
+
+/// What is owed to the business, for who runs it.
+pub async fn owed(plane: &ControlPlane, actor: &Actor) -> Result<Owed> {
+    actor.must_operate()?;
+    let (open, cents, late) = store::owed(plane.db(), plane.now()).await?;
+    Ok(Owed { open: open.unsigned_abs(), cents, late: late.unsigned_abs() })
+}
+
+/// One bill with who owes it, for who runs the business.
+pub async fn invoice(plane: &ControlPlane, actor: &Actor, id: InvoiceId) -> Result<(Account, Invoice)> {
+    actor.must_operate()?;
+    let (owner, invoice) = store::invoice(plane.db(), id).await?.ok_or_else(not_there)?;
+    Ok((accounts::account(plane, actor, owner).await?, invoice))
 }
 
 /// Notes that the money of a bill is there. What was closed for want of it opens at once.
@@ -45,7 +66,9 @@ async fn settle(plane: &ControlPlane, actor: &Actor, id: InvoiceId, state: &'sta
     .bind(plane.now().as_millisecond())
     .execute(e).await.map(|done| done.rows_affected()))?;
     if settled == 1 {
-        plane.nudge();
+        if let Some((account, _)) = store::invoice(plane.db(), id).await? {
+            plane.attend_account(account);
+        }
         return Ok(());
     }
     let is: Option<String> = on!(plane.db().reader(), e => sqlx::query_scalar("select state from invoice where id = $1")

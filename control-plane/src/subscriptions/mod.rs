@@ -20,7 +20,7 @@ use crate::{AccountId, Actor, ControlPlane, Result};
 
 pub use closing::{Closing, cancel, resume};
 pub(crate) use due::{bill_until, run};
-pub use invoices::{invoices, mark_paid, void};
+pub use invoices::{Owed, invoice, invoices, mark_paid, owed, void};
 pub(crate) use store::{Agreed, begin};
 
 /// Everything about one account's bill.
@@ -46,7 +46,7 @@ pub struct Bill {
     pub if_closed: Closing,
 }
 
-/// One line of the ledger: how an account stands.
+/// How an account stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
     pub(crate) standing: Standing,
@@ -78,9 +78,9 @@ pub async fn bill(plane: &ControlPlane, actor: &Actor, account: AccountId) -> Re
     })
 }
 
-/// How everybody stands.
-pub(crate) async fn ledger(plane: &ControlPlane) -> Result<HashMap<AccountId, Line>> {
-    let agreed = store::all(plane.db()).await?;
+/// How some accounts stand; those without an agreement are left out.
+pub(crate) async fn lines(plane: &ControlPlane, accounts: &[AccountId]) -> Result<HashMap<AccountId, Line>> {
+    let agreed = store::of_accounts(plane.db(), accounts).await?;
     let mut open = store::open_invoices(plane.db(), &agreed).await?;
     let (now, grace) = (plane.now(), &plane.settings().grace);
     let line = |agreed: Agreed| {

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use billing::{Invoice, InvoiceState, Money, Period, Plan, PlanDraft, PlanId, SubscriptionId};
+use billing::{Invoice, InvoiceId, InvoiceState, Money, Period, Plan, PlanDraft, PlanId, SubscriptionId};
 use jiff::Timestamp;
 
-use crate::db::{Db, Tx, on};
+use crate::db::{Db, Tx, numbered, on};
+use crate::paging::{Ask, Page, Select, fetch};
 use crate::{AccountId, Error, Result, row};
 
 /// An agreement as its row has it.
@@ -119,11 +120,34 @@ pub(crate) async fn of_account(db: &Db, account: AccountId) -> Result<Option<Agr
     found.map(Agreed::try_from).transpose()
 }
 
-pub(crate) async fn all(db: &Db) -> Result<Vec<Agreed>> {
+/// Some of all agreements, in the order of their ids: those behind `after`.
+pub(super) async fn behind(db: &Db, after: Option<SubscriptionId>, limit: i64) -> Result<Vec<Agreed>> {
     let found: Vec<AgreedRow> = on!(db.reader(), e => sqlx::query_as(
-        "select id, account_id, plan_id, terms, anchor_ms, ends_ms, billed from subscription order by anchor_ms, id"
+        "select id, account_id, plan_id, terms, anchor_ms, ends_ms, billed from subscription where id > $1 \
+         order by id limit $2"
     )
+    .bind(after.map(|id| id.to_string()).unwrap_or_default())
+    .bind(limit)
     .fetch_all(e).await)?;
+    found.into_iter().map(Agreed::try_from).collect()
+}
+
+/// The agreements of some accounts.
+pub(super) async fn of_accounts(db: &Db, accounts: &[AccountId]) -> Result<Vec<Agreed>> {
+    if accounts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select id, account_id, plan_id, terms, anchor_ms, ends_ms, billed from subscription where account_id in ({})",
+        numbered(1, accounts.len())
+    ));
+    let found: Vec<AgreedRow> = on!(db.reader(), e => {
+        let mut query = sqlx::query_as(sql);
+        for account in accounts {
+            query = query.bind(account.to_string());
+        }
+        query.fetch_all(e).await
+    })?;
     found.into_iter().map(Agreed::try_from).collect()
 }
 
@@ -181,31 +205,87 @@ pub(super) async fn invoices_of(db: &Db, agreed: &Agreed) -> Result<Vec<Invoice>
     found.into_iter().map(|found| found.of(agreed.anchor)).collect()
 }
 
-pub(super) async fn all_invoices(db: &Db, agreed: &[Agreed]) -> Result<Vec<Invoice>> {
-    let found: Vec<InvoiceRow> = on!(db.reader(), e => sqlx::query_as(
-        "select id, subscription_id, number, period, amount_cents, currency, issued_ms, due_ms, state, settled_ms \
-         from invoice order by issued_ms desc, number desc"
-    )
-    .fetch_all(e).await)?;
-    with_anchors(found, agreed)
-}
-
+/// The open bills of some agreements.
 pub(super) async fn open_invoices(db: &Db, agreed: &[Agreed]) -> Result<HashMap<SubscriptionId, Vec<Invoice>>> {
-    let found: Vec<InvoiceRow> = on!(db.reader(), e => sqlx::query_as(
-        "select id, subscription_id, number, period, amount_cents, currency, issued_ms, due_ms, state, settled_ms \
-         from invoice where state = 'open'"
-    )
-    .fetch_all(e).await)?;
     let mut by: HashMap<_, Vec<_>> = HashMap::new();
-    for invoice in with_anchors(found, agreed)? {
+    if agreed.is_empty() {
+        return Ok(by);
+    }
+    let sql = sqlx::AssertSqlSafe(format!(
+        "select id, subscription_id, number, period, amount_cents, currency, issued_ms, due_ms, state, settled_ms \
+         from invoice where state = 'open' and subscription_id in ({})",
+        numbered(1, agreed.len())
+    ));
+    let found: Vec<InvoiceRow> = on!(db.reader(), e => {
+        let mut query = sqlx::query_as(sql);
+        for agreed in agreed {
+            query = query.bind(agreed.id.to_string());
+        }
+        query.fetch_all(e).await
+    })?;
+    let anchors: HashMap<_, _> = agreed.iter().map(|agreed| (agreed.id.to_string(), agreed.anchor)).collect();
+    for found in found {
+        let Some(anchor) = anchors.get(&found.subscription_id) else { continue };
+        let invoice = found.of(*anchor)?;
         by.entry(invoice.subscription).or_default().push(invoice);
     }
     Ok(by)
 }
 
-fn with_anchors(found: Vec<InvoiceRow>, agreed: &[Agreed]) -> Result<Vec<Invoice>> {
-    let anchors: HashMap<_, _> = agreed.iter().map(|agreed| (agreed.id.to_string(), agreed.anchor)).collect();
-    // An agreement that was made between the two reads is in the next answer.
-    let known = found.into_iter().filter_map(|found| Some((*anchors.get(&found.subscription_id)?, found)));
-    known.map(|(anchor, found)| found.of(anchor)).collect()
+/// A bill with what is needed to read it, and who owes it.
+#[derive(sqlx::FromRow)]
+struct OwedRow {
+    #[sqlx(flatten)]
+    invoice: InvoiceRow,
+    anchor_ms: i64,
+    account_id: String,
+}
+
+const OWED: &str = "select invoice.id, subscription_id, number, period, amount_cents, currency, issued_ms, due_ms, state, \
+     settled_ms, anchor_ms, account_id from invoice join subscription on subscription.id = invoice.subscription_id";
+
+impl OwedRow {
+    fn owed(self) -> Result<(AccountId, Invoice)> {
+        Ok((row::id(&self.account_id)?, self.invoice.of(row::time(self.anchor_ms)?)?))
+    }
+}
+
+/// One page of all bills, found by their number or whoever owes them.
+pub(super) async fn page(db: &Db, ask: &Ask) -> Result<Page<(AccountId, Invoice)>> {
+    let mut select = Select::by("invoice.id", ask);
+    select.only("state");
+    if let Some(wanted) = select.wanted() {
+        let owes = format!(
+            "account_id in (select id from account where {} or {})",
+            wanted.within("email"),
+            wanted.within("display_name")
+        );
+        select.any(&[wanted.within("number"), owes, wanted.is("invoice.id")]);
+    }
+    let found: Vec<OwedRow> = fetch!(select, OWED, db.reader())?;
+    select.page(found, |row| row.invoice.id.clone()).try_map(OwedRow::owed)
+}
+
+/// One bill with who owes it.
+pub(super) async fn invoice(db: &Db, id: InvoiceId) -> Result<Option<(AccountId, Invoice)>> {
+    let sql = sqlx::AssertSqlSafe(format!("{OWED} where invoice.id = $1"));
+    let found: Option<OwedRow> =
+        on!(db.reader(), e => sqlx::query_as(sql).bind(id.to_string()).fetch_optional(e).await)?;
+    found.map(OwedRow::owed).transpose()
+}
+
+/// How many bills wait for money, how much they come to, and how many accounts are late with one at `now`.
+pub(super) async fn owed(db: &Db, now: Timestamp) -> Result<(i64, i64, i64)> {
+    let (open, cents): (i64, i64) = on!(db.reader(), e => sqlx::query_as(
+        "select count(*), cast(coalesce(sum(amount_cents), 0) as bigint) from invoice \
+         where state = 'open' and amount_cents > 0"
+    )
+    .fetch_one(e).await)?;
+    let late: i64 = on!(db.reader(), e => sqlx::query_scalar(
+        "select count(distinct subscription_id) from invoice join subscription on subscription.id = subscription_id \
+         where state = 'open' and amount_cents > 0 and due_ms <= $1 and (ends_ms is null or ends_ms > $1)"
+    )
+    .bind(now.as_millisecond())
+    .fetch_one(e).await)?;
+    Ok((open, cents, late))
 }

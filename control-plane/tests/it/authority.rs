@@ -9,8 +9,9 @@ use axum::body::{Body, Bytes};
 use billing::{Currency, InvoiceId, PlanDraft, PlanId};
 use control_plane::metering::{self, Month};
 use control_plane::operations::OperationId;
+use control_plane::paging::Ask;
 use control_plane::{AccountId, Actor, ControlPlane, Kind, LetterId, Result};
-use control_plane::{accounts, business, hosts, mail, servers, subscriptions};
+use control_plane::{accounts, business, hosts, mail, overview, servers, subscriptions};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::HeaderMap;
@@ -51,7 +52,7 @@ macro_rules! line {
 fn table() -> Vec<Line> {
     vec![
         line!(accounts::account, "sgyyy", |p, a, t| accounts::account(p, a, t.account)),
-        line!(accounts::customers, "sddyy", |p, a, t| accounts::customers(p, a)),
+        line!(accounts::customers, "sddyy", |p, a, t| accounts::customers(p, a, &Ask::default())),
         line!(accounts::rename, "syyys", |p, a, t| accounts::rename(p, a, "Somebody")),
         line!(accounts::change_password, "syyys", |p, a, t| accounts::change_password(p, a, PASSWORD, "weak", None)),
         line!(accounts::sessions, "syyys", |p, a, t| accounts::sessions(p, a)),
@@ -66,13 +67,22 @@ fn table() -> Vec<Line> {
         line!(business::withdraw_plan, "sddyy", |p, a, t| business::withdraw_plan(p, a, t.plan)),
         line!(hosts::hosts, "sddyy", |p, a, t| hosts::hosts(p, a)),
         line!(mail::post, "sddyy", |p, a, t| mail::post(p, a, t.account, &hello(), "hello")),
-        line!(mail::outbox, "sddyy", |p, a, t| mail::outbox(p, a)),
+        line!(mail::outbox, "sddyy", |p, a, t| mail::outbox(p, a, &Ask::default())),
         line!(mail::letter, "sddyy", |p, a, t| mail::letter(p, a, t.letter)),
         line!(metering::usage, "sgyyy", |p, a, t| metering::usage(p, a, t.server, Month::of(p.now()))),
-        line!(metering::usage_of_all, "sddyy", |p, a, t| metering::usage_of_all(p, a, Month::of(p.now()))),
+        line!(metering::usage_of_all, "sddyy", |p, a, t| metering::usage_of_all(
+            p,
+            a,
+            Month::of(p.now()),
+            &Ask::default()
+        )),
+        line!(metering::usage_in_all, "sddyy", |p, a, t| metering::usage_in_all(p, a, Month::of(p.now()))),
+        line!(overview::overview, "sddyy", |p, a, t| overview::overview(p, a)),
         line!(servers::server, "sgyyy", |p, a, t| servers::server(p, a, t.server)),
         line!(servers::servers_of, "sgyyy", |p, a, t| servers::servers_of(p, a, t.account)),
-        line!(servers::all, "sddyy", |p, a, t| servers::all(p, a)),
+        line!(servers::servers, "sddyy", |p, a, t| servers::servers(p, a, &Ask::default())),
+        line!(servers::some, "sddyy", |p, a, t| servers::some(p, a, &[t.server])),
+        line!(servers::astray, "sddyy", |p, a, t| servers::astray(p, a)),
         line!(servers::progress, "sgyyy", |p, a, t| servers::progress(p, a, t.server)),
         line!(servers::handover_link, "sgydy", |p, a, t| servers::handover_link(p, a, t.server, None)),
         line!(servers::admin, "sgydy", |p, a, t| servers::admin(p, a, t.server)),
@@ -89,7 +99,9 @@ fn table() -> Vec<Line> {
         line!(subscriptions::bill, "sgyyy", |p, a, t| subscriptions::bill(p, a, t.account)),
         line!(subscriptions::cancel, "sgydy", |p, a, t| subscriptions::cancel(p, a, t.account)),
         line!(subscriptions::resume, "sgydy", |p, a, t| subscriptions::resume(p, a, t.account)),
-        line!(subscriptions::invoices, "sddyy", |p, a, t| subscriptions::invoices(p, a)),
+        line!(subscriptions::invoices, "sddyy", |p, a, t| subscriptions::invoices(p, a, &Ask::default())),
+        line!(subscriptions::invoice, "sddyy", |p, a, t| subscriptions::invoice(p, a, t.invoice)),
+        line!(subscriptions::owed, "sddyy", |p, a, t| subscriptions::owed(p, a)),
         line!(subscriptions::void, "sddyy", |p, a, t| subscriptions::void(p, a, t.invoice)),
         line!(subscriptions::mark_paid, "sddyy", |p, a, t| subscriptions::mark_paid(p, a, t.invoice)),
         line!(operations::start_export, "sg*d*", |p, a, t| p.operations().start_export(a, t.server, None)),
@@ -101,7 +113,7 @@ fn table() -> Vec<Line> {
             Body::from("x")
         )),
         line!(operations::of_server, "sgyyy", |p, a, t| p.operations().of_server(a, t.server)),
-        line!(operations::all, "sddyy", |p, a, t| p.operations().all(a)),
+        line!(operations::all, "sddyy", |p, a, t| p.operations().all(a, &Ask::default())),
         line!(operations::operation, "sgyyy", |p, a, t| p.operations().operation(a, t.operation)),
         line!(operations::export_download, "sg*d*", |p, a, t| {
             let none = HeaderMap::new();
@@ -137,7 +149,7 @@ async fn everybody_may_do_what_the_table_says_and_nothing_else() {
         let (anna, made) = world.sign_up("anna").await;
         let (berta, _) = world.sign_up("berta").await;
         let bill = subscriptions::bill(&world.plane, &anna, made.account).await.unwrap();
-        let letters = mail::outbox(&world.plane, &operator).await.unwrap();
+        let letters = mail::outbox(&world.plane, &operator, &Ask::default()).await.unwrap().items;
         let export = world.plane.operations().start_export(&anna, made.server, None).await.unwrap();
         let things = Things {
             account: made.account,
@@ -170,7 +182,17 @@ async fn everybody_may_do_what_the_table_says_and_nothing_else() {
 fn the_table_names_every_public_function_that_takes_an_actor() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = BTreeSet::new();
-    for noun in ["accounts", "business", "hosts.rs", "mail", "metering", "operations", "servers", "subscriptions"] {
+    for noun in [
+        "accounts",
+        "business",
+        "hosts.rs",
+        "mail",
+        "metering",
+        "operations",
+        "overview.rs",
+        "servers",
+        "subscriptions",
+    ] {
         let path = source.join(noun);
         let files = if path.is_dir() {
             std::fs::read_dir(&path).unwrap().map(|file| file.unwrap().path()).collect()

@@ -2,6 +2,7 @@
 
 use billing::{Standing, Use};
 use control_plane::gateway::{Admission, Found};
+use control_plane::paging::Ask;
 use control_plane::servers::{self};
 use control_plane::{Actor, Kind, mail, subscriptions};
 use tenant_runtime::launch::Access;
@@ -40,7 +41,7 @@ async fn an_open_bill_closes_the_server_step_by_step_and_paying_opens_it() {
         assert!(matches!(bill.standing, Standing::Asleep { .. }) && bill.consequence.export);
         assert!(servers::admin(plane, &anna, made.server).await.is_ok(), "the export is offered in every standing");
 
-        let invoices = subscriptions::invoices(plane, &operator).await.unwrap();
+        let invoices = subscriptions::invoices(plane, &operator, &Ask::default()).await.unwrap().items;
         assert_eq!(invoices.last().unwrap().0.id, made.account);
         for (_, invoice) in &invoices {
             subscriptions::mark_paid(plane, &operator, invoice.id).await.unwrap();
@@ -73,7 +74,7 @@ async fn every_month_has_one_bill_and_one_letter_however_often_we_start() {
         let bill = subscriptions::bill(plane, &anna, made.account).await.unwrap();
         let indexes: Vec<_> = bill.invoices.iter().map(|invoice| invoice.period.index).collect();
         assert_eq!(indexes, [3, 2, 1, 0]);
-        let letters = mail::outbox(plane, &operator).await.unwrap();
+        let letters = mail::outbox(plane, &operator, &Ask::default()).await.unwrap().items;
         assert_eq!(letters.iter().filter(|letter| letter.subject.contains("to be paid by")).count(), 4);
         // Three bills are late by now, the oldest for long enough to have been reminded of more than once.
         let reminders = letters.iter().filter(|letter| letter.subject.ends_with("is still open"));
@@ -82,7 +83,7 @@ async fn every_month_has_one_bill_and_one_letter_however_often_we_start() {
         assert_eq!(of, ["2026-0001", "2026-0001", "2026-0002", "2026-0002", "2027-0003"]);
 
         subscriptions::void(plane, &operator, bill.invoices[0].id).await.unwrap();
-        let customers = control_plane::accounts::customers(plane, &operator).await.unwrap();
+        let customers = control_plane::accounts::customers(plane, &operator, &Ask::default()).await.unwrap().items;
         let owed = customers.iter().find(|customer| customer.account.id == made.account).unwrap().open.unwrap();
         assert_eq!(owed.cents, 3 * 790);
         let nobodys = billing::InvoiceId::new(1);
@@ -122,7 +123,7 @@ async fn a_cancelled_subscription_runs_to_the_end_of_its_month_and_has_no_more_b
 
 /// How often somebody was told that their server closes.
 async fn told(world: &World, operator: &Actor) -> usize {
-    let all = mail::outbox(&world.plane, operator).await.unwrap();
+    let all = mail::outbox(&world.plane, operator, &Ask::default()).await.unwrap().items;
     all.iter().filter(|letter| letter.subject.contains("closes")).count()
 }
 

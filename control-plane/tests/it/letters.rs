@@ -1,6 +1,7 @@
 //! Letters wait, leave once, and come back to the operator's eyes when they cannot.
 
 use control_plane::mail::{self, Letter, State};
+use control_plane::paging::Ask;
 use control_plane::{Actor, Smtp};
 
 use crate::support::{Answer, Database, PostOffice, World, eventually};
@@ -26,12 +27,13 @@ async fn letters_leave_by_smtp_with_patience_and_only_once() {
         let plane = &world.plane;
         let (_, made) = world.sign_up("anna").await;
         let states = async || {
-            let mut states: Vec<_> = mail::outbox(plane, &operator).await.unwrap().iter().map(|l| l.state).collect();
+            let mut states: Vec<_> =
+                mail::outbox(plane, &operator, &Ask::default()).await.unwrap().items.iter().map(|l| l.state).collect();
             states.sort_by_key(|state| state.word());
             states
         };
         eventually("both were tried", async || states().await == [State::Failed, State::Waiting]).await;
-        let letters = mail::outbox(plane, &operator).await.unwrap();
+        let letters = mail::outbox(plane, &operator, &Ask::default()).await.unwrap().items;
         for letter in &letters {
             assert_eq!(letter.attempts, 1);
             assert!(letter.last_error.as_ref().is_some_and(|error| !error.is_empty()));
@@ -61,7 +63,7 @@ async fn without_smtp_letters_are_kept_to_be_read() {
         let operator = world.set_up().await;
         let (_, made) = world.sign_up("anna").await;
         mail::post(&world.plane, &Actor::System, made.account, &export_ready(), "export 1").await.unwrap();
-        let letters = mail::outbox(&world.plane, &operator).await.unwrap();
+        let letters = mail::outbox(&world.plane, &operator, &Ask::default()).await.unwrap().items;
         assert_eq!(letters.len(), 3);
         assert!(letters.iter().all(|letter| letter.state == State::Kept));
         world.end().await;

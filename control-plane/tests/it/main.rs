@@ -6,6 +6,7 @@ mod bills;
 mod conformance;
 mod gateway;
 mod letters;
+mod lists;
 mod metering;
 mod migrations;
 mod port;

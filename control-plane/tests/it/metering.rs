@@ -2,7 +2,8 @@
 
 use axum::body::Body;
 use control_plane::Actor;
-use control_plane::metering::{self, Counted, Month, Used};
+use control_plane::metering::{self, Counted, Month, ServerUsage, Used};
+use control_plane::paging::Ask;
 use http_body_util::BodyExt as _;
 use infra::agent::{RunId, RunReading};
 use tenant_runtime::ids::ServerId;
@@ -15,6 +16,15 @@ fn run(server: ServerId, name: &str, cpu_us: u64, awake_ms: u64, ended: bool) ->
 
 async fn total(world: &World, actor: &Actor, server: ServerId) -> Used {
     metering::usage(&world.plane, actor, server, Month::of(world.plane.now())).await.unwrap().total
+}
+
+/// Every server's month; together they are what is told of all.
+async fn of_all(world: &World, operator: &Actor, month: Month) -> Vec<ServerUsage> {
+    let all = metering::usage_of_all(&world.plane, operator, month, &Ask::default()).await.unwrap().items;
+    let (sum, kept) = metering::usage_in_all(&world.plane, operator, month).await.unwrap();
+    assert_eq!(all.iter().fold(Used::default(), |sum, one| sum.and(one.total)), sum);
+    assert_eq!(all.iter().filter_map(|one| one.stored_now).sum::<u64>(), kept);
+    all
 }
 
 #[tokio::test]
@@ -48,7 +58,7 @@ async fn what_is_read_again_or_was_committed_unheard_is_counted_once() {
         let expected = Used { cpu_us: 1_507, awake_ms: 37, ..Used::default() };
         assert_eq!(total(world, &anna, made.server).await, expected);
         assert_eq!(total(world, &berta, other.server).await, Used { cpu_us: 5, awake_ms: 5, ..Used::default() });
-        let all = metering::usage_of_all(&world.plane, &operator, Month::of(world.plane.now())).await.unwrap();
+        let all = of_all(world, &operator, Month::of(world.plane.now())).await;
         let annas = all.iter().find(|one| one.server == made.server).unwrap();
         assert_eq!((all.len(), annas.total, annas.name.to_string()), (2, expected, "anna".into()));
     })
@@ -108,7 +118,7 @@ async fn what_is_kept_is_summed_up_over_time_also_while_nobody_looks() {
         let of = async |month| metering::usage(&world.plane, &anna, made.server, month).await.unwrap().total;
         assert_eq!(of(november).await.stored_byte_seconds, 1_007 * (9 * 24 + 12) * 3600);
         assert_eq!(of(november.next()).await.stored_byte_seconds, 1_007 * 31 * 86_400);
-        let all = metering::usage_of_all(&world.plane, &operator, november).await.unwrap();
+        let all = of_all(world, &operator, november).await;
         assert_eq!(all[0].total, of(november).await);
         sleep().await;
         assert_eq!(of(november).await.stored_byte_seconds, 1_007 * (9 * 24 + 12) * 3600, "in the books, the same");

@@ -3,6 +3,7 @@
 use control_plane::Actor;
 use control_plane::accounts;
 use control_plane::gateway::Found;
+use control_plane::paging::Ask;
 use control_plane::servers::{self, Seen};
 use tenant_runtime::ids::Generation;
 
@@ -23,7 +24,7 @@ async fn a_host_that_fails_is_asked_again_and_the_reason_is_shown() {
         assert!(!servers::progress(plane, &anna, made.server).await.unwrap().ready);
         assert!(matches!(plane.routes().find("anna.localhost"), Found::Nobody { .. }), "no way to what is not there");
         world.ready(&anna, &made).await;
-        let all = servers::all(plane, &operator).await.unwrap();
+        let all = servers::servers(plane, &operator, &Ask::default()).await.unwrap().items;
         assert_eq!((all.len(), all[0].trouble.as_ref()), (1, None));
     })
     .await;

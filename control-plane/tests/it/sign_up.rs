@@ -1,6 +1,7 @@
 //! From a form to a server, once, however often the button is pressed.
 
 use control_plane::accounts::{self, SignUp};
+use control_plane::paging::Ask;
 use control_plane::servers::{self, Availability, Seen};
 use control_plane::{Actor, Kind, mail, subscriptions};
 use tenant_runtime::ids::Generation;
@@ -35,13 +36,13 @@ async fn anna_signs_up_and_has_a_server() {
         assert_eq!(bill.invoices[0].number, "2026-0001");
         assert_eq!(bill.next.unwrap().start, bill.invoices[0].period.end);
 
-        let letters = mail::outbox(plane, &operator).await.unwrap();
+        let letters = mail::outbox(plane, &operator, &Ask::default()).await.unwrap().items;
         let mut subjects: Vec<_> = letters.iter().map(|letter| letter.subject.as_str()).collect();
         subjects.sort_unstable();
         assert_eq!(subjects, ["Bill 2026-0001: €7.90, to be paid by 5 December 2026", "Your server is ready"]);
         assert!(letters.iter().all(|letter| letter.to == "anna@example.org" && letter.state == mail::State::Kept));
 
-        let customers = accounts::customers(plane, &operator).await.unwrap();
+        let customers = accounts::customers(plane, &operator, &Ask::default()).await.unwrap().items;
         assert_eq!(customers.len(), 2, "the operator and Anna");
         let (customers, staff): (Vec<_>, Vec<_>) =
             customers.into_iter().partition(|one| one.account.id == made.account);

@@ -1,13 +1,13 @@
 //! Customers, and one customer: who, in which standing and why, every cent.
 
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use billing::{InvoiceState, Standing};
 use control_plane::accounts::{self, Customer};
 use control_plane::servers;
 use control_plane::subscriptions::{self, Bill, Closing};
 use control_plane::{AccountId, Error, Kind};
 
-use super::listing::Listing;
+use super::listing::{Asked, Finder, Listing};
 use super::{invoices, operations};
 use crate::page::{self, Answer};
 use crate::parts::{Badge, Fact, Html, Table};
@@ -37,19 +37,21 @@ struct Housed {
 }
 
 /// `GET /operator/customers`.
-pub(super) async fn list(visit: Visit) -> Answer {
-    let customers = accounts::customers(visit.console.plane(), &visit.actor).await?;
-    let mut table = Table::new(
+pub(super) async fn list(visit: Visit, Query(asked): Query<Asked>) -> Answer {
+    let plane = visit.console.plane();
+    let page = accounts::customers(plane, &visit.actor, &asked.ask()).await?;
+    let mut table = asked.or_nothing(
         &["Customer", "Server", "Standing", "#Open", "Since"],
         "No customers yet",
         "They appear here when they sign up on the front page.",
     );
-    for customer in &customers {
+    for customer in &page.items {
         table.row(row(customer));
     }
-    let lead = format!("{} accounts, newest last.", customers.len());
+    let lead = "Newest first.".to_owned();
     Listing::new(&visit, "customers", "Customers", lead, table)
         .await?
+        .found_by(Finder::new("/operator/customers", "Name, e-mail or address", &[], asked, &page))
         .next("Nothing is needed. Who is late gets letters by itself; an invoice is settled on its own page.")
         .show()
 }
@@ -96,11 +98,11 @@ pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Answer {
     };
     let mut jobs = Vec::new();
     for server in &housed {
-        jobs.extend(visit.console.operations().all(actor).await?.into_iter().filter(|job| job.server == server.id));
+        jobs.extend(visit.console.operations().of_server(actor, server.id).await?);
     }
     let person =
         if account.display_name.is_empty() { account.email.as_str().to_owned() } else { account.display_name.clone() };
-    let mut table = invoices::empty_table();
+    let mut table = Table::new(invoices::HEADS, "No invoices", "Nothing was billed to this account yet.");
     for invoice in bill.iter().flat_map(|bill| bill.invoices.iter()) {
         table.row(invoices::row(&account, invoice));
     }

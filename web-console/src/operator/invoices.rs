@@ -1,16 +1,16 @@
 //! Invoices: the operator says when the money has come, or that one was a mistake.
 
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use billing::{Invoice, InvoiceId, InvoiceState};
 use control_plane::accounts::Account;
-use control_plane::{Error, subscriptions};
+use control_plane::{Error, Kind, subscriptions};
 
-use super::listing::Listing;
+use super::listing::{Asked, Finder, Listing};
 use crate::page::{self, Answer};
-use crate::parts::{Badge, Html, Table};
+use crate::parts::{Badge, Html};
 use crate::refusal::Refusal;
 use crate::shell::Shell;
-use crate::show;
+use crate::show::{self, Count};
 use crate::visit::{Nothing, Posted, Visit};
 
 #[derive(askama::Template)]
@@ -27,13 +27,8 @@ struct Confirm {
     next: &'static str,
 }
 
-pub(super) fn empty_table() -> Table {
-    Table::new(
-        &["Invoice", "Customer", "Due", "State", "#Amount", "Settle"],
-        "No invoices yet",
-        "The first one is written when somebody signs up for a plan with a price.",
-    )
-}
+/// The columns of a table of invoices.
+pub(super) const HEADS: &[&str] = &["Invoice", "Customer", "Due", "State", "#Amount", "Settle"];
 
 pub(super) fn row(account: &Account, invoice: &Invoice) -> Vec<Html> {
     let (badge, settle) = match invoice.state {
@@ -58,18 +53,24 @@ pub(super) fn row(account: &Account, invoice: &Invoice) -> Vec<Html> {
 }
 
 /// `GET /operator/invoices`.
-pub(super) async fn list(visit: Visit) -> Answer {
-    let invoices = subscriptions::invoices(visit.console.plane(), &visit.actor).await?;
-    let mut table = empty_table();
-    for (account, invoice) in &invoices {
+pub(super) async fn list(visit: Visit, Query(asked): Query<Asked>) -> Answer {
+    let (plane, actor) = (visit.console.plane(), &visit.actor);
+    let page = subscriptions::invoices(plane, actor, &asked.ask()).await?;
+    let owed = subscriptions::owed(plane, actor).await?;
+    let mut table = asked.or_nothing(
+        HEADS,
+        "No invoices yet",
+        "The first one is written when somebody signs up for a plan with a price.",
+    );
+    for (account, invoice) in &page.items {
         table.row(row(account, invoice));
     }
-    let open = invoices.iter().filter(|(_, invoice)| invoice.state == InvoiceState::Open);
-    let owed =
-        billing::Money::new(open.clone().map(|(_, invoice)| invoice.amount.cents).sum(), visit.business.currency);
-    let lead = format!("{} open, {owed} in all.", open.count());
+    let money = billing::Money::new(owed.cents, visit.business.currency);
+    let lead = format!("{} open, {money} in all. Newest first.", Count(owed.open));
+    let states = &[("open", "Open"), ("paid", "Paid"), ("void", "Void")];
     Listing::new(&visit, "invoices", "Invoices", lead, table)
         .await?
+        .found_by(Finder::new("/operator/invoices", "Number, name or e-mail", states, asked, &page))
         .next("When money comes in, find its invoice by the number in the reason for payment and mark it as paid. A late customer’s server wakes at once.")
         .show()
 }
@@ -97,13 +98,16 @@ async fn ask(visit: &Visit, id: &str, paid: bool) -> Answer {
 }
 
 async fn find(visit: &Visit, id: &str) -> Result<(Account, Invoice), Refusal> {
-    let invoices = subscriptions::invoices(visit.console.plane(), &visit.actor).await?;
-    let found = invoices.into_iter().find(|(_, invoice)| invoice.id.to_string() == id);
-    found.ok_or_else(|| Refusal::of(Error::gone("There is no such invoice.")))
+    let found = subscriptions::invoice(visit.console.plane(), &visit.actor, invoice(id)?).await;
+    found.map_err(|error| if error.kind() == Kind::Gone { no_such_invoice() } else { error.into() })
+}
+
+fn no_such_invoice() -> Refusal {
+    Refusal::of(Error::gone("There is no such invoice."))
 }
 
 fn invoice(id: &str) -> Result<InvoiceId, Refusal> {
-    id.parse().map_err(|_| Refusal::of(Error::gone("There is no such invoice.")))
+    id.parse().map_err(|_| no_such_invoice())
 }
 
 /// `GET /operator/invoices/{invoice}/paid`: the question.

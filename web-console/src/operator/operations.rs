@@ -1,11 +1,11 @@
 //! Operations: exports and imports with their steps and errors.
 
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use control_plane::Error;
 use control_plane::operations::{Operation, OperationId};
 use control_plane::servers::{self, Server};
 
-use super::listing::Listing;
+use super::listing::{Asked, Finder, Listing};
 use crate::page::{self, Answer};
 use crate::parts::{self, Badge, Fact, Html, Step, Table, moment};
 use crate::refusal::Refusal;
@@ -31,13 +31,16 @@ fn server_name(operation: &Operation, servers: &[Server]) -> String {
     server.map_or_else(|| operation.server.to_string(), |server| server.name.to_string())
 }
 
+/// The columns of a table of operations.
+const HEADS: &[&str] = &["Operation", "Server", "State", "Step", "Started"];
+
 /// Operations as rows.
 pub(super) fn table(operations: &[Operation], servers: &[Server]) -> Table {
-    let mut table = Table::new(
-        &["Operation", "Server", "State", "Step", "Started"],
-        "No operations",
-        "Exports and imports stand here while they run and afterwards.",
-    );
+    let table = Table::new(HEADS, "No operations", "Exports and imports stand here while they run and afterwards.");
+    filled(table, operations, servers)
+}
+
+fn filled(mut table: Table, operations: &[Operation], servers: &[Server]) -> Table {
     for operation in operations {
         table.row(vec![
             Html::link(&format!("/operator/operations/{}", operation.id), parts::what(operation)),
@@ -50,15 +53,25 @@ pub(super) fn table(operations: &[Operation], servers: &[Server]) -> Table {
     table
 }
 
+/// The servers that operations are about, for who runs the business.
+pub(super) async fn servers_of(visit: &Visit, operations: &[Operation]) -> Result<Vec<Server>, Refusal> {
+    let mut ids: Vec<_> = operations.iter().map(|operation| operation.server).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(servers::some(visit.console.plane(), &visit.actor, &ids).await?)
+}
+
 /// `GET /operator/operations`.
-pub(super) async fn list(visit: Visit) -> Answer {
-    let plane = visit.console.plane();
-    let desk = visit.console.operations();
-    let (operations, servers) = tokio::join!(desk.all(&visit.actor), servers::all(plane, &visit.actor));
-    let (operations, servers) = (operations?, servers?);
-    let lead = format!("{} in all, newest first.", operations.len());
-    Listing::new(&visit, "operations", "Operations", lead, table(&operations, &servers))
+pub(super) async fn list(visit: Visit, Query(asked): Query<Asked>) -> Answer {
+    let page = visit.console.operations().all(&visit.actor, &asked.ask()).await?;
+    let servers = servers_of(&visit, &page.items).await?;
+    let table =
+        asked.or_nothing(HEADS, "No operations", "Exports and imports stand here while they run and afterwards.");
+    let table = filled(table, &page.items, &servers);
+    let states = &[("running", "Running"), ("waiting", "Waiting"), ("failed", "Failed"), ("done", "Done")];
+    Listing::new(&visit, "operations", "Operations", "Newest first.".to_owned(), table)
         .await?
+        .found_by(Finder::new("/operator/operations", "Address of the server", states, asked, &page))
         .next("What runs goes on by itself, also after a restart. What failed has changed nothing, and its owner can start it again.")
         .show()
 }
@@ -66,12 +79,8 @@ pub(super) async fn list(visit: Visit) -> Answer {
 /// `GET /operator/operations/{operation}`.
 pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Answer {
     let id: OperationId = id.parse().map_err(|_| Refusal::of(Error::gone("There is no such operation.")))?;
-    let plane = visit.console.plane();
-    let operations = visit.console.operations().all(&visit.actor).await?;
-    let operation = operations.into_iter().find(|operation| operation.id == id);
-    let operation = operation.ok_or_else(|| Refusal::of(Error::gone("There is no such operation.")))?;
-    let servers = servers::all(plane, &visit.actor).await?;
-    let name = server_name(&operation, &servers);
+    let operation = visit.console.operations().operation(&visit.actor, id).await?;
+    let name = server_name(&operation, &servers_of(&visit, std::slice::from_ref(&operation)).await?);
     let mut facts = vec![
         Fact::new("Server", &name),
         Fact::html("Started", show::both(moment(operation.created_ms))),

@@ -1,13 +1,13 @@
 //! The outbox: every letter, whether it left or is only kept here.
 
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use control_plane::Error;
 use control_plane::LetterId;
 use control_plane::mail::{self, OutboxEntry, State};
 
-use super::listing::Listing;
+use super::listing::{Asked, Finder, Listing};
 use crate::page::{self, Answer};
-use crate::parts::{Badge, Html, Table};
+use crate::parts::{Badge, Html};
 use crate::refusal::Refusal;
 use crate::shell::Shell;
 use crate::show;
@@ -37,14 +37,14 @@ fn badge(letter: &OutboxEntry) -> Badge {
 }
 
 /// `GET /operator/outbox`.
-pub(super) async fn list(visit: Visit) -> Answer {
-    let letters = mail::outbox(visit.console.plane(), &visit.actor).await?;
-    let mut table = Table::new(
+pub(super) async fn list(visit: Visit, Query(asked): Query<Asked>) -> Answer {
+    let page = mail::outbox(visit.console.plane(), &visit.actor, &asked.ask()).await?;
+    let mut table = asked.or_nothing(
         &["Letter", "To", "State", "Written"],
         "No letters yet",
         "The first one is written when somebody signs up.",
     );
-    for letter in &letters {
+    for letter in &page.items {
         table.row(vec![
             Html::link(&format!("/operator/outbox/{}", letter.id), &letter.subject),
             Html::text(&letter.to),
@@ -63,7 +63,12 @@ pub(super) async fn list(visit: Visit) -> Answer {
     } else {
         "Set mail.smtp in the configuration to have letters sent."
     };
-    Listing::new(&visit, "outbox", "Outbox", lead.to_owned(), table).await?.next(next).show()
+    let states = &[("waiting", "Waiting"), ("sent", "Sent"), ("kept", "Kept here"), ("failed", "Not taken")];
+    Listing::new(&visit, "outbox", "Outbox", lead.to_owned(), table)
+        .await?
+        .found_by(Finder::new("/operator/outbox", "E-mail or subject", states, asked, &page))
+        .next(next)
+        .show()
 }
 
 /// `GET /operator/outbox/{letter}`.

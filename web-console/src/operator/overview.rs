@@ -1,9 +1,9 @@
 //! What needs the operator, and the figures that add up.
 
-use billing::{InvoiceState, Standing};
 use control_plane::operations::State;
+use control_plane::overview;
+use control_plane::paging::Ask;
 use control_plane::servers::{Desired, Doing, Seen, Server};
-use control_plane::{accounts, servers, subscriptions};
 
 use super::{hosts, operations};
 use crate::page::{self, Answer};
@@ -35,74 +35,50 @@ struct Card {
 /// `GET /operator`.
 pub(super) async fn show(visit: Visit) -> Answer {
     let (plane, actor) = (visit.console.plane(), &visit.actor);
-    let desk = visit.console.operations();
-    let (customers, all, invoices, letters, jobs) = tokio::join!(
-        accounts::customers(plane, actor),
-        servers::all(plane, actor),
-        subscriptions::invoices(plane, actor),
-        control_plane::mail::outbox(plane, actor),
-        desk.all(actor)
-    );
-    let (customers, all, invoices, letters, jobs) = (customers?, all?, invoices?, letters?, jobs?);
-    let kept: Vec<&Server> = all.iter().filter(|server| server.desired == Desired::Kept).collect();
-    let astray: Vec<&&Server> = kept.iter().filter(|server| !as_wanted(server)).collect();
-    let awake = kept
-        .iter()
-        .filter(|server| matches!(server.seen.seen, Seen::Placed { doing: Doing::Awake { .. }, .. }))
-        .count();
-    let open: Vec<_> = invoices
-        .iter()
-        .filter(|(_, invoice)| invoice.state == InvoiceState::Open && invoice.amount.cents > 0)
-        .collect();
-    let owed = open.iter().map(|(_, invoice)| invoice.amount.cents).sum::<i64>();
-    let late = customers
-        .iter()
-        .filter(|customer| {
-            matches!(
-                customer.standing,
-                Some(Standing::PastDue { .. } | Standing::ReadOnly { .. } | Standing::Asleep { .. })
-            )
-        })
-        .count();
-    let failed: Vec<_> = jobs.iter().filter(|job| job.state == State::Failed).collect();
-    let going: Vec<_> = jobs.iter().filter(|job| matches!(job.state, State::Running | State::Waiting)).collect();
-    let stuck_letters = letters.iter().filter(|letter| letter.last_error.is_some()).count();
+    let all = overview::overview(plane, actor).await?;
+    let newest_failed = match all.failed {
+        0 => None,
+        _ => {
+            let failed = Ask { only: State::Failed.word().into(), ..Ask::default() };
+            visit.console.operations().all(actor, &failed).await?.items.into_iter().next()
+        }
+    };
 
     let mut needs = Vec::new();
     let mut need = |tone, what: String, meaning: &str, path: &str, label| {
         needs.push(Banner { tone, what, meaning: meaning.to_owned(), path: path.to_owned(), label });
     };
-    if !astray.is_empty() {
+    if all.astray > 0 {
         need(
             "danger",
-            format!("{} not as wanted.", many(astray.len(), "server is", "servers are")),
+            format!("{} not as wanted.", many(all.astray, "server is", "servers are")),
             "We keep trying; the reason stands beside each.",
-            "/operator/servers",
+            "/operator/servers?only=astray",
             "Look at them",
         );
     }
-    if let Some(job) = failed.first().filter(|job| recent(plane.now(), job.updated_ms)) {
+    if let Some(job) = newest_failed.filter(|job| recent(plane.now(), job.updated_ms)) {
         need(
             "warn",
-            format!("{} failed lately.", many(failed.len(), "operation has", "operations have")),
+            format!("{} failed lately.", many(all.failed, "operation has", "operations have")),
             "Nothing was changed on the servers; their owners were told.",
             &format!("/operator/operations/{}", job.id),
             "Look at the newest",
         );
     }
-    if late > 0 {
+    if all.late > 0 {
         need(
             "warn",
-            format!("{} late with an invoice.", many(late, "customer is", "customers are")),
+            format!("{} late with an invoice.", many(all.late, "customer is", "customers are")),
             "When the money has come, mark the invoice as paid.",
-            "/operator/invoices",
+            "/operator/invoices?only=open",
             "Open invoices",
         );
     }
-    if stuck_letters > 0 {
+    if all.stuck_letters > 0 {
         need(
             "warn",
-            format!("{} not leave.", many(stuck_letters, "letter could", "letters could")),
+            format!("{} not leave.", many(all.stuck_letters, "letter could", "letters could")),
             "The mail server did not take them.",
             "/operator/outbox",
             "Outbox",
@@ -113,35 +89,34 @@ pub(super) async fn show(visit: Visit) -> Answer {
         1 => "One thing needs you.".to_owned(),
         several => format!("{several} things need you."),
     };
-    let money = billing::Money::new(owed, visit.business.currency);
     let cards = vec![
         Card {
             label: "Customers",
-            value: Count(customers.len() as u64).to_string(),
+            value: Count(all.accounts).to_string(),
             note: String::new(),
-            hint: format!("{late} late with an invoice"),
+            hint: format!("{} late with an invoice", Count(all.late)),
         },
         Card {
             label: "Open invoices",
-            value: money.to_string(),
+            value: all.owed.to_string(),
             note: String::new(),
-            hint: format!("{} invoices", open.len()),
+            hint: format!("{} invoices", Count(all.open)),
         },
         Card {
             label: "Servers awake now",
-            value: Count(awake as u64).to_string(),
-            note: format!("of {}", kept.len()),
+            value: Count(all.awake).to_string(),
+            note: format!("of {}", Count(all.kept)),
             hint: "the others wake at the first request".into(),
         },
         Card {
             label: "Operations",
-            value: Count(going.len() as u64).to_string(),
+            value: Count(all.going_count).to_string(),
             note: "now".into(),
-            hint: format!("{} since the start", jobs.len()),
+            hint: format!("{} since the start", Count(all.operations)),
         },
     ];
     let mut next = Vec::new();
-    if visit.business.set_up.is_some() && customers.len() <= 1 {
+    if visit.business.set_up.is_some() && all.accounts <= 1 {
         next.push(format!(
             "People can sign up at {}. Tell them.",
             control_plane::business::console_origin(plane).await?
@@ -152,19 +127,19 @@ pub(super) async fn show(visit: Visit) -> Answer {
             .to_owned(),
     );
     next.push("Servers sleep and wake by themselves.".to_owned());
-    let shown: Vec<_> = going.into_iter().cloned().collect();
+    let about = operations::servers_of(&visit, &all.going).await?;
     page::show(&Overview {
         shell: Shell::of(&visit, "overview", None).await?,
         seen: show::time(plane.now()),
         summary: format!(
             "{} wanted, {} as wanted. {needed}",
-            many(kept.len(), "server is", "servers are"),
-            kept.len() - astray.len()
+            many(all.kept, "server is", "servers are"),
+            Count(all.kept.saturating_sub(all.astray))
         ),
         needs,
         cards,
         hosts: hosts::table(&visit).await?,
-        operations: operations::table(&shown, &all),
+        operations: operations::table(&all.going, &about),
         next,
     })
 }
@@ -183,6 +158,6 @@ fn recent(now: jiff::Timestamp, ms: i64) -> bool {
     now.as_millisecond().saturating_sub(ms) < 86_400_000
 }
 
-fn many(count: usize, one: &str, several: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{} {several}", Count(count as u64)) }
+fn many(count: u64, one: &str, several: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{} {several}", Count(count)) }
 }

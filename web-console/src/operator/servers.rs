@@ -1,35 +1,39 @@
 //! Servers: what is wanted and what is seen, apart, with the time of each.
 
-use control_plane::accounts;
+use axum::extract::Query;
+use control_plane::paging::Page;
 use control_plane::servers::{self, Doing, Seen, Server};
 
-use super::listing::Listing;
+use super::listing::{Asked, Finder, Listing};
 use super::overview::as_wanted;
 use crate::page::Answer;
 use crate::parts::{Badge, Fact, Html, Table};
 use crate::show::{self, Amount};
 use crate::visit::Visit;
 
-/// `GET /operator/servers`.
-pub(super) async fn list(visit: Visit) -> Answer {
+/// `GET /operator/servers`; `only=astray` lists those that are not as wanted.
+pub(super) async fn list(visit: Visit, Query(asked): Query<Asked>) -> Answer {
     let (plane, actor) = (visit.console.plane(), &visit.actor);
-    let (all, customers) = tokio::join!(servers::all(plane, actor), accounts::customers(plane, actor));
-    let (all, customers) = (all?, customers?);
-    let mut table = Table::new(
-        &["Server", "Owner", "Wanted", "Seen", "#Generation", "#Memory"],
-        "No servers yet",
-        "The first one appears when somebody signs up.",
-    );
-    for server in &all {
-        let owner = customers.iter().find(|customer| customer.account.id == server.account);
-        let email = owner.map_or_else(|| server.account.to_string(), |owner| owner.account.email.as_str().to_owned());
+    let astray = asked.only == "astray";
+    let page = if astray {
+        Page { items: servers::astray(plane, actor).await?, newer: None, older: None }
+    } else {
+        servers::servers(plane, actor, &asked.ask()).await?
+    };
+    let heads = ["Server", "Owner", "Wanted", "Seen", "#Generation", "#Memory"];
+    let mut table = if astray {
+        Table::new(&heads, "None with a reason", "What is only being placed is not listed here; it takes a moment.")
+    } else {
+        asked.or_nothing(&heads, "No servers yet", "The first one appears when somebody signs up.")
+    };
+    for server in &page.items {
         let mut name = Html::text(&server.name);
         if let Some(trouble) = &server.trouble {
             name = name.with_small(Html::text(trouble));
         }
         table.row(vec![
             name,
-            Html::link(&format!("/operator/customers/{}", server.account), email),
+            Html::link(&format!("/operator/customers/{}", server.account), &server.owner),
             Html::text(server.desired.word())
                 .with_small(Html::text(format!("since {}", show::both(server.desired_since).words()))),
             Html::badge(&seen(server)).with_small(show::time(server.seen.at)),
@@ -37,16 +41,14 @@ pub(super) async fn list(visit: Visit) -> Answer {
             Html::text(memory(server).map(|bytes| Amount(bytes).to_string()).unwrap_or_default()),
         ]);
     }
-    let astray = all.iter().filter(|server| !as_wanted(server)).count();
-    let lead = match (all.len(), astray) {
-        (0, _) => String::new(),
-        (_, 0) => "All are as wanted.".to_owned(),
-        (_, astray) => format!("{astray} not as wanted."),
-    };
+    let lead =
+        if astray { "Those that crash or could not be brought to where they ought to be." } else { "Newest first." };
     let next = "What is not as wanted is tried again by itself; a reason stands beside it. A sleeping server has no process and wakes at the first request.";
-    Listing::new(&visit, "servers", "Servers", lead, table)
+    let states = &[("astray", "Not as wanted")];
+    Listing::new(&visit, "servers", "Servers", lead.to_owned(), table)
         .await?
         .beside("/operator/usage", "What they used")
+        .found_by(Finder::new("/operator/servers", "Address or e-mail of the owner", states, asked, &page))
         .next(next)
         .show()
 }

@@ -1,8 +1,9 @@
 //! What every server used in a month: what hosting it costs.
 
 use axum::extract::Query;
-use control_plane::metering::{self, Used};
+use control_plane::metering;
 
+use super::listing::{Asked, Finder};
 use crate::page::{self, Answer};
 use crate::parts::{Fact, Html, Table};
 use crate::shell::Shell;
@@ -17,17 +18,19 @@ struct UsagePage {
     pick: Pick,
     facts: Vec<Fact>,
     servers: Table,
+    finder: Finder,
 }
 
 /// `GET /operator/usage?month=2026-11`.
-pub(super) async fn show(visit: Visit, Query(wish): Query<Wish>) -> Answer {
+pub(super) async fn show(visit: Visit, Query(wish): Query<Wish>, Query(asked): Query<Asked>) -> Answer {
     let plane = visit.console.plane();
     let pick = Pick::of(&wish, plane.now());
-    let all = metering::usage_of_all(plane, &visit.actor, pick.month).await?;
+    let page = metering::usage_of_all(plane, &visit.actor, pick.month, &asked.ask()).await?;
+    let (total, stored) = metering::usage_in_all(plane, &visit.actor, pick.month).await?;
     let [first, rest @ ..] = usage::heads("Server");
     let heads: Vec<_> = [first, "#Kept now", "#On average"].into_iter().chain(rest).collect();
-    let mut servers = Table::new(&heads, "No servers yet", "The first one appears when somebody signs up.");
-    for one in &all {
+    let mut servers = asked.or_nothing(&heads, "No servers yet", "The first one appears when somebody signs up.");
+    for one in &page.items {
         let stored = one.stored_now.map(|bytes| Amount(bytes).to_string()).unwrap_or_default();
         let average = match one.total.stored_byte_seconds {
             0 => String::new(),
@@ -36,11 +39,10 @@ pub(super) async fn show(visit: Visit, Query(wish): Query<Wish>) -> Answer {
         let kept = [Html::text(&one.name), Html::text(stored), Html::text(average)];
         servers.row(kept.into_iter().chain(usage::cells(&one.total)).collect());
     }
-    let total = all.iter().fold(Used::default(), |sum, one| sum.and(one.total));
-    let stored = all.iter().filter_map(|one| one.stored_now).reduce(|sum, bytes| sum + bytes);
     page::show(&UsagePage {
         shell: Shell::of(&visit, "servers", None).await?,
-        facts: usage::facts(&pick, &total, stored),
+        facts: usage::facts(&pick, &total, (stored > 0).then_some(stored)),
+        finder: Finder::new("/operator/usage", "Address or e-mail of the owner", &[], asked, &page),
         pick,
         servers,
     })

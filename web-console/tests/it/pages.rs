@@ -28,6 +28,14 @@ const OPERATOR: &[&str] = &[
     "/operator/invoices",
     "/operator/plans",
     "/operator/outbox",
+    "/operator/customers?q=anna",
+    "/operator/customers?q=%3Cb%3E&older=acc_1",
+    "/operator/servers?only=astray",
+    "/operator/servers?q=anna&newer=srv_1",
+    "/operator/invoices?only=open&q=anna",
+    "/operator/operations?only=failed",
+    "/operator/outbox?q=anna",
+    "/operator/usage?month=2026-10&q=anna",
     "/account",
 ];
 
