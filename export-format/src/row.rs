@@ -113,8 +113,9 @@ pub enum RowError {
 impl Value {
     /// Reads any JSON text, as a runtime stores it.
     ///
-    /// `$bytes` and `$blob` objects that are well formed are taken as tags, as they came in by an import; every other
-    /// member beginning with `$` is the person's own.
+    /// `$bytes` and `$blob` objects that are well formed are taken as tags. Every other member beginning with `$` is the
+    /// person's own. One that would be taken for a tag stands with one more `$`: `{"$$bytes":"AAEC"}` is an object with the
+    /// person's own member `$bytes`, so no text has two meanings and no value has two texts.
     ///
     /// # Errors
     /// When the text is no JSON or beyond the limits.
@@ -167,7 +168,8 @@ impl Value {
         out
     }
 
-    /// This value as plain JSON, as a runtime stores it: whole numbers as such, the person's own names unescaped.
+    /// This value as plain JSON, as a runtime stores it: whole numbers as such, the person's own names unescaped, but for
+    /// those that would be taken for a tag.
     #[must_use]
     pub fn to_stored(&self) -> String {
         let mut out = String::new();
@@ -248,7 +250,12 @@ fn write_object(out: &mut String, members: &BTreeMap<Name, Value>, form: Form) {
             out.push(',');
         }
         // One more `$` before names that begin with one keeps their order, since all of them get it.
-        if form == Form::Row && name.0.starts_with('$') {
+        let escaped = match form {
+            Form::Row => name.0.starts_with('$'),
+            Form::Stored => members.len() == 1 && parse::looks_tagged(&name.0, value),
+            Form::Document => false,
+        };
+        if escaped {
             out.push_str("\"$");
             let start = out.len();
             write_text(out, &name.0);
@@ -456,6 +463,9 @@ mod tests {
         assert_eq!(row(r#"{"$int":"9007199254740993"}"#), r#"{"$$int":"9007199254740993"}"#);
         assert_eq!(row(r#"{"$bytes":"AAEC"}"#), r#"{"$bytes":"AAEC"}"#);
         assert_eq!(row(r#"{"$bytes":"AAE"}"#), r#"{"$$bytes":"AAE"}"#);
+        assert_eq!(row(r#"{"$$bytes":"AAEC"}"#), r#"{"$$bytes":"AAEC"}"#, "the person's own $bytes");
+        assert_eq!(row(r#"{"$$$bytes":"AAEC"}"#), r#"{"$$$bytes":"AAEC"}"#, "the person's own $$bytes");
+        assert_eq!(row(r#"{"$$bytes":"AAE"}"#), r#"{"$$$bytes":"AAE"}"#, "which no tag looks like");
         assert_eq!(row(r#"{"$":1,"$$x":2}"#), r#"{"$$":1,"$$$x":2}"#);
         let blob = format!(r#"{{"$blob":{{"path":"files/a","sha256":"{}","size":5,"type":"x/y"}}}}"#, Digest::of(b""));
         assert_eq!(row(&blob), blob);

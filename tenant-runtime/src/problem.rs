@@ -202,6 +202,7 @@ impl From<documents::Error> for Problem {
                     None => problem,
                 }
             }
+            Error::PageGone { .. } => Self::new(StatusCode::GONE, "page_gone", detail),
             Error::NoTextIndex { .. } => Self::new(StatusCode::BAD_REQUEST, "no_text_index", detail),
             Error::BadId | Error::BadApp(_) | Error::BadName(_) | Error::Query(_) => Self::bad_request(detail),
             Error::Damaged(_) | Error::Database(_) => Self::internal("reading or writing records", &error),

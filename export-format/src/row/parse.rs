@@ -130,7 +130,7 @@ impl<'t> Parser<'t> {
             return Ok(value);
         }
         if self.form == Form::Stored {
-            return Ok(Value::Object(members));
+            return Ok(Value::Object(unlike_tagged(members)));
         }
         let unescape = |(name, value): (Name, Value)| match name.0.strip_prefix('$') {
             None => Ok((name, value)),
@@ -262,6 +262,22 @@ impl<'t> Parser<'t> {
             .ok_or_else(|| self.syntax("an unknown escape"))?;
         self.at += 4;
         u32::from_str_radix(digits, 16).map_err(|_| self.syntax("an unknown escape"))
+    }
+}
+
+/// Whether an object with this one member would be taken for a tag, or for a member that is written unlike one.
+pub(super) fn looks_tagged(name: &str, value: &Value) -> bool {
+    let bare = name.trim_start_matches('$');
+    bare.len() < name.len() && tagged(&format!("${bare}"), value, Form::Stored).is_some()
+}
+
+/// Takes off the `$` by which a stored text keeps the person's own member apart from a tag.
+fn unlike_tagged(members: BTreeMap<Name, Value>) -> BTreeMap<Name, Value> {
+    match members.first_key_value() {
+        Some((name, value)) if members.len() == 1 && name.0.starts_with("$$") && looks_tagged(&name.0, value) => {
+            members.into_iter().map(|(name, value)| (Name(name.0[1..].to_owned()), value)).collect()
+        }
+        _ => members,
     }
 }
 

@@ -77,6 +77,8 @@ pub fn instant(text: &str) -> Option<i64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value as Json, json};
 
     #[test]
     fn a_record_comes_back_as_it_went() {
@@ -85,6 +87,64 @@ mod tests {
         let line = to_line(&record).unwrap();
         assert!(line.contains(r#""big":{"$int":"9007199254740993"}"#) && line.contains(r#""$$int":"5""#), "{line}");
         assert_eq!(from_line(line.trim_end(), 9).unwrap(), record);
+    }
+
+    /// Values as an app may write them, with members that look like the archive's own.
+    fn value() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            prop::sample::select(&["AAEC", "AAE", "", "5", "9007199254740993", "ü\u{0}"][..]).prop_map(Json::from),
+            Just(json!({"path": "files/a", "sha256": "0".repeat(64), "size": 5, "type": "x/y"})),
+        ];
+        leaf.prop_recursive(5, 24, 3, |inner| {
+            let name = || "(a|x|\\${1,4}|\\${1,3}(int|bytes|blob|x|date))";
+            prop_oneof![
+                3 => (name(), inner.clone()).prop_map(|(name, value)| json!({name: value})),
+                1 => prop::collection::btree_map(name(), inner.clone(), 0..4).prop_map(|map| Json::Object(map.into_iter().collect())),
+                1 => prop::collection::vec(inner, 0..3).prop_map(Json::from),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_an_app_writes_comes_back_and_leaves_again_the_same(fields in prop::collection::btree_map("(a|b|\\$x|\\$bytes)", value(), 0..3)) {
+            let written = Json::Object(fields.into_iter().collect());
+            let record = Row { id: "n-1".into(), created: 1, modified: 2, doc: written.to_string() };
+            let line = to_line(&record).unwrap();
+            let back = from_line(line.trim_end(), 9).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Json>(&back.doc).unwrap(), &written, "{}", line);
+            // Touched or not, it leaves as it came.
+            let touched = Row { doc: serde_json::from_str::<Json>(&back.doc).unwrap().to_string(), ..back };
+            prop_assert_eq!(to_line(&touched).unwrap(), line);
+        }
+
+        #[test]
+        fn whatever_an_archive_says_is_said_again(value in value()) {
+            // Every text of JSON stands for some value, whose row is what another writer would have written.
+            let value = Value::from_stored(&json!({"_id": "n-1", "own": value}).to_string()).unwrap();
+            let (row, line) = (value.to_row(), to_line(&from_line(&value.to_row(), 9).unwrap()).unwrap());
+            let Value::Object(mut members) = Value::from_row(line.trim_end()).unwrap() else { panic!("no object") };
+            members.remove(&CREATED.into());
+            members.remove(&MODIFIED.into());
+            prop_assert_eq!(Value::Object(members).to_row(), row);
+        }
+    }
+
+    #[test]
+    fn members_that_look_like_the_archives_own_stay_apart_from_them() {
+        let line = |own: &str| format!(r#"{{"_date_created":1,"_date_modified":2,"_id":"n-1","own":{own}}}"#);
+        for own in [
+            r#"{"$bytes":"AAEC"}"#,
+            r#"{"$$bytes":"AAEC"}"#,
+            r#"{"$$$bytes":"AAEC"}"#,
+            r#"{"$$int":"9007199254740993"}"#,
+        ] {
+            let record = from_line(&line(own), 9).unwrap();
+            assert_eq!(to_line(&record).unwrap().trim_end(), line(own));
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The app API: CEPS, its `/feps` extensions, and a few of ours, all on every app's origin and on the server's.
 //!
 //! What each call takes and answers is written down in CEPS; where that is silent, our extensions are: ETags and
-//! `If-Match` on records, resumable uploads under `/feps/uploads`, and the change feed under `/feps/changes`.
+//! `If-Match` on records, answers page by page (`_cursor`), resumable uploads under `/feps/uploads`, and the change feed under
+//! `/feps/changes`.
 //!
 //! A handler reads the request, asks the domain, and writes the answer. Who may do what is decided in
 //! `auth` and [`crate::permissions::decide`]; there is no other door.
@@ -12,6 +13,7 @@ mod feed;
 mod files;
 mod grants;
 mod manifest;
+mod pages;
 mod ping;
 mod query;
 mod records;

@@ -4,18 +4,19 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::auth::{Caller, own_data};
 use super::body::Shaped;
+use super::pages::{NEXT, Question};
 use super::records::{WHO_SEES, json_type, no_store, seen_by_others};
 use crate::documents::query::{Comparison, Test};
-use crate::documents::{self, Budget, COUNT, COUNT_LIMIT, Filter, Found, Index, Key, SKIP_LIMIT, Search, TableName};
+use crate::documents::{self, Budget, COUNT, COUNT_LIMIT, Filter, Index, Key, Looked, SKIP_LIMIT, Search, TableName};
 use crate::permissions::Action;
 use crate::problem::Problem;
 use crate::server::Server;
 
-/// `GET /ceps/query/:table?field=value&_modified_after=&_modified_before=`
+/// `GET /ceps/query/:table?field=value&_modified_after=&_modified_before=&_cursor=`
 pub(super) async fn by_fields(
     State(server): State<Server>,
     caller: Caller,
@@ -24,6 +25,7 @@ pub(super) async fn by_fields(
 ) -> Result<Response, Problem> {
     let mut search = Search::default();
     let query = query.unwrap_or_default();
+    let (mut cursor, mut asked) = (None, Vec::new());
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let part = match &*name {
             "owner_id" => {
@@ -39,16 +41,23 @@ pub(super) async fn by_fields(
                 search.skip = number(&value, "skip")?;
                 continue;
             }
+            "_cursor" => {
+                cursor = Some(value.into_owned());
+                continue;
+            }
             "_modified_after" => bound(Comparison::Greater, &value)?,
             "_modified_before" => bound(Comparison::Less, &value)?,
             name => Filter::one_of(name, meanings(&value)),
         };
         search.filter = search.filter.and(part);
+        asked.push((name, value));
     }
-    run(&server, &caller, &table, search).await
+    asked.sort();
+    let paged = cursor.map(|cursor| Paged { cursor, asked: format!("{asked:?}") });
+    run(&server, &caller, &table, search, paged).await
 }
 
-/// `POST /ceps/query/:table {q, count, skip, sort}`
+/// `POST /ceps/query/:table {q, count, skip, sort, _cursor}`
 pub(super) async fn by_query(
     State(server): State<Server>,
     caller: Caller,
@@ -56,21 +65,41 @@ pub(super) async fn by_query(
     Shaped(asked): Shaped<Asked>,
 ) -> Result<Response, Problem> {
     own_data(&server, asked.owner_id.as_deref())?;
-    let filter = match asked.q {
-        None | Some(Value::Null) => Filter::everything(),
-        Some(query) => Filter::parse(&query).map_err(documents::Error::from)?,
-    };
+    let query = asked.q.filter(|query| !query.is_null()).unwrap_or_else(|| Value::Object(Map::new()));
+    let sort = asked.sort.unwrap_or_default().keys()?;
+    let paged = asked.cursor.map(|cursor| Paged { cursor, asked: format!("{query}\n{sort:?}") });
     let search = Search {
-        filter,
-        sort: asked.sort.unwrap_or_default().keys()?,
+        filter: Filter::parse(&query).map_err(documents::Error::from)?,
+        sort,
         skip: whole(asked.skip, "skip")?.unwrap_or(0),
         count: whole(asked.count, "count")?.unwrap_or(COUNT).min(COUNT_LIMIT),
+        ..Search::default()
     };
-    run(&server, &caller, &table, search).await
+    run(&server, &caller, &table, search, paged).await
 }
 
-async fn run(server: &Server, caller: &Caller, table: &str, search: Search) -> Result<Response, Problem> {
+/// What a query asks for in pages, beside what it looks for.
+struct Paged {
+    cursor: String,
+    /// The question, in one spelling.
+    asked: String,
+}
+
+async fn run(
+    server: &Server,
+    caller: &Caller,
+    table: &str,
+    mut search: Search,
+    paged: Option<Paged>,
+) -> Result<Response, Problem> {
     let table = caller.table(server, table, Action::Read)?;
+    let question = paged.as_ref().map(|paged| Question::new(server.sessions.key(), &table, &paged.asked));
+    if let (Some(question), Some(paged)) = (&question, &paged) {
+        if search.skip > 0 || search.count == 0 {
+            return Err(Problem::bad_request("With _cursor, skip is 0 and count at least 1."));
+        }
+        search.page = question.page(&paged.cursor)?;
+    }
     let foreign = *table.app() != caller.app;
     if search.skip > SKIP_LIMIT {
         return Err(Problem::bad_request("skip may be up to 1,000,000; narrow the query instead."));
@@ -82,34 +111,39 @@ async fn run(server: &Server, caller: &Caller, table: &str, search: Search) -> R
     let answer = server
         .home
         .read(move |db| {
-            let Found { rows, missed, .. } = match documents::look(db, &within, &search, Budget::default()) {
-                Err(documents::Error::TooBroad { table, looked_at, index }) => {
-                    let missed = index.as_deref().cloned();
-                    let refused = documents::Error::TooBroad { table, looked_at, index };
-                    return Ok((Err(refused.into()), missed));
-                }
-                found => found?,
-            };
-            let mut text = String::with_capacity(rows.iter().map(|row| row.doc.len() + 128).sum::<usize>() + 2);
+            let mut text = String::with_capacity(16 << 10);
             text.push('[');
-            for (n, row) in rows.iter().enumerate() {
-                if n > 0 {
+            let found = documents::show(db, &within, &search, Budget::default(), |view| {
+                if text.len() > 1 {
                     text.push(',');
                 }
                 match foreign {
-                    true => text.push_str(&seen_by_others(row)),
-                    false => row.write_json(&mut text),
+                    true => text.push_str(&seen_by_others(&view.into())),
+                    false => view.write_json(&mut text),
                 }
-            }
+            });
             text.push(']');
-            Ok::<(Result<_, Problem>, _), Problem>((Ok(text), missed))
+            match found {
+                Ok(Looked { missed, next, .. }) => Ok::<(Result<_, Problem>, _), Problem>((Ok((text, next)), missed)),
+                Err(documents::Error::TooBroad { table, looked_at, index }) => {
+                    let missed = index.as_deref().cloned();
+                    Ok((Err(documents::Error::TooBroad { table, looked_at, index }.into()), missed))
+                }
+                Err(error) => Err(error.into()),
+            }
         })
         .await?;
-    let (text, missed) = answer;
+    let (found, missed) = answer;
     if let Some(index) = missed {
         make_if_missed(server, table, index);
     }
-    Ok(([json_type(), no_store()], text?).into_response())
+    let (text, next) = found?;
+    let mut response = ([json_type(), no_store()], text).into_response();
+    if let (Some(question), Some(position)) = (question, next) {
+        let cursor = question.next(&position)?;
+        response.headers_mut().insert(NEXT, cursor.parse().expect("letters, digits and a dot"));
+    }
+    Ok(response)
 }
 
 /// How much must be free before an index is made that nobody asked for.
@@ -174,6 +208,8 @@ pub(super) struct Asked {
     count: Option<Value>,
     skip: Option<Value>,
     sort: Option<Order>,
+    #[serde(rename = "_cursor")]
+    cursor: Option<String>,
     owner_id: Option<String>,
 }
 

@@ -5,7 +5,10 @@
 //! not among the numbers, as it is under `->>`. Kind [`ARRAY`] also stands for a path that leads through an array, where a
 //! record may pass by any of its elements; whoever looks something up looks there as well.
 //!
-//! A full-text index is a table of FTS5 without the text, which triggers keep in the transaction of every write.
+//! An index over elements is a table with an entry for each different element of each record, by kind and value as above; a
+//! value that is no array counts as its only element. It has [`ARRAY`] for an element that is itself an array, and for a path
+//! that leads through one. A full-text index is a table of FTS5 without the text. Triggers keep both in the transaction of
+//! every write.
 
 use std::fmt;
 use std::str::FromStr;
@@ -35,26 +38,66 @@ const DECLARED_LIMIT: usize = 16;
 /// The most indexes of one collection that are made because they were missed.
 const MISSED_LIMIT: usize = 4;
 
-/// What an index is over. Written `album`, `album, taken_at` or `text(title, body)`; paths may be dotted.
+/// What an index is over. Written `album`, `album, taken_at`, `each(tags)` or `text(title, body)`; paths may be dotted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Index {
     /// Records by the values of these paths, the first one first.
     Fields(Vec<String>),
+    /// Records by every element of the array at this path.
+    Each(String),
     /// Records by the words in these paths.
     Text(Vec<String>),
 }
 
 /// A text that describes no index.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an index is up to {FIELDS_LIMIT} fields, as in album, taken_at, or text(title, body)")]
+#[error("an index is up to {FIELDS_LIMIT} fields, as in album, taken_at, or each(tags), or text(title, body)")]
 pub struct BadIndex;
 
-/// An index that is there.
+/// An index that is there, with its words in SQL.
 #[derive(Clone, Debug)]
 pub(super) struct Made {
+    pub(super) id: i64,
     pub(super) index: Index,
-    /// The name of SQLite's index, or of FTS5's table.
+    /// The name of SQLite's index, or of the table that is the index.
     pub(super) name: String,
+    /// What can be looked up in it by kind and value, the first one first.
+    pub(super) columns: Vec<Column>,
+    /// Whether a record may stand in it more than once.
+    pub(super) repeats: bool,
+}
+
+/// A path in an index.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    pub(super) path: String,
+    /// The kind of its value, in SQL.
+    pub(super) kind: String,
+    /// Its value, in SQL.
+    pub(super) value: String,
+    /// That there is no value, in SQL, where the kind is [`NOTHING`].
+    pub(super) nothing: String,
+}
+
+impl Made {
+    /// The index of this number in the collection `n`.
+    pub(super) fn new(n: i64, id: i64, index: Index) -> Self {
+        let columns = match &index {
+            Index::Fields(paths) => {
+                let column = |path: &String| {
+                    let (kind, value) = (kind(path), value(path));
+                    Column { path: path.clone(), nothing: format!("{value} is null"), kind, value }
+                };
+                paths.iter().map(column).collect()
+            }
+            Index::Each(path) => {
+                let (kind, value, nothing) = ("kind".into(), "value".into(), "value = 0".into());
+                vec![Column { path: path.clone(), kind, value, nothing }]
+            }
+            Index::Text(_) => Vec::new(),
+        };
+        Self { id, repeats: matches!(index, Index::Each(_)), index, name: name(n, id), columns }
+    }
 }
 
 impl Index {
@@ -71,14 +114,21 @@ impl FromStr for Index {
 
     fn from_str(text: &str) -> Result<Self, BadIndex> {
         let text = text.trim();
-        let (inside, of_words) = match text.strip_prefix("text(").and_then(|rest| rest.strip_suffix(')')) {
-            Some(inside) => (inside, true),
-            None => (text, false),
+        let within = |name: &str| text.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
+        let paths = |text: &str| {
+            let paths: Vec<&str> = text.split(',').map(str::trim).collect();
+            Self::over(&paths).ok_or(BadIndex)
         };
-        let paths: Vec<&str> = inside.split(',').map(str::trim).collect();
-        match Self::over(&paths).ok_or(BadIndex)? {
-            Self::Fields(paths) if of_words => Ok(Self::Text(paths)),
-            fields => Ok(fields),
+        if let Some(inside) = within("each") {
+            let path = inside.trim();
+            return if is_indexable(path) { Ok(Self::Each(path.to_owned())) } else { Err(BadIndex) };
+        }
+        match within("text") {
+            Some(inside) => match paths(inside)? {
+                Self::Fields(paths) => Ok(Self::Text(paths)),
+                other => Ok(other),
+            },
+            None => paths(text),
         }
     }
 }
@@ -87,6 +137,7 @@ impl fmt::Display for Index {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fields(paths) => f.write_str(&paths.join(", ")),
+            Self::Each(path) => write!(f, "each({path})"),
             Self::Text(paths) => write!(f, "text({})", paths.join(", ")),
         }
     }
@@ -105,40 +156,30 @@ pub(super) fn is_indexable(path: &str) -> bool {
 }
 
 /// The value at a path, in SQL.
-pub(super) fn value(path: &str) -> String {
+fn value(path: &str) -> String {
     format!("(doc ->> '$.{path}')")
 }
 
 /// The kind of the value at a path, in SQL.
-pub(super) fn kind(path: &str) -> String {
+fn kind(path: &str) -> String {
     let mut through = Vec::new();
     for (at, _) in path.match_indices('.') {
         through.push(format!("when json_type(doc, '$.{}') = 'array' then {ARRAY}", &path[..at]));
     }
-    let kinds = format!(
-        "case json_type(doc, '$.{path}') when 'integer' then {NUMBER} when 'real' then {NUMBER} when 'text' then {STRING} \
-         when 'object' then {OBJECT} when 'array' then {ARRAY} when 'true' then {BOOL} when 'false' then {BOOL} \
-         else {NOTHING} end"
-    );
+    let kinds = kind_of(&format!("json_type(doc, '$.{path}')"));
     match through.as_slice() {
         [] => format!("({kinds})"),
         through => format!("(case {} else {kinds} end)", through.join(" ")),
     }
 }
 
-/// The indexes of a collection.
-pub(super) fn all(db: &Connection, n: i64) -> Result<Vec<Made>, Error> {
-    let mut query = db.prepare_cached("select id, definition from document_index where collection = ?1 order by id")?;
-    let rows = query.query_map([n], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-    let mut all = Vec::new();
-    for row in rows {
-        let (id, definition) = row?;
-        // One that a newer release knows is left alone.
-        if let Ok(index) = definition.parse() {
-            all.push(Made { name: name(n, id), index });
-        }
-    }
-    Ok(all)
+/// The kind that a type of JSON's is, in SQL.
+fn kind_of(json_type: &str) -> String {
+    format!(
+        "case {json_type} when 'integer' then {NUMBER} when 'real' then {NUMBER} when 'text' then {STRING} \
+         when 'object' then {OBJECT} when 'array' then {ARRAY} when 'true' then {BOOL} when 'false' then {BOOL} \
+         else {NOTHING} end"
+    )
 }
 
 fn name(n: i64, id: i64) -> String {
@@ -189,6 +230,25 @@ fn make(db: &Connection, n: i64, index: &Index, declared: bool) -> Result<bool, 
             let columns = columns.join(", ");
             db.execute_batch(&format!("create index {name} on document_{n} ({columns}, modified)"))?;
         }
+        Index::Each(path) => {
+            let (new, old) = (entries(path, "new."), entries(path, "old."));
+            db.execute_batch(&format!(
+                "create table {name} (kind integer not null, value not null, changed integer not null, record integer not null,
+                    primary key (kind, value, changed, record)) without rowid;
+                 insert into {name} {all};
+                 create trigger {name}_insert after insert on document_{n} begin
+                    insert into {name} {new};
+                 end;
+                 create trigger {name}_delete after delete on document_{n} begin
+                    delete from {name} where (kind, value, changed, record) in ({old});
+                 end;
+                 create trigger {name}_update after update of doc, modified on document_{n} begin
+                    delete from {name} where (kind, value, changed, record) in ({old});
+                    insert into {name} {new};
+                 end;",
+                all = entries_of(&format!("document_{n} as stored"), path, "stored."),
+            ))?;
+        }
         Index::Text(paths) => {
             let columns: Vec<String> = (0..paths.len()).map(|at| format!("c{at}")).collect();
             let columns = columns.join(", ");
@@ -217,6 +277,25 @@ fn make(db: &Connection, n: i64, index: &Index, declared: bool) -> Result<bool, 
     Ok(true)
 }
 
+/// The entries of one row in an index over elements, in SQL.
+fn entries(path: &str, row: &str) -> String {
+    entries_of("(select 1)", path, row)
+}
+
+/// The entries of every row of `from`, in SQL.
+fn entries_of(from: &str, path: &str, row: &str) -> String {
+    let at = format!("'$.{path}'");
+    let (own_kind, own) = (kind(path).replace("(doc,", &format!("({row}doc,")), format!("({row}doc ->> {at})"));
+    let (kind, is_array) = (kind_of("item.type"), format!("json_type({row}doc, {at})"));
+    format!(
+        "select {kind}, case when item.type in ('integer', 'real', 'text', 'true', 'false') then item.value else 0 end,
+            {row}modified, {row}n from {from}, json_each({row}doc, {at}) as item where {is_array} = 'array'
+         union
+         select {own_kind}, case when {own_kind} in ({NUMBER}, {STRING}, {BOOL}) then {own} else 0 end,
+            {row}modified, {row}n from {from} where {is_array} is not 'array'"
+    )
+}
+
 fn remove(db: &Connection, n: i64, id: i64) -> Result<(), Error> {
     let name = name(n, id);
     db.execute_batch(&format!(
@@ -239,15 +318,32 @@ mod tests {
 
     #[test]
     fn an_index_is_read_as_it_is_written() {
-        for (text, written) in
-            [("album", "album"), (" album,taken_at ", "album, taken_at"), ("text(a.b,c)", "text(a.b, c)")]
-        {
+        for (text, written) in [
+            ("album", "album"),
+            (" album,taken_at ", "album, taken_at"),
+            ("text(a.b,c)", "text(a.b, c)"),
+            ("each( a.b )", "each(a.b)"),
+        ] {
             assert_eq!(text.parse::<Index>().unwrap().to_string(), written);
             assert_eq!(written.parse::<Index>().unwrap(), text.parse().unwrap());
         }
-        for bad in
-            ["", "a'b", "a b", "text()", "text(a", "_id", "_date_modified", "a.0", "a..b", "a,b,c,d,e", "a.b.c.d.e"]
-        {
+        for bad in [
+            "",
+            "a'b",
+            "a b",
+            "text()",
+            "text(a",
+            "each()",
+            "each(a, b)",
+            "each(a",
+            "each(_id)",
+            "_id",
+            "_date_modified",
+            "a.0",
+            "a..b",
+            "a,b,c,d,e",
+            "a.b.c.d.e",
+        ] {
             assert_eq!(bad.parse::<Index>(), Err(BadIndex), "{bad}");
         }
     }

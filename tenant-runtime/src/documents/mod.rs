@@ -4,10 +4,16 @@
 //! set is never taken from a client. Nothing here knows about HTTP or about who asks.
 
 mod advise;
+mod budget;
+mod catalogue;
 mod index;
+mod looking;
 mod narrow;
+mod order;
 mod plan;
+mod position;
 pub mod query;
+mod reading;
 pub mod record;
 mod search;
 mod store;
@@ -15,10 +21,14 @@ mod table;
 mod text;
 
 pub use advise::Advisor;
+pub use budget::Budget;
 pub use index::{BadIndex, Index};
+pub use position::Position;
 pub use query::Filter;
-pub use record::Row;
-pub use search::{BYTES_LIMIT, Budget, COUNT, COUNT_LIMIT, Found, Key, SKIP_LIMIT, Search, ids, look, search};
+pub use record::{Row, View};
+pub use search::{
+    BYTES_LIMIT, COUNT, COUNT_LIMIT, Found, Key, Looked, Page, SKIP_LIMIT, Search, ids, look, search, show,
+};
 pub use store::{
     Collection, Others, collections, collections_of, create, declare, drop_collection, each, files_of, get,
     make_missed, page, put_kept, remove, update,
@@ -73,6 +83,12 @@ pub enum Error {
         looked_at: usize,
         /// What would spare that.
         index: Option<Box<Index>>,
+    },
+    /// The next page was to come from an index that is no longer there.
+    #[error("the index of {table} that this page was to come from is gone: ask for the first page again")]
+    PageGone {
+        /// Where.
+        table: TableName,
     },
     /// Words are looked for where no index knows them.
     #[error("{table} has no text index: name the fields to be searched in the app's manifest, as in \"app_tables\": {{\"{}\": {{\"indexes\": [\"text(title, body)\"]}}}}", .table.collection())]

@@ -16,7 +16,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 
 use regex::Regex;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::text::Words;
 use parse::Parser;
@@ -68,27 +68,24 @@ pub enum Filter {
 
 /// The dotted way to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Path(Vec<String>);
+pub struct Path {
+    text: String,
+    names: Vec<String>,
+}
 
 impl Path {
     pub(super) fn parse(text: &str) -> Self {
-        Self(text.split('.').map(str::to_owned).collect())
+        Self { text: text.to_owned(), names: text.split('.').map(str::to_owned).collect() }
+    }
+
+    /// As it was written.
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// The field of the record the path starts at.
-    pub(super) fn field(&self) -> &str {
-        &self.0[0]
-    }
-
-    /// The field, when the path goes no further than it.
-    pub(super) fn only_field(&self) -> Option<&str> {
-        (self.0.len() == 1).then(|| self.field())
-    }
-}
-
-impl std::fmt::Display for Path {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.join("."))
+    fn field(&self) -> &str {
+        &self.names[0]
     }
 }
 
@@ -104,9 +101,24 @@ pub enum Test {
     /// Present, or absent.
     Exists(bool),
     /// A string the expression finds itself in.
-    Regex(Regex),
+    Regex(Pattern),
     /// An array with an element that passes.
     Element(Box<Element>),
+}
+
+/// A regular expression, and the text that everything it finds itself in begins with.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    regex: Regex,
+    pub(super) beginning: Option<Beginning>,
+}
+
+/// How a text must begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Beginning {
+    pub(super) text: String,
+    /// Whether that is all there is to the expression.
+    pub(super) is_all: bool,
 }
 
 /// What an element of an array is held against.
@@ -229,7 +241,7 @@ impl Filter {
             Self::All(parts) => parts.iter().all(|part| part.holds(record)),
             Self::Any(parts) => parts.iter().any(|part| part.holds(record)),
             Self::Not(part) => !part.holds(record),
-            Self::At(path, test) => test.holds_at(record, &path.0),
+            Self::At(path, test) => test.holds_at(record, &path.names),
             Self::Text(_) => false,
         }
     }
@@ -319,7 +331,7 @@ impl Test {
             Self::Eq(wanted) => equal(wanted, value),
             Self::Compare(comparison, bound) => compare(value, bound).is_some_and(|order| comparison.holds(order)),
             Self::In(choices) => choices.hold(value),
-            Self::Regex(regex) => value.as_str().is_some_and(|text| regex.is_match(text)),
+            Self::Regex(pattern) => value.as_str().is_some_and(|text| pattern.regex.is_match(text)),
             Self::Exists(wanted) => *wanted,
             Self::Element(_) => self.holds(Some(value)),
         }
@@ -327,6 +339,11 @@ impl Test {
 }
 
 impl Element {
+    /// Whether the elements themselves are tested, not what is in them.
+    pub(super) fn is_of_values(&self) -> bool {
+        matches!(self, Self::Value(_))
+    }
+
     fn holds(&self, item: &Value) -> bool {
         match (self, item) {
             (Self::Record(filter), Value::Object(fields)) => filter.holds(fields),
@@ -384,15 +401,28 @@ pub(super) fn equal(a: &Value, b: &Value) -> bool {
 /// The order of two values of the same kind.
 pub(super) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     match (a, b) {
-        (Value::Number(x), Value::Number(y)) => match (x.as_i64(), y.as_i64()) {
-            (Some(x), Some(y)) => Some(x.cmp(&y)),
-            _ => x.as_f64()?.partial_cmp(&y.as_f64()?),
-        },
+        (Value::Number(x), Value::Number(y)) => numbers(x, y),
         (Value::String(x), Value::String(y)) => Some(x.cmp(y)),
         (Value::Bool(x), Value::Bool(y)) => Some(x.cmp(y)),
         (Value::Null, Value::Null) => Some(Ordering::Equal),
         _ => None,
     }
+}
+
+/// The order of two numbers, exactly, as SQLite has it: what is beyond 64 bits is a float.
+fn numbers(a: &Number, b: &Number) -> Option<Ordering> {
+    match (a.as_i64(), b.as_i64()) {
+        (Some(a), Some(b)) => Some(a.cmp(&b)),
+        (Some(a), None) => Some(whole_and_float(a, b.as_f64()?)),
+        (None, Some(b)) => Some(whole_and_float(b, a.as_f64()?).reverse()),
+        (None, None) => a.as_f64()?.partial_cmp(&b.as_f64()?),
+    }
+}
+
+fn whole_and_float(whole: i64, float: f64) -> Ordering {
+    // The cast keeps what is beyond 128 bits on its side.
+    let behind = if float > float.floor() { Ordering::Less } else { Ordering::Equal };
+    i128::from(whole).cmp(&(float.floor() as i128)).then(behind)
 }
 
 #[cfg(test)]
@@ -435,6 +465,13 @@ mod tests {
         assert!(!holds(json!({"a": {"$gt": 1}}), json!({"a": "2"})));
         assert!(!holds(json!({"a": 1}), json!({"a": true})));
         assert!(holds(json!({"a": 1}), json!({"a": 1.0})));
+        let (large, next) = (9_007_199_254_740_992_i64, 9_007_199_254_740_993_i64);
+        assert!(holds(json!({"a": large}), json!({"a": large as f64})));
+        assert!(!holds(json!({"a": next}), json!({"a": large as f64})), "though it is the same float");
+        assert!(
+            holds(json!({"a": {"$gt": -1.5}}), json!({"a": -1}))
+                && holds(json!({"a": {"$lt": 1e300}}), json!({"a": 1}))
+        );
         assert!(holds(json!({"a": {"$in": [1, "x"]}}), json!({"a": "x"})));
     }
 

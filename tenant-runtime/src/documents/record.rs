@@ -36,23 +36,14 @@ impl Row {
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut out = String::with_capacity(self.doc.len() + self.id.len() + 96);
-        self.write_json(&mut out);
+        self.view().write_json(&mut out);
         out
     }
 
-    /// Appends the whole record as JSON text.
-    pub fn write_json(&self, out: &mut String) {
-        use std::fmt::Write as _;
-        let id = serde_json::to_string(&self.id).expect("a string is JSON");
-        let (created, modified) = (self.created, self.modified);
-        write!(out, r#"{{"{ID}":{id},"{CREATED}":{created},"{MODIFIED}":{modified}"#).expect("a string takes text");
-        match self.doc.get(1..).map(str::trim_start) {
-            Some(rest) if !rest.starts_with('}') => {
-                out.push(',');
-                out.push_str(rest);
-            }
-            _ => out.push('}'),
-        }
+    /// The record as it is shown.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View { id: &self.id, created: self.created, modified: self.modified, doc: &self.doc }
     }
 
     /// The other fields, parsed.
@@ -85,6 +76,50 @@ impl Row {
         let modified = date(map.remove(MODIFIED)).or(created).unwrap_or(now);
         let created = created.unwrap_or(modified);
         is_id(&id).then(|| Self { id, created, modified, doc: Value::Object(map).to_string() })
+    }
+}
+
+impl From<View<'_>> for Row {
+    fn from(view: View<'_>) -> Self {
+        Self { id: view.id.to_owned(), created: view.created, modified: view.modified, doc: view.doc.to_owned() }
+    }
+}
+
+/// A record as SQLite shows it, without a copy.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// `_id`
+    pub id: &'a str,
+    /// `_date_created`
+    pub created: i64,
+    /// `_date_modified`
+    pub modified: i64,
+    /// All other fields: the text of one JSON object.
+    pub doc: &'a str,
+}
+
+impl View<'_> {
+    /// Appends the whole record as JSON text.
+    pub fn write_json(&self, out: &mut String) {
+        use std::fmt::Write as _;
+        let (created, modified) = (self.created, self.modified);
+        out.push_str("{\"_id\":");
+        match self.id.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            true => {
+                out.push('"');
+                out.push_str(self.id);
+                out.push('"');
+            }
+            false => out.push_str(&serde_json::to_string(self.id).expect("a string is JSON")),
+        }
+        write!(out, r#","{CREATED}":{created},"{MODIFIED}":{modified}"#).expect("a string takes text");
+        match self.doc.get(1..).map(str::trim_start) {
+            Some(rest) if !rest.starts_with('}') => {
+                out.push(',');
+                out.push_str(rest);
+            }
+            _ => out.push('}'),
+        }
     }
 }
 

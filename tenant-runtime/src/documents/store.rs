@@ -42,7 +42,7 @@ pub fn collections_of(db: &Connection, app: &AppId) -> Result<Vec<Collection>, E
 }
 
 /// The number of a collection that exists.
-pub(super) fn find(db: &Connection, table: &TableName) -> Result<Option<i64>, Error> {
+fn find(db: &Connection, table: &TableName) -> Result<Option<i64>, Error> {
     let mut query = db.prepare_cached("select n from collection where app = ?1 and name = ?2")?;
     Ok(query.query_row((table.app().as_str(), table.collection()), |row| row.get(0)).optional()?)
 }
@@ -110,7 +110,7 @@ pub fn drop_collection(db: &Connection, table: &TableName) -> Result<(), Error> 
     Ok(())
 }
 
-pub(super) fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
+fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     Ok(Row { id: row.get(0)?, created: row.get(1)?, modified: row.get(2)?, doc: row.get(3)? })
 }
 

@@ -294,6 +294,11 @@ impl Sessions {
         Token { purpose, app: app.cloned(), turn, session: session.id.clone(), expires }.sealed(&known.key)
     }
 
+    /// The key by which this server knows again what it gave out.
+    pub(crate) fn key(&self) -> Key {
+        self.known.read().key.clone()
+    }
+
     /// A code that carries the owner from the server's origin to one app's.
     #[must_use]
     pub fn make_code(&self, session: &Session, app: &AppId, now: i64) -> String {

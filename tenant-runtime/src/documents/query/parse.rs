@@ -4,7 +4,7 @@ use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 use super::super::text::Words;
-use super::{Choices, Comparison, Element, Error, Filter, Path, Test};
+use super::{Beginning, Choices, Comparison, Element, Error, Filter, Path, Pattern, Test};
 
 /// How deep a query may nest.
 const DEPTH_LIMIT: usize = 24;
@@ -149,7 +149,7 @@ fn truth(value: &Value) -> Option<bool> {
     value.as_bool().or_else(|| value.as_i64().map(|number| number != 0))
 }
 
-fn regex(pattern: &Value, options: Option<&Value>) -> Result<Regex, Error> {
+fn regex(pattern: &Value, options: Option<&Value>) -> Result<Pattern, Error> {
     let needs = |needs| Error::Operand { operator: "$regex".into(), needs };
     let pattern = pattern.as_str().ok_or_else(|| needs("a pattern in a string"))?;
     let options = options.map_or(Some(""), Value::as_str).ok_or_else(|| needs("$options in a string"))?;
@@ -169,5 +169,36 @@ fn regex(pattern: &Value, options: Option<&Value>) -> Result<Regex, Error> {
             other => return Err(refused(format!("there is no option {other:?}"))),
         };
     }
-    builder.build().map_err(|error| refused(error.to_string().lines().last().unwrap_or_default().to_owned()))
+    let regex: Regex =
+        builder.build().map_err(|error| refused(error.to_string().lines().last().unwrap_or_default().to_owned()))?;
+    // These change what `^` or the letters behind it mean.
+    let plain = !options.contains(['i', 'm', 'x']);
+    Ok(Pattern { regex, beginning: plain.then(|| beginning(pattern)).flatten() })
+}
+
+/// The letters behind a `^` that stand for themselves.
+fn beginning(pattern: &str) -> Option<Beginning> {
+    let rest = pattern.strip_prefix('^')?;
+    if rest.contains('|') {
+        return None;
+    }
+    let mut text = String::new();
+    let mut letters = rest.chars().peekable();
+    let is_all = loop {
+        let Some(letter) = letters.next() else { break true };
+        let letter = match letter {
+            '\\' => match letters.next() {
+                Some(sign) if sign.is_ascii_punctuation() && !matches!(sign, '<' | '>') => sign,
+                _ => break false,
+            },
+            '.' | '[' | ']' | '(' | ')' | '{' | '}' | '*' | '+' | '?' | '^' | '$' => break false,
+            letter => letter,
+        };
+        // What may be there any number of times need not be there.
+        if matches!(letters.peek(), Some('*' | '+' | '?' | '{')) {
+            break false;
+        }
+        text.push(letter);
+    };
+    (!text.is_empty()).then_some(Beginning { text, is_all })
 }

@@ -31,8 +31,9 @@ async fn fill(anna: &Anna, places: std::ops::Range<i64>) {
         id: format!("{nth:06}"),
         created: nth,
         modified: nth,
-        doc: json!({"name": format!("Sankt {}", nth % 1000), "country": format!("c{}", nth % 50), "people": nth})
-            .to_string(),
+        doc: json!({"name": format!("Sankt {}", nth % 1000), "country": format!("c{}", nth % 50), "people": nth,
+            "tags": [format!("t{}", nth % 7), format!("u{}", nth % 1000)]})
+        .to_string(),
     };
     let rows: Vec<Row> = places.map(row).collect();
     let put = anna.server.home.write(move |db| {
@@ -106,6 +107,41 @@ async fn an_index_that_is_missed_three_times_is_made() {
     // An update of the app, which declares none, does not take it away.
     atlas(&anna, &["people"]).await;
     assert!(looked_at().await <= 2);
+}
+
+#[tokio::test]
+async fn elements_of_arrays_and_beginnings_of_texts_are_looked_up() {
+    let anna = Anna::start().await;
+    let app = atlas(&anna, &["each(tags)", "name"]).await;
+    fill(&anna, 0..60_000).await;
+    let count = async |query: Value| {
+        let (status, found) = ask(&anna, &app, json!({"q": query})).await;
+        assert_eq!(status, 200, "{found}");
+        found.as_array().unwrap().len()
+    };
+    assert_eq!(count(json!({"tags": "u17"})).await, 60);
+    assert_eq!(count(json!({"tags": {"$in": ["u17", "u18", "t99"]}})).await, 120);
+    assert_eq!(count(json!({"tags": {"$elemMatch": {"$eq": "u17"}}})).await, 60);
+    assert_eq!(count(json!({"tags": {"$regex": "^u99[89]"}})).await, 120);
+    assert_eq!(count(json!({"tags": "u17", "people": {"$lt": 30_000}})).await, 30);
+    assert_eq!(count(json!({"name": {"$regex": "^Sankt 99"}})).await, 500, "of 660, as many as are given unasked");
+    let (status, refused) = ask(&anna, &app, json!({"q": {"name": {"$regex": "nkt 9999"}}})).await;
+    assert_eq!((status, &refused["index"]), (400, &json!("text(name)")), "what is in the middle is not");
+
+    // The index follows what is written.
+    let table = format!("/ceps/update/{TABLE}");
+    let (status, _) =
+        anna.call(&app, Method::PUT, &format!("{table}/000017"), json!({"tags": ["u18", "u18", ["u17"]]})).await;
+    assert_eq!((status, count(json!({"tags": "u17"})).await, count(json!({"tags": "u18"})).await), (200, 59, 61));
+    let (status, _) = anna.call(&app, Method::PUT, &format!("{table}/000018"), json!({"tags": "u17"})).await;
+    assert_eq!((status, count(json!({"tags": "u17"})).await, count(json!({"tags": "u18"})).await), (200, 60, 60));
+    anna.call(&app, Method::DELETE, &format!("/ceps/delete/{TABLE}/001017"), Value::Null).await;
+    assert_eq!(count(json!({"tags": "u17"})).await, 59);
+
+    // Where it is missed, it is named.
+    let app = atlas(&anna, &[]).await;
+    let (status, refused) = ask(&anna, &app, json!({"q": {"tags": {"$elemMatch": {"$eq": "none"}}}})).await;
+    assert_eq!((status, &refused["index"]), (400, &json!("each(tags)")), "{refused}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
-use tenant_runtime::documents::{self, Filter, Row, Search, TableName};
+use tenant_runtime::documents::{self, Budget, Filter, Key, Page, Row, Search, TableName};
 
 use super::Anna;
 
@@ -64,8 +64,82 @@ async fn fields_in_the_address() {
     assert_eq!(ask(&format!("_modified_before={at}")).await, 0);
 }
 
+/// Gives the app's own table this one index, and records.
+async fn put(anna: &Anna, index: &str, rows: Vec<Row>) {
+    let (table, index) = (TableName::new(&"com.example.notes".parse().unwrap(), "").unwrap(), index.to_owned());
+    let put = anna.server.home.write(move |db| {
+        documents::declare(db, &table, &[index])?;
+        documents::put_kept(db, &table, &rows)?;
+        Ok::<_, tenant_runtime::problem::Problem>(())
+    });
+    put.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_can_be_had_page_by_page() {
+    let anna = Anna::start().await;
+    let notes = anna.app("com.example.notes").await;
+    let rows: Vec<Row> = (0..25)
+        .map(|n| Row {
+            id: format!("{n:03}"),
+            created: n,
+            modified: n,
+            doc: json!({"kind": format!("k{}", n % 2), "n": n % 5}).to_string(),
+        })
+        .collect();
+    put(&anna, "kind, n", rows).await;
+    let page = async |question: &Value, cursor: &str| {
+        let mut question = question.clone();
+        question["_cursor"] = cursor.into();
+        let request = anna.ask(Method::POST, "notes", "/ceps/query/com.example.notes").bearer_auth(&notes.token);
+        let response = request.json(&question).send().await.unwrap();
+        let next = response.headers().get("next-cursor").map(|next| next.to_str().unwrap().to_owned());
+        let (status, found) = super::answer(response).await;
+        (status, found, next)
+    };
+    for question in [
+        json!({"count": 4}),
+        json!({"count": 5, "sort": {"n": 1}}),
+        json!({"count": 3, "q": {"kind": "k1"}, "sort": {"n": -1}}),
+    ] {
+        let mut plain = question.clone();
+        plain["count"] = 500.into();
+        let (_, whole) = anna.post(&notes, "/ceps/query/com.example.notes", plain).await;
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let (status, found, next) = page(&question, &cursor).await;
+            assert_eq!(status, 200, "{found}");
+            all.extend(found.as_array().unwrap().clone());
+            match next {
+                Some(next) => cursor = next,
+                None => break,
+            }
+        }
+        assert_eq!(Value::Array(all), whole, "{question}");
+    }
+
+    let question = json!({"count": 3, "q": {"kind": "k1"}, "sort": {"n": 1}});
+    let (_, _, next) = page(&question, "").await;
+    let next = next.unwrap();
+    let other = json!({"count": 3, "q": {"kind": "k0"}, "sort": {"n": 1}});
+    assert_eq!(page(&other, &next).await.0, 400, "a cursor belongs to its question");
+    assert_eq!(page(&question, &next[1..]).await.0, 400, "and nobody makes one");
+    let skipping = json!({"count": 3, "skip": 1, "q": {"kind": "k1"}, "sort": {"n": 1}});
+    assert_eq!(page(&skipping, &next).await.0, 400);
+    assert_eq!(page(&question, &next).await.0, 200);
+    put(&anna, "n", Vec::new()).await;
+    let (status, refused, _) = page(&question, &next).await;
+    assert_eq!((status, &refused["error"]), (410, &json!("page_gone")), "{refused}");
+
+    let (status, found) =
+        anna.call(&notes, Method::GET, "/ceps/query/com.example.notes?kind=k1&count=3&_cursor=", Value::Null).await;
+    assert_eq!((status, found.as_array().unwrap().len()), (200, 3));
+}
+
 /// What a query means, written down a second time and as plainly as possible.
 mod reference {
+    use std::cmp::Ordering;
+
     use serde_json::{Map, Value};
 
     /// All values a path leads to; `None` for each way that ends early.
@@ -87,13 +161,20 @@ mod reference {
         }
     }
 
-    fn number(value: &Value) -> Option<f64> {
-        value.as_f64()
+    /// Numbers without rounding: what fits 64 bits as it is, what does not as the float it is read as.
+    fn numbers(a: &Value, b: &Value) -> Option<Ordering> {
+        let parts = |value: &Value| match (value.as_i64(), value.as_f64()) {
+            (Some(whole), _) => Some((i128::from(whole), 0.0)),
+            (None, Some(float)) if float.abs() < 1e30 => Some((float.trunc() as i128, float.fract())),
+            (None, Some(float)) => Some((if float < 0.0 { i128::MIN } else { i128::MAX }, float / 1e30)),
+            _ => None,
+        };
+        parts(a)?.partial_cmp(&parts(b)?)
     }
 
     fn same(a: &Value, b: &Value) -> bool {
-        match (number(a), number(b)) {
-            (Some(a), Some(b)) => a == b,
+        match numbers(a, b) {
+            Some(order) => order.is_eq(),
             _ => match (a, b) {
                 (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
                 (Value::Object(a), Value::Object(b)) => {
@@ -108,7 +189,7 @@ mod reference {
         match (a, b) {
             (Value::String(a), Value::String(b)) => Some(a < b),
             (Value::Bool(a), Value::Bool(b)) => Some(!a & b),
-            _ => Some(number(a)? < number(b)?),
+            _ => numbers(a, b).map(Ordering::is_lt),
         }
     }
 
@@ -127,6 +208,10 @@ mod reference {
             "$lt" => same_kind(value, operand) && less(value, operand).unwrap_or(false),
             "$gte" => same_kind(value, operand) && (same(value, operand) || less(operand, value).unwrap_or(false)),
             "$lte" => same_kind(value, operand) && (same(value, operand) || less(value, operand).unwrap_or(false)),
+            "$regex" => {
+                let pattern = regex::Regex::new(operand.as_str().unwrap()).unwrap();
+                value.as_str().is_some_and(|text| pattern.is_match(text))
+            }
             other => panic!("{other}"),
         }
     }
@@ -164,6 +249,7 @@ mod reference {
         query.iter().all(|(key, value)| match key.as_str() {
             "$and" => value.as_array().unwrap().iter().all(|part| matches(record, part.as_object().unwrap())),
             "$or" => value.as_array().unwrap().iter().any(|part| matches(record, part.as_object().unwrap())),
+            "$nor" => !value.as_array().unwrap().iter().any(|part| matches(record, part.as_object().unwrap())),
             path => match value.as_object().filter(|map| map.keys().any(|key| key.starts_with('$'))) {
                 Some(tests) => tests.iter().all(|(operator, operand)| test(record, path, operator, operand)),
                 None => test(record, path, "$eq", value),
@@ -172,13 +258,31 @@ mod reference {
     }
 }
 
+/// How many tables a property is tried on; more of them take `FREEHOLD_CASES`.
+fn cases() -> ProptestConfig {
+    let cases = std::env::var("FREEHOLD_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(100);
+    ProptestConfig { cases, ..ProptestConfig::default() }
+}
+
+/// Whole numbers at the edges of what floats and 64 bits hold.
+const LARGE: &[i64] =
+    &[i64::MAX, i64::MIN, 9_007_199_254_740_991, 9_007_199_254_740_992, 9_007_199_254_740_993, -9_007_199_254_740_993];
+
+const FLOATS: &[f64] =
+    &[0.5, 2.0, -1.5, 0.1, 0.2, 0.300_000_000_000_000_04, 1e300, -1e-300, 9_007_199_254_740_992.0, 1.8e19];
+
 fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        (-3_i64..4).prop_map(Value::from),
-        prop_oneof![Just(0.5), Just(2.0), Just(-1.5)].prop_map(Value::from),
-        "[\\[ab\\]]{0,2}".prop_map(Value::from),
+        2 => Just(Value::Null),
+        2 => any::<bool>().prop_map(Value::from),
+        4 => (-3_i64..4).prop_map(Value::from),
+        2 => prop::sample::select(FLOATS).prop_map(Value::from),
+        1 => prop::sample::select(LARGE).prop_map(Value::from),
+        1 => Just(Value::from(u64::MAX)),
+        1 => any::<f64>().prop_filter("JSON has no others", |float| float.is_finite()).prop_map(Value::from),
+        4 => "[\\[ab\\]]{0,2}".prop_map(Value::from),
+        1 => "[aé\u{d7ff}\u{ffff}\u{10ffff}]{1,3}".prop_map(Value::from),
+        1 => prop::sample::select(&["a\0b", "a\"b", "\n", "a\\", "$a", "1"][..]).prop_map(Value::from),
     ]
 }
 
@@ -200,19 +304,37 @@ fn path() -> impl Strategy<Value = String> {
     prop_oneof!["[abc]", "[abc]\\.[abc01]", "[abc]\\.[abc01]\\.[abc]"]
 }
 
+fn pattern() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "\\^[abé]{1,2}",
+        2 => "\\^[ab]{1,2}[?*+.$]",
+        1 => r"\^(\\\[|a\\\.)[ab]?",
+        1 => "[ab]{1,2}",
+        1 => "\\^a\\|b",
+        1 => "\\(\\?i\\)\\^A",
+        1 => "\\^\\[ab\\]",
+    ]
+}
+
 fn tests() -> impl Strategy<Value = Value> {
-    let list = || prop::collection::vec(scalar(), 0..3);
+    let list = || prop::collection::vec(scalar(), 0..4);
     let compared = || prop_oneof![Just("$gt"), Just("$gte"), Just("$lt"), Just("$lte"), Just("$eq")];
     prop_oneof![
-        3 => value().prop_filter("an operator's name is no value", |v| !v.is_object()),
+        4 => value().prop_filter("an operator's name is no value", |v| !v.is_object()),
         3 => (compared(), scalar()).prop_map(|(op, v)| json!({op: v})),
-        1 => (compared(), scalar(), compared(), scalar()).prop_map(|(a, v, b, w)| json!({a: v, b: w})),
+        2 => (compared(), scalar(), compared(), scalar()).prop_map(|(a, v, b, w)| json!({a: v, b: w})),
         1 => scalar().prop_map(|v| json!({"$ne": v})),
         2 => list().prop_map(|v| json!({"$in": v})),
+        1 => prop::collection::vec(value(), 0..3).prop_map(|v| json!({"$in": v})),
         1 => list().prop_map(|v| json!({"$nin": v})),
         1 => any::<bool>().prop_map(|v| json!({"$exists": v})),
         1 => (compared(), scalar()).prop_map(|(op, v)| json!({"$not": {op: v}})),
+        1 => pattern().prop_map(|v| json!({"$not": {"$regex": v}})),
+        2 => pattern().prop_map(|v| json!({"$regex": v})),
         1 => (compared(), scalar()).prop_map(|(op, v)| json!({"$elemMatch": {op: v}})),
+        1 => (compared(), scalar(), compared(), scalar()).prop_map(|(a, v, b, w)| json!({"$elemMatch": {a: v, b: w}})),
+        1 => list().prop_map(|v| json!({"$elemMatch": {"$in": v}})),
+        1 => pattern().prop_map(|v| json!({"$elemMatch": {"$regex": v}})),
         1 => ("[abc]", compared(), scalar()).prop_map(|(f, op, v)| json!({"$elemMatch": {f: {op: v}}})),
     ]
 }
@@ -223,9 +345,61 @@ fn query() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(2, 8, 2, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 1..3).prop_map(|parts| json!({"$and": parts})),
-            prop::collection::vec(inner, 1..3).prop_map(|parts| json!({"$or": parts})),
+            prop::collection::vec(inner.clone(), 1..3).prop_map(|parts| json!({"$or": parts})),
+            prop::collection::vec(inner, 1..2).prop_map(|parts| json!({"$nor": parts})),
         ]
     })
+}
+
+fn sort() -> impl Strategy<Value = Vec<Key>> {
+    let path = prop_oneof![3 => path(), 1 => Just("_id".to_owned()), 1 => Just("_date_modified".to_owned())];
+    let key = (path, any::<bool>()).prop_map(|(path, descending)| Key { path, descending });
+    prop::collection::vec(key, 0..3)
+}
+
+/// The same, as it is after it was written down once.
+fn written<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    serde_json::from_str(&serde_json::to_string(value).unwrap()).unwrap()
+}
+
+/// Tables with the same records and these indexes each.
+fn tables(db: &Connection, rows: &[Row], indexes: &[&[&str]]) -> Vec<TableName> {
+    tenant_runtime::schema::migrate(db).unwrap();
+    let table = |(nth, indexes): (usize, &&[&str])| {
+        let table = TableName::new(&"com.example.notes".parse().unwrap(), &format!("t{nth}")).unwrap();
+        let indexes: Vec<String> = indexes.iter().map(|index| (*index).to_owned()).collect();
+        // Half of the records were there before the index.
+        let (before, after) = rows.split_at(rows.len() / 2);
+        documents::put_kept(db, &table, before).unwrap();
+        documents::declare(db, &table, &indexes).unwrap();
+        documents::put_kept(db, &table, after).unwrap();
+        table
+    };
+    indexes.iter().enumerate().map(table).collect()
+}
+
+/// All ways of indexing that are held against each other; the first one is none.
+const INDEXES: &[&[&str]] = &[
+    &[],
+    &["a", "b", "b.c"],
+    &["a, b", "a.b", "b.c.a, c", "c"],
+    &["each(a)", "each(b)", "each(b.c)"],
+    &["c, a", "each(a.b)", "each(c)", "b"],
+];
+
+/// Everything that is found, page by page.
+fn leaf_through(db: &Connection, table: &TableName, search: &Search) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut search = Search { page: Page::First, ..search.clone() };
+    loop {
+        let found = documents::look(db, table, &search, Budget::default()).unwrap();
+        assert!(found.rows.len() <= search.count, "no page is longer than asked for");
+        all.extend(found.rows.into_iter().map(|row| row.id));
+        match found.next {
+            Some(next) => search.page = Page::After(next),
+            None => return all,
+        }
+    }
 }
 
 fn found(db: &Connection, table: &TableName, query: &Value) -> Vec<String> {
@@ -240,34 +414,85 @@ fn found(db: &Connection, table: &TableName, query: &Value) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn any_query_finds_what_the_reference_finds(
-        records in prop::collection::vec(record(), 1..12),
-        queries in prop::collection::vec(query(), 1..6),
+        records in prop::collection::vec(record(), 1..14),
+        queries in prop::collection::vec(query(), 1..8),
+        sort in sort(),
+        count in 1_usize..6,
     ) {
         let db = Connection::open_in_memory().unwrap();
-        tenant_runtime::schema::migrate(&db).unwrap();
-        let app = "com.example.notes".parse().unwrap();
-        let plain = TableName::new(&app, "plain").unwrap();
-        let indexed = TableName::new(&app, "indexed").unwrap();
-        documents::declare(&db, &indexed, &["a".into(), "b".into()]).unwrap();
-        let paired = TableName::new(&app, "paired").unwrap();
-        documents::declare(&db, &paired, &["a, b".into(), "a.b".into(), "b.c.a, c".into(), "c".into()]).unwrap();
         let rows: Vec<Row> = records.iter().enumerate().map(|(n, record)| Row {
-            id: format!("{n:03}"), created: 1, modified: n as i64, doc: Value::Object(record.clone()).to_string(),
+            id: format!("{n:03}"), created: 1, modified: n as i64 / 3, doc: Value::Object(record.clone()).to_string(),
         }).collect();
-        documents::put_kept(&db, &plain, &rows).unwrap();
-        documents::put_kept(&db, &indexed, &rows).unwrap();
-        documents::put_kept(&db, &paired, &rows).unwrap();
-        for query in &queries {
-            let expected: Vec<String> = records.iter().enumerate()
-                .filter(|(_, record)| reference::matches(&Value::Object((*record).clone()), query.as_object().unwrap()))
+        let tables = tables(&db, &rows, INDEXES);
+        for query in queries.iter().map(written) {
+            let expected: Vec<String> = records.iter().map(written).enumerate()
+                .filter(|(_, record)| reference::matches(&Value::Object(record.clone()), query.as_object().unwrap()))
                 .map(|(n, _)| format!("{n:03}")).collect();
-            prop_assert_eq!(found(&db, &plain, query), expected.clone(), "{} without indexes", query);
-            prop_assert_eq!(found(&db, &indexed, query), expected.clone(), "{} with indexes", query);
-            prop_assert_eq!(found(&db, &paired, query), expected, "{} with indexes over several fields", query);
+            let mut whole = None;
+            for (table, indexes) in tables.iter().zip(INDEXES) {
+                prop_assert_eq!(found(&db, table, &query), expected.clone(), "{} with {:?}", query, indexes);
+                let search = Search { filter: Filter::parse(&query).unwrap(), sort: sort.clone(), ..Search::default() };
+                let rows = documents::search(&db, table, &search).unwrap();
+                let all: Vec<String> = rows.into_iter().map(|row| row.id).collect();
+                let whole: &Vec<String> = whole.get_or_insert_with(|| all.clone());
+                prop_assert_eq!(&all, whole, "{} by {:?} with {:?}", query, sort, indexes);
+                let leafed = leaf_through(&db, table, &Search { count, ..search });
+                prop_assert_eq!(&leafed, whole, "{} by {:?}, {} a page, with {:?}", query, sort, count, indexes);
+            }
+        }
+    }
+
+    #[test]
+    fn what_nobody_changes_is_met_once_while_others_come_go_and_change(
+        records in prop::collection::vec(record(), 4..24),
+        query in prop_oneof![Just(json!({})), query()],
+        sort in sort(),
+        count in 1_usize..5,
+        changes in prop::collection::vec((0_u8..3, 0_usize..24, record()), 0..12),
+    ) {
+        let db = Connection::open_in_memory().unwrap();
+        let rows: Vec<Row> = records.iter().enumerate().map(|(n, record)| Row {
+            id: format!("{n:03}"), created: 1, modified: n as i64 / 3, doc: Value::Object(record.clone()).to_string(),
+        }).collect();
+        let query = written(&query);
+        for (table, indexes) in tables(&db, &rows, INDEXES).iter().zip(INDEXES) {
+            let mut changes = changes.iter().enumerate();
+            let mut search = Search { filter: Filter::parse(&query).unwrap(), sort: sort.clone(), count, page: Page::First, ..Search::default() };
+            let (mut met, mut touched) = (Vec::new(), std::collections::BTreeSet::new());
+            loop {
+                let page = documents::look(&db, table, &search, Budget::default()).unwrap();
+                met.extend(page.rows.into_iter().map(|row| row.id));
+                let Some(next) = page.next else { break };
+                search.page = Page::After(next);
+                if let Some((nth, (kind, which, record))) = changes.next() {
+                    let (old, new) = (format!("{:03}", which % rows.len()), format!("new-{nth}"));
+                    let id = if *kind == 0 { new } else { old };
+                    touched.insert(id.clone());
+                    if *kind == 2 {
+                        let _ = documents::remove(&db, table, &id);
+                    } else {
+                        let row = Row { id, created: 1, modified: 100 + nth as i64, doc: Value::Object(record.clone()).to_string() };
+                        documents::put_kept(&db, table, &[row]).unwrap();
+                    }
+                }
+            }
+            let untouched: Vec<&String> = met.iter().filter(|id| !touched.contains(*id)).collect();
+            let mut once: Vec<String> = untouched.iter().map(|id| (*id).clone()).collect();
+            once.sort();
+            let expected: Vec<String> = records.iter().map(written).enumerate()
+                .filter(|(_, record)| reference::matches(&Value::Object(record.clone()), query.as_object().unwrap()))
+                .map(|(n, _)| format!("{n:03}")).filter(|id| !touched.contains(id)).collect();
+            prop_assert_eq!(once, expected, "{} by {:?}, {} a page, with {:?}", query, sort, count, indexes);
+            if let [Key { path, .. }] = sort.as_slice() && path == "_id" {
+                let (all, mut different) = (met.len(), met.clone());
+                different.sort();
+                different.dedup();
+                prop_assert_eq!(all, different.len(), "by _id nothing moves");
+            }
         }
     }
 
@@ -315,7 +540,7 @@ proptest! {
             documents::declare(&db, &table, &indexes).unwrap();
             documents::put_kept(&db, &table, &rows).unwrap();
             let key = documents::Key { path: "v".into(), descending };
-            let search = Search { filter: Filter::parse(&query).unwrap(), sort: vec![key], skip, count };
+            let search = Search { filter: Filter::parse(&query).unwrap(), sort: vec![key], skip, count, ..Search::default() };
             let got: Vec<String> = documents::search(&db, &table, &search).unwrap().into_iter().map(|row| row.id).collect();
             prop_assert_eq!(&got, &expected, "{} with {:?}", query, indexes);
             let newest = Search { filter: Filter::parse(&query).unwrap(), ..Search::default() };
