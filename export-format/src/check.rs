@@ -64,7 +64,7 @@ pub fn check(
     }
     // Content that does not fit the room is not unpacked, not even to look at it.
     if !entries.is_empty() && !findings.has(Code::Quota) {
-        let mut payload = Payload::new(entries);
+        let mut payload = Payload::of(entries);
         reader::read_payload(source, entries, layout.central_offset, &mut payload, progress, &mut findings);
         payload.finish(head.manifest.as_ref(), &mut findings);
     }

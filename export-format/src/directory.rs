@@ -41,7 +41,7 @@ pub fn check(dir: &Dir, limits: &Limits, trust: &Trust, progress: &mut dyn FnMut
         head::examine_trust(key, trust, &mut findings);
     }
     if !findings.has(Code::Quota) {
-        let mut payload = Payload::new(&entries);
+        let mut payload = Payload::of(&entries);
         let total = entries.iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.size));
         let mut done = 0;
         for entry in entries.iter().filter(|entry| entry.path.is_payload()) {
@@ -66,10 +66,61 @@ pub fn extract<S: Source>(
     wanted: impl Fn(&EntryPath) -> bool,
     progress: &mut dyn FnMut(Progress),
 ) -> io::Result<()> {
+    unpack(reader, dir, wanted, |_, _| Ok(false), progress)
+}
+
+/// Goes on with what [`extract`] began in `dir`: files of the archive that are there and have its content stay, others are
+/// written anew. Files that the archive does not have are not touched.
+///
+/// # Errors
+/// When reading or writing fails; the error names the file.
+pub fn extract_rest<S: Source>(
+    reader: &Reader<S, Verified>,
+    dir: &Dir,
+    wanted: impl Fn(&EntryPath) -> bool,
+    progress: &mut dyn FnMut(Progress),
+) -> io::Result<()> {
+    unpack(reader, dir, wanted, is_there, progress)
+}
+
+/// Whether a file is there whole; one that is there otherwise is removed.
+fn is_there(dir: &Dir, entry: &Entry) -> io::Result<bool> {
+    let path = entry.path.as_str();
+    let there = match dir.symlink_metadata(path) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    if there.is_file() && there.len() == entry.size {
+        let mut tally = Tally::new();
+        let mut file = dir.open(path)?;
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                count => tally.update(&buffer[..count]),
+            }
+        }
+        let found = tally.finish();
+        if found.crc32 == entry.crc32 && entry.digest.is_none_or(|digest| digest == found.digest) {
+            return Ok(true);
+        }
+    }
+    dir.remove_file(path)?;
+    Ok(false)
+}
+
+fn unpack<S: Source>(
+    reader: &Reader<S, Verified>,
+    dir: &Dir,
+    wanted: impl Fn(&EntryPath) -> bool,
+    is_there: impl Fn(&Dir, &Entry) -> io::Result<bool>,
+    progress: &mut dyn FnMut(Progress),
+) -> io::Result<()> {
     let wanted: Vec<&Entry> = reader.entries().iter().filter(|entry| wanted(&entry.path)).collect();
     let total = wanted.iter().map(|entry| entry.size).sum();
     let mut done = 0;
     let mut made: Option<String> = None;
+    let mut buffer = vec![0; 256 * 1024];
     for entry in wanted {
         let named = |err: io::Error| io::Error::new(err.kind(), format!("{}: {err}", entry.path));
         if let Some(folder) = entry.path.folders().last()
@@ -78,10 +129,14 @@ pub fn extract<S: Source>(
             dir.create_dir_all(folder).map_err(named)?;
             made = Some(folder.to_owned());
         }
+        if is_there(dir, entry).map_err(named)? {
+            done += entry.size;
+            progress(Progress { done, total });
+            continue;
+        }
         let mut file =
             dir.open_with(entry.path.as_str(), OpenOptions::new().write(true).create_new(true)).map_err(named)?;
         let mut content = reader.content(entry).map_err(named)?;
-        let mut buffer = [0; 64 * 1024];
         loop {
             let count = content.read(&mut buffer).map_err(named)?;
             if count == 0 {

@@ -220,6 +220,15 @@ impl Findings {
         }
     }
 
+    /// Adds all of `others` behind these.
+    pub(crate) fn append(&mut self, others: Self) {
+        self.unlisted += others.unlisted;
+        let unlisted_refusals =
+            others.refusals - others.list.iter().filter(|finding| finding.severity == Severity::Refusal).count() as u64;
+        self.refusals += unlisted_refusals;
+        others.list.into_iter().for_each(|finding| self.add(finding));
+    }
+
     /// Those listed, in the order they were found.
     #[must_use]
     pub fn list(&self) -> &[Finding] {
@@ -250,6 +259,14 @@ impl Findings {
 pub struct Refusal {
     /// Everything found, at least one refusal among it.
     pub findings: Findings,
+}
+
+impl From<crate::sealed::SealedError> for Refusal {
+    fn from(why: crate::sealed::SealedError) -> Self {
+        let mut findings = Findings::default();
+        findings.add(Code::Read.found(why));
+        Self { findings }
+    }
 }
 
 impl fmt::Display for Refusal {

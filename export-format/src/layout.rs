@@ -11,7 +11,7 @@ use crate::digest::{Digest, Summary};
 use crate::finding::{Code, Findings};
 use crate::packed::{self, MAX_DOCUMENT, Stored};
 use crate::path::{EntryPath, Taken};
-use crate::source::{Sequential, Source};
+use crate::source::{Flow as _, Sequential, Source};
 use crate::zip::{self, End, Header};
 
 /// What a reader is willing to take, decided before anything is unpacked.
@@ -156,18 +156,26 @@ fn try_read(source: &(impl Source + ?Sized), limits: &Limits, findings: &mut Fin
 /// Reads the records at the end, which must end the file.
 fn read_end(source: &(impl Source + ?Sized), findings: &mut Findings) -> io::Result<Option<End>> {
     let len = source.len()?;
-    let mut tail = vec![0; len.min(70_000) as usize];
+    let mut tail = vec![0; len.min(TAIL as u64) as usize];
     source.read_exact_at(len - tail.len() as u64, &mut tail)?;
+    Ok(judge_end(&tail, len, findings))
+}
+
+/// How much of the end of an archive is looked at.
+pub(crate) const TAIL: usize = 70_000;
+
+/// The record that ends an archive of `len` bytes, of which the last are `tail`; none when it does not fit.
+pub(crate) fn judge_end(tail: &[u8], len: u64, findings: &mut Findings) -> Option<End> {
     let Some(at) = tail.len().checked_sub(zip::END_LEN) else {
         findings.add(Code::NotArchive.found(format_args!("it has {len} bytes")));
-        return Ok(None);
+        return None;
     };
     let record = &tail[at..];
     if le32(record, 0) != zip::END_SIG {
         // A whole end record further up has something behind it; a cut one is the end of a cut file.
         let earlier = tail[..at + 3].windows(4).any(|window| window == zip::END_SIG.to_le_bytes());
         findings.add(if earlier { Code::Trailing.found("") } else { Code::NotArchive.found("") });
-        return Ok(None);
+        return None;
     }
     let mut end = End {
         entries: u64::from(le16(record, 10)),
@@ -189,14 +197,19 @@ fn read_end(source: &(impl Source + ?Sized), findings: &mut Findings) -> io::Res
     }
     if !fits || !tail.ends_with(&expected) {
         findings.add(Code::End.found("the sizes, counts or places it gives are not those of the archive"));
-        return Ok(None);
+        return None;
     }
-    Ok(Some(end))
+    Some(end)
 }
 
 /// Reads one record of the central directory, expecting its entry at `offset`; yields where the next should be, or
 /// `None` when that cannot be told.
-fn read_record(record: &[u8], offset: u64, entries: &mut Vec<Entry>, findings: &mut Findings) -> Option<u64> {
+pub(crate) fn read_record(
+    record: &[u8],
+    offset: u64,
+    entries: &mut Vec<Entry>,
+    findings: &mut Findings,
+) -> Option<u64> {
     let name_len = usize::from(le16(record, 28));
     let name = &record[zip::CENTRAL_LEN..zip::CENTRAL_LEN + name_len];
     let extra = &record[zip::CENTRAL_LEN + name_len..][..usize::from(le16(record, 30))];
@@ -326,14 +339,14 @@ pub(crate) fn check_order(entries: &[Entry], findings: &mut Findings) {
     }
 }
 
-fn le16(bytes: &[u8], at: usize) -> u16 {
+pub(crate) fn le16(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..at + 2).and_then(|slice| slice.try_into().ok()).map_or(0, u16::from_le_bytes)
 }
 
-fn le32(bytes: &[u8], at: usize) -> u32 {
+pub(crate) fn le32(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|slice| slice.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 
-fn le64(bytes: &[u8], at: usize) -> u64 {
+pub(crate) fn le64(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..at + 8).and_then(|slice| slice.try_into().ok()).map_or(0, u64::from_le_bytes)
 }

@@ -6,7 +6,7 @@
 //!
 //! - Writing: [`packed`] and [`row`] make documents, [`path::Namer`] names files, [`writer`] lists and seals,
 //!   [`plan`] streams.
-//! - Reading: [`reader`] verifies before it gives anything out, [`check`](mod@check) tells everything that is wrong,
+//! - Reading: [`reader`] verifies before it gives anything out, [`forward`] reads what only flows past, [`check`](mod@check) tells everything that is wrong,
 //!   [`directory`] does both for folders.
 //! - Sealing all of it: [`sealed`] wraps an archive in age, with an exact length and any range.
 //! - What is inside: [`manifest`] (`pcc.json`), [`entry`] (the documents), [`bag`] (BagIt), [`cover`] (the page).
@@ -20,6 +20,7 @@ pub mod digest;
 pub mod directory;
 pub mod entry;
 pub mod finding;
+pub mod forward;
 pub mod ident;
 pub mod manifest;
 pub mod packed;
@@ -38,6 +39,7 @@ mod inflate;
 mod layout;
 mod payload;
 mod scan;
+mod unpack;
 mod zip;
 
 pub use digest::Digest;

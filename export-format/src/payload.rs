@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::digest::{Digest, Summary};
 use crate::entry::{App, AppPart, FileRow, Form, Kind, Permission};
-use crate::finding::{Code, Findings};
+use crate::finding::{Code, Finding, Findings};
 use crate::head::json;
 use crate::ident::AppId;
 use crate::layout::Entry;
@@ -16,12 +16,26 @@ use crate::scan::scan;
 /// Takes in the payload entry by entry, in their order, and compares in the end what must fit together.
 #[derive(Debug)]
 pub(crate) struct Payload {
-    digests: HashMap<EntryPath, (Digest, u64)>,
+    known: HashMap<EntryPath, Known>,
     apps: BTreeMap<String, AppSeen>,
     grants: u64,
     schedules: u64,
     domains: bool,
 }
+
+/// A file as the manifest lists it.
+#[derive(Debug)]
+struct Known {
+    digest: Digest,
+    /// `None` until it arrives, where archives only flow past.
+    size: Option<u64>,
+    /// What a document before it said of its size, with the finding there is to be if it was wrong. Further documents that
+    /// say the same need no note.
+    said: Vec<(u64, Finding)>,
+}
+
+/// How many different sizes may be said of one file that has not come yet; all but one of them are wrong.
+const MAX_SAID: usize = 4;
 
 #[derive(Debug, Default)]
 struct AppSeen {
@@ -37,10 +51,14 @@ struct AppSeen {
 
 impl Payload {
     /// For these entries.
-    pub(crate) fn new(entries: &[Entry]) -> Self {
-        let digests =
-            entries.iter().filter_map(|entry| Some((entry.path.clone(), (entry.digest?, entry.size)))).collect();
-        Self { digests, apps: BTreeMap::new(), grants: 0, schedules: 0, domains: false }
+    pub(crate) fn of(entries: &[Entry]) -> Self {
+        Self::listed(entries.iter().filter_map(|entry| Some((entry.path.clone(), entry.digest?, Some(entry.size)))))
+    }
+
+    /// For the files that a manifest lists, with their sizes if they are known already.
+    pub(crate) fn listed(files: impl Iterator<Item = (EntryPath, Digest, Option<u64>)>) -> Self {
+        let known = |(path, digest, size)| (path, Known { digest, size, said: Vec::new() });
+        Self { known: files.map(known).collect(), apps: BTreeMap::new(), grants: 0, schedules: 0, domains: false }
     }
 
     /// Whether this entry's content must be given whole to [`Payload::document`].
@@ -50,6 +68,13 @@ impl Payload {
 
     /// Takes in what an entry's content turned out to be.
     pub(crate) fn file(&mut self, entry: &Entry, summary: &Summary, findings: &mut Findings) {
+        if let Some(known) = self.known.get_mut(&entry.path)
+            && known.size.is_none()
+        {
+            known.size = Some(entry.size);
+            let wrong = std::mem::take(&mut known.said).into_iter().filter(|(size, _)| *size != entry.size);
+            wrong.for_each(|(_, finding)| findings.add(finding));
+        }
         if summary.size != entry.size || entry.digest.is_some_and(|digest| digest != summary.digest) {
             findings.add(Code::Digest.at(&entry.path, ""));
         }
@@ -151,8 +176,17 @@ impl Payload {
         }
     }
 
+    /// Whether the archive has this file, as far as that can be told now; what it cannot is noted with `finding`.
+    fn has(&mut self, path: &str, digest: Digest, size: u64, finding: impl FnOnce() -> Finding) -> bool {
+        let Some(known) = self.known.get_mut(path).filter(|known| known.digest == digest) else { return false };
+        if known.size.is_none() && known.said.len() < MAX_SAID && known.said.iter().all(|(said, _)| *said != size) {
+            known.said.push((size, finding()));
+        }
+        known.size.is_none_or(|known| known == size)
+    }
+
     fn table_row(
-        &self,
+        &mut self,
         app: &str,
         path: &EntryPath,
         line: usize,
@@ -162,9 +196,9 @@ impl Payload {
     ) {
         note_id(path, line, value.get("_id").and_then(Value::as_text), ids, findings);
         value.for_each_blob(&mut |blob| {
-            let known = self.digests.get(format!("data/apps/{app}/{}", blob.path).as_str());
-            if known != Some(&(blob.digest, blob.size)) {
-                findings.add(Code::BlobMissing.at(path, format_args!("line {line}: {}", blob.path)));
+            let finding = || Code::BlobMissing.at(path, format_args!("line {line}: {}", blob.path));
+            if !self.has(&format!("data/apps/{app}/{}", blob.path), blob.digest, blob.size, finding) {
+                findings.add(finding());
             }
         });
     }
@@ -174,9 +208,10 @@ impl Payload {
             Ok(row) => row,
             Err(err) => return findings.add(Code::Row.at(path, format_args!("line {line}: {err}"))),
         };
-        let known = self.digests.get(format!("data/apps/{app}/{}", row.path).as_str());
-        if !row.path.starts_with("files/") || known != Some(&(row.sha256, row.size)) {
-            findings.add(Code::Files.at(path, format_args!("line {line}: {}", row.path)));
+        let finding = || Code::Files.at(path, format_args!("line {line}: {}", row.path));
+        let listed = format!("data/apps/{app}/{}", row.path);
+        if !row.path.starts_with("files/") || !self.has(&listed, row.sha256, row.size, finding) {
+            findings.add(finding());
         } else if !self.apps.entry(app.to_owned()).or_default().file_rows.insert(row.path.clone()) {
             findings.add(Code::Files.at(path, format_args!("line {line}: {} stands twice", row.path)));
         }
@@ -210,7 +245,7 @@ impl Payload {
                 }
             }
             for sealed in manifest.secrets.iter().flat_map(|secrets| &secrets.files) {
-                if !self.digests.contains_key(sealed.as_str()) {
+                if !self.known.contains_key(sealed.as_str()) {
                     findings.add(Code::Secrets.at(sealed, "it is missing"));
                 }
             }

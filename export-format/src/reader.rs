@@ -17,10 +17,11 @@ use crate::inflate::Inflater;
 use crate::layout::{self, Layout};
 use crate::manifest::Manifest;
 use crate::packed::{MAX_DOCUMENT, Stored};
-use crate::payload::{self, Payload};
+use crate::payload::Payload;
 use crate::row::{RowError, Value};
 use crate::signature::{SigningKey, Trust};
-use crate::source::{Sequential, Source};
+use crate::source::{Flow as _, Sequential, Source};
+use crate::unpack::{Unpacker, read_local};
 
 pub use crate::layout::{Entry, Limits};
 
@@ -115,7 +116,7 @@ impl<S: Source> Reader<S, Unverified> {
     pub fn verify(mut self, trust: &Trust, progress: &mut dyn FnMut(Progress)) -> Result<Reader<S, Verified>, Refusal> {
         head::examine_trust(&self.signed_by, trust, &mut self.findings);
         if self.findings.accepted() {
-            let mut payload = Payload::new(&self.entries);
+            let mut payload = Payload::of(&self.entries);
             read_payload(&self.source, &self.entries, self.central_offset, &mut payload, progress, &mut self.findings);
             payload.finish(Some(&self.manifest), &mut self.findings);
         }
@@ -318,21 +319,6 @@ fn read_tags(source: &(impl Source + ?Sized), layout: &Layout, findings: &mut Fi
     tags
 }
 
-fn read_local<S: Source + ?Sized>(
-    input: &mut Sequential<'_, S>,
-    entry: &Entry,
-    findings: &mut Findings,
-) -> io::Result<()> {
-    let mut expected = Vec::with_capacity(128);
-    entry.header().write_local(&mut expected);
-    let mut found = Vec::with_capacity(expected.len());
-    input.fill(&mut found, expected.len())?;
-    if found != expected {
-        findings.add(Code::Local.at(&entry.path, ""));
-    }
-    Ok(())
-}
-
 /// Reads every payload entry once.
 pub(crate) fn read_payload<S: Source + ?Sized>(
     source: &S,
@@ -344,7 +330,7 @@ pub(crate) fn read_payload<S: Source + ?Sized>(
 ) {
     let Some(first) = entries.iter().find(|entry| entry.path.is_payload()) else { return };
     let mut input = Sequential::new(source, first.offset, central_offset);
-    let mut unpacker = Unpacker { inflater: Inflater::new(), stored: Vec::new() };
+    let mut unpacker = Unpacker::new();
     let mut told = 0;
     for entry in entries.iter().filter(|entry| entry.path.is_payload()) {
         if entry.header().end() > central_offset {
@@ -352,91 +338,21 @@ pub(crate) fn read_payload<S: Source + ?Sized>(
             return;
         }
         input.seek(entry.offset);
-        let mut tell = |done: u64| {
+        let mut tell = |done: u64, _: &[u8]| {
             // Small files come by the thousand; nobody needs to hear of each.
             if done - told >= 1 << 20 {
                 told = done;
                 progress(Progress { done, total: central_offset });
             }
+            Ok(())
         };
         let read = read_local(&mut input, entry, findings)
             .and_then(|()| unpacker.read(&mut input, entry, payload, &mut tell, findings));
-        if let Err(err) = read {
-            return findings.add(Code::Read.at(&entry.path, err));
+        match read {
+            Err(err) => return findings.add(Code::Read.at(&entry.path, err)),
+            Ok(Some(crc32)) if crc32 != entry.crc32 => findings.add(Code::Crc.at(&entry.path, "")),
+            Ok(_) => {}
         }
     }
     progress(Progress { done: central_offset, total: central_offset });
-}
-
-struct Unpacker {
-    inflater: Inflater,
-    stored: Vec<u8>,
-}
-
-impl Unpacker {
-    fn read<S: Source + ?Sized>(
-        &mut self,
-        input: &mut Sequential<'_, S>,
-        entry: &Entry,
-        payload: &mut Payload,
-        tell: &mut dyn FnMut(u64),
-        findings: &mut Findings,
-    ) -> io::Result<()> {
-        let wanted = Payload::wants_content(entry);
-        let sealed = payload::is_sealed(&entry.path);
-        if wanted && !sealed && entry.size > MAX_DOCUMENT as u64 {
-            findings.add(Code::DocumentTooLong.at(&entry.path, ""));
-            return Ok(());
-        }
-        match entry.stored {
-            Stored::Whole if !wanted || sealed => {
-                let mut tally = Tally::new();
-                let mut start = Vec::new();
-                while tally.size() < entry.size {
-                    let chunk = input.chunk(entry.size - tally.size())?;
-                    if sealed && start.len() < 32 {
-                        start.extend_from_slice(&chunk[..chunk.len().min(32)]);
-                    }
-                    tally.update(chunk);
-                    tell(input.position());
-                }
-                if sealed && !crate::secrets::is_sealed(&start) {
-                    findings.add(Code::Secrets.at(&entry.path, "it is not sealed by age"));
-                }
-                take(entry, &tally.finish(), payload, findings);
-            }
-            Stored::Whole => {
-                input.fill(&mut self.stored, entry.size as usize)?;
-                tell(input.position());
-                take(entry, &Summary::of(&self.stored), payload, findings);
-                payload.document(entry, &self.stored, findings);
-            }
-            Stored::Deflated { bytes } => {
-                if entry.size > MAX_DOCUMENT as u64 || bytes > MAX_DOCUMENT as u64 {
-                    // Said before, from the list of entries.
-                    return Ok(());
-                }
-                input.fill(&mut self.stored, bytes as usize)?;
-                tell(input.position());
-                match self.inflater.inflate(&self.stored, entry.size as usize) {
-                    None => findings.add(Code::Deflate.at(&entry.path, "")),
-                    Some(content) => {
-                        take(entry, &Summary::of(content), payload, findings);
-                        if sealed && !crate::secrets::is_sealed(content) {
-                            findings.add(Code::Secrets.at(&entry.path, "it is not sealed by age"));
-                        }
-                        payload.document(entry, content, findings);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn take(entry: &Entry, summary: &Summary, payload: &mut Payload, findings: &mut Findings) {
-    if summary.crc32 != entry.crc32 {
-        findings.add(Code::Crc.at(&entry.path, ""));
-    }
-    payload.file(entry, summary, findings);
 }

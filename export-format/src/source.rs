@@ -3,7 +3,7 @@
 //! Positions rather than a cursor, so that a verified archive can be read by several hands at once.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 /// Bytes at positions.
@@ -121,11 +121,6 @@ impl<'s, S: Source + ?Sized> Sequential<'s, S> {
         Self { source, buffer: vec![0; room], from: 0, to: 0, next: start, limit }
     }
 
-    /// Where the next byte stands.
-    pub(crate) fn position(&self) -> u64 {
-        self.next - (self.to - self.from) as u64
-    }
-
     /// Goes to `position`.
     pub(crate) fn seek(&mut self, position: u64) {
         let here = self.position();
@@ -135,9 +130,41 @@ impl<'s, S: Source + ?Sized> Sequential<'s, S> {
             (self.from, self.to, self.next) = (0, 0, position);
         }
     }
+}
 
-    /// The next bytes, at least one and at most `most`.
-    pub(crate) fn chunk(&mut self, most: u64) -> io::Result<&[u8]> {
+/// Bytes one after the other: of a source, or of something that only flows past.
+pub(crate) trait Flow {
+    /// Where the next byte stands.
+    fn position(&self) -> u64;
+
+    /// The next bytes, at least one and at most `most`; an end is an error.
+    fn chunk(&mut self, most: u64) -> io::Result<&[u8]>;
+
+    /// Replaces the content of `out` by the next `count` bytes.
+    fn fill(&mut self, out: &mut Vec<u8>, count: usize) -> io::Result<()> {
+        out.clear();
+        while out.len() < count {
+            let chunk = self.chunk((count - out.len()) as u64)?;
+            out.extend_from_slice(chunk);
+        }
+        Ok(())
+    }
+
+    /// Lets `count` bytes pass.
+    fn skip(&mut self, mut count: u64) -> io::Result<()> {
+        while count > 0 {
+            count -= self.chunk(count)?.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Source + ?Sized> Flow for Sequential<'_, S> {
+    fn position(&self) -> u64 {
+        self.next - (self.to - self.from) as u64
+    }
+
+    fn chunk(&mut self, most: u64) -> io::Result<&[u8]> {
         if self.from == self.to {
             let room = (self.limit.saturating_sub(self.next)).min(self.buffer.len() as u64) as usize;
             let count = loop {
@@ -157,14 +184,80 @@ impl<'s, S: Source + ?Sized> Sequential<'s, S> {
         self.from += count;
         Ok(chunk)
     }
+}
 
-    /// Replaces the content of `out` by the next `count` bytes.
-    pub(crate) fn fill(&mut self, out: &mut Vec<u8>, count: usize) -> io::Result<()> {
-        out.clear();
-        while out.len() < count {
-            let chunk = self.chunk((count - out.len()) as u64)?;
-            out.extend_from_slice(chunk);
+/// What only flows past, in large steps.
+#[derive(Debug)]
+pub(crate) struct Passing<R> {
+    input: R,
+    buffer: Vec<u8>,
+    from: usize,
+    to: usize,
+    /// The position of the byte after `to`.
+    next: u64,
+}
+
+impl<R: Read> Passing<R> {
+    pub(crate) fn new(input: R) -> Self {
+        Self { input, buffer: vec![0; 256 * 1024], from: 0, to: 0, next: 0 }
+    }
+
+    /// Up to `count` bytes that come next, without taking them; fewer only at the end.
+    pub(crate) fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
+        if self.to - self.from < count {
+            self.buffer.copy_within(self.from..self.to, 0);
+            (self.from, self.to) = (0, self.to - self.from);
+            while self.to < count && self.read()? > 0 {}
         }
-        Ok(())
+        Ok(&self.buffer[self.from..self.to.min(self.from + count)])
+    }
+
+    /// Takes everything to the end, of which the last `most` bytes are kept.
+    pub(crate) fn rest(&mut self, most: usize) -> io::Result<Vec<u8>> {
+        let mut tail = Vec::new();
+        loop {
+            tail.extend_from_slice(&self.buffer[self.from..self.to]);
+            (self.from, self.to) = (0, 0);
+            if tail.len() > 2 * most {
+                tail.drain(..tail.len() - most);
+            }
+            if self.read()? == 0 {
+                tail.drain(..tail.len().saturating_sub(most));
+                return Ok(tail);
+            }
+        }
+    }
+
+    /// Reads more behind what is there.
+    fn read(&mut self) -> io::Result<usize> {
+        loop {
+            match self.input.read(&mut self.buffer[self.to..]) {
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                Err(err) => return Err(err),
+                Ok(count) => {
+                    self.to += count;
+                    self.next += count as u64;
+                    return Ok(count);
+                }
+            }
+        }
+    }
+}
+
+impl<R: Read> Flow for Passing<R> {
+    fn position(&self) -> u64 {
+        self.next - (self.to - self.from) as u64
+    }
+
+    fn chunk(&mut self, most: u64) -> io::Result<&[u8]> {
+        if self.from == self.to {
+            (self.from, self.to) = (0, 0);
+            if self.read()? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let count = ((self.to - self.from) as u64).min(most) as usize;
+        self.from += count;
+        Ok(&self.buffer[self.from - count..self.from])
     }
 }

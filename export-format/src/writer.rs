@@ -19,7 +19,9 @@ use crate::manifest::Manifest;
 use crate::packed::{self, Stored};
 use crate::path::{Collision, EntryPath, PathError, Taken};
 use crate::plan::{Body, Plan, Planned};
+use crate::reader::{Reader, Verified};
 use crate::signature::{SignatureError, Signer};
+use crate::source::Source;
 
 /// One file beneath `data/`.
 #[derive(Debug, Clone)]
@@ -204,6 +206,35 @@ impl<S> Writer<Open<S>> {
         entries.extend(files);
         Ok(Writer { head: self.head, state: Sealed { plan: Plan::new(entries) } })
     }
+}
+
+/// The same archive under another signature: all of it but `tagmanifest-sha256.txt.sig` stays byte for byte as it is.
+///
+/// Each entry's `source` in the plan is where its stored bytes begin in the archive that was read.
+///
+/// # Errors
+/// When the archive cannot be read any more, or the key cannot sign.
+pub fn sign_anew<S: Source>(archive: &Reader<S, Verified>, signer: &Signer) -> std::io::Result<Plan<u64>> {
+    let text = |name: &str| {
+        let entry = archive.find(name).ok_or(std::io::ErrorKind::NotFound)?;
+        archive.document(entry)
+    };
+    let signature = signer.sign(&text(names::TAG_MANIFEST)?).map_err(std::io::Error::other)?;
+    let mut entries = Vec::with_capacity(archive.entries().len());
+    for entry in archive.entries() {
+        let path = entry.path().clone();
+        let planned = if path.is_payload() {
+            let digest = entry.digest().ok_or(std::io::ErrorKind::InvalidData)?;
+            let summary = Summary { size: entry.size(), digest, crc32: entry.crc32() };
+            Planned { path, summary, stored: entry.stored(), body: Body::Source(entry.content_offset()) }
+        } else {
+            let signed = path.as_str() == names::SIGNATURE;
+            let bytes = if signed { Bytes::from(signature.clone()) } else { Bytes::from(text(path.as_str())?) };
+            Planned { path, summary: Summary::of(&bytes), stored: Stored::Whole, body: Body::Inline(bytes) }
+        };
+        entries.push(planned);
+    }
+    Ok(Plan::new(entries))
 }
 
 impl<S> Writer<Sealed<S>> {

@@ -3,14 +3,16 @@
 //! The archives are made by [`Forge`], which writes ZIP bytes directly and can therefore write what the real writer
 //! never would; each is otherwise whole and signed, so that only the defect speaks.
 
-use export_format::Digest;
 use export_format::bag::names;
 use export_format::check::check;
 use export_format::digest::Summary;
 use export_format::finding::Code;
+use export_format::forward::{self, Receive, Unverified};
+use export_format::manifest::Manifest;
 use export_format::packed::{Packed, Stored};
 use export_format::reader::{Limits, Reader};
-use export_format::signature::{Signer, Trust};
+use export_format::signature::{Signer, SigningKey, Trust};
+use export_format::{Digest, EntryPath};
 
 use crate::made;
 
@@ -214,6 +216,31 @@ fn refused(archive: &[u8], code: Code) {
     let trust = Trust::Keys(vec![made::signer().public()]);
     let verified = Reader::open(archive, &Limits::default()).and_then(|reader| reader.verify(&trust, &mut |_| {}));
     assert!(verified.is_err(), "the reader took what the check refused as {code}");
+    // A reader that never goes back finds it too, and takes as little.
+    let passing = forward::check(archive, &Limits::default(), &trust, &mut |_| {});
+    assert!(
+        !passing.accepted && passing.findings.has(code),
+        "passing, expected {code}: {:#?}",
+        passing.findings.list()
+    );
+    assert!(forward::read(archive, &Limits::default(), &trust, &mut Nobody).is_err(), "passing, {code}");
+}
+
+/// Lets everything pass.
+pub(crate) struct Nobody;
+
+impl Receive for Nobody {
+    fn begin(&mut self, _: Unverified<&Manifest>, _: &SigningKey) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn file(&mut self, _: Unverified<&EntryPath>, _: u64) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn bytes(&mut self, _: Unverified<&[u8]>) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn spoiled(spoil: impl FnOnce(&mut Forge)) -> Vec<u8> {

@@ -7,6 +7,7 @@ mod folders;
 mod hostile;
 mod large;
 mod made;
+mod passing;
 mod peers;
 mod round_trip;
 mod sample;

@@ -83,3 +83,75 @@ fn only_what_is_asked_for_is_unpacked() {
         !dir.join("x/data/account.json").exists() && !dir.join("x/data/apps/org.example.notes/files.ndjson").exists()
     );
 }
+
+#[test]
+fn archives_are_sealed_opened_signed_and_looked_into_sealed() {
+    let folder = with_archive();
+    let dir = folder.path();
+    std::fs::write(dir.join("phrase"), "violet harbour counts seven\n").unwrap();
+    std::fs::write(dir.join("wrong"), "another\n").unwrap();
+    let json = |output: &Output| -> serde_json::Value { serde_json::from_slice(&output.stdout).unwrap() };
+    let good = |arguments: &[&str]| {
+        let output = tool(dir, arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+        output
+    };
+    good(&["encrypt", "a.zip", "-o", "a.age", "--passphrase-file", "phrase", "--json"]);
+    let key = ["--passphrase-file", "phrase"];
+    for command in
+        [&["check", "a.age"][..], &["list", "a.age"], &["verify", "a.age"], &["extract", "a.age", "-C", "bag"]]
+    {
+        good(&[command, &key].concat());
+        let sealed = tool(dir, command);
+        assert_eq!(sealed.status.code(), Some(3), "{sealed:?}");
+        assert!(String::from_utf8_lossy(&sealed.stderr).contains("--passphrase-file"));
+    }
+    for command in [&["check", "a.age", "--json"][..], &["decrypt", "a.age", "-o", "no", "--json"]] {
+        let refused = tool(dir, &[command, &["--passphrase-file", "wrong"]].concat());
+        assert_eq!((refused.status.code(), &json(&refused)["accepted"]), (Some(1), &false.into()), "{refused:?}");
+    }
+    good(&["decrypt", "a.age", "-o", "b.zip", "--passphrase-file", "phrase"]);
+    assert_eq!(std::fs::read(dir.join("a.zip")).unwrap(), std::fs::read(dir.join("b.zip")).unwrap());
+    // Half a file is refused, and leaves nothing behind.
+    let sealed = std::fs::read(dir.join("a.age")).unwrap();
+    std::fs::write(dir.join("half.age"), &sealed[..sealed.len() / 2]).unwrap();
+    assert_eq!(tool(dir, &["decrypt", "half.age", "-o", "half", "--passphrase-file", "phrase"]).status.code(), Some(1));
+    assert!(!dir.join("half").exists() && !dir.join("half.part").exists());
+    assert_eq!(tool(dir, &["decrypt", "a.age", "-o", "b.zip", "--passphrase-file", "phrase"]).status.code(), Some(3));
+
+    // Another key signs the same content.
+    if crate::peers::run(dir, None, &["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "mine"]).is_some() {
+        good(&["sign", "a.zip", "-o", "mine.zip", "--key", "mine"]);
+        good(&["check", "mine.zip", "--signed-by", "mine.pub"]);
+        let verified = good(&["verify", "mine.zip", "--signed-by", "mine.pub", "--json"]);
+        assert_eq!(json(&verified)["trusted"], true);
+        assert_eq!(tool(dir, &["verify", "mine.zip", "--signed-by", "key.pub"]).status.code(), Some(1));
+        good(&["diff", "a.zip", "mine.zip"]);
+    }
+}
+
+#[test]
+fn unpacking_goes_on_where_it_was_cut_off_and_archives_are_checked_from_a_pipe() {
+    let folder = with_archive();
+    let dir = folder.path();
+    tool(dir, &["extract", "a.zip", "-C", "bag"]);
+    let file = |name: &str| dir.join("bag/data/apps/org.example.notes").join(name);
+    std::fs::remove_file(file("app.json")).unwrap();
+    std::fs::write(file("files/Photos/a.jpg"), "half").unwrap();
+    std::fs::write(dir.join("bag/mine.txt"), "stays").unwrap();
+    assert_eq!(tool(dir, &["extract", "a.zip", "-C", "bag"]).status.code(), Some(3));
+    let resumed = tool(dir, &["extract", "a.zip", "-C", "bag", "--resume"]);
+    assert_eq!(resumed.status.code(), Some(0), "{resumed:?}");
+    assert_eq!(std::fs::read(dir.join("bag/mine.txt")).unwrap(), b"stays");
+    std::fs::remove_file(dir.join("bag/mine.txt")).unwrap();
+    assert_eq!(tool(dir, &["check", "bag"]).status.code(), Some(0));
+
+    for (name, status) in [("a.zip", 0), ("key.pub", 1)] {
+        let output = Command::new(env!("CARGO_BIN_EXE_freehold-archive"))
+            .args(["check", "-", "--json"])
+            .stdin(std::fs::File::open(dir.join(name)).unwrap())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
+    }
+}

@@ -3,15 +3,19 @@
 use anyhow::Context as _;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use export_format::finding::Severity;
-use export_format::{check, directory};
+use export_format::finding::{Refusal, Severity};
+use export_format::sealed::Forward;
+use export_format::{check, directory, forward};
 
+use crate::opened::KeyArguments;
 use crate::{LimitArguments, Outcome, Place, TrustArguments, bar, opened, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
-    /// The archive, or a folder with an unpacked one.
+    /// The archive, or a folder with an unpacked one; "-" reads an archive from standard input as it comes.
     archive: Place,
+    #[command(flatten)]
+    opens: KeyArguments,
     #[command(flatten)]
     trust: TrustArguments,
     #[command(flatten)]
@@ -26,12 +30,24 @@ impl Check {
             bar.set_length(progress.total);
             bar.set_position(progress.done);
         };
-        let report = if self.archive.is_dir() {
+        let report = if self.archive.as_os_str() == "-" {
+            let input = std::io::stdin().lock();
+            match self.opens.key()? {
+                None => forward::check(input, &limits, &trust, &mut progress),
+                Some(key) => match Forward::open(input, &key) {
+                    Ok(opened) => forward::check(opened, &limits, &trust, &mut progress),
+                    Err(why) => return refused(why.into(), json),
+                },
+            }
+        } else if self.archive.is_dir() {
             let dir = Dir::open_ambient_dir(&self.archive, ambient_authority())
                 .with_context(|| format!("{} could not be opened", self.archive.display()))?;
             directory::check(&dir, &limits, &trust, &mut progress)
         } else {
-            check::check(&opened::file(&self.archive)?, &limits, &trust, &mut progress)
+            match opened::bytes(&self.archive, &self.opens)? {
+                Ok(bytes) => check::check(&bytes, &limits, &trust, &mut progress),
+                Err(why) => return refused(why.into(), json),
+            }
         };
         bar.finish_and_clear();
         if json {
@@ -53,4 +69,9 @@ impl Check {
         }
         Ok(if report.accepted { Outcome::Good } else { Outcome::Bad })
     }
+}
+
+fn refused(refusal: Refusal, json: bool) -> anyhow::Result<Outcome> {
+    opened::say_refusal(&refusal, json)?;
+    Ok(Outcome::Bad)
 }

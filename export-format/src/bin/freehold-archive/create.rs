@@ -64,11 +64,7 @@ impl Create {
         reading.finish_and_clear();
         let signer = match &self.key {
             None => Signer::random(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("the key {} could not be read", path.display()))?;
-                Signer::from_openssh(&text).with_context(|| format!("{} is no usable key", path.display()))?
-            }
+            Some(path) => crate::sign::signer(path)?,
         };
         let sealed = writer.seal(&signer)?;
         let plan = sealed.plan();

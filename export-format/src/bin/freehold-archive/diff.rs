@@ -8,6 +8,7 @@ use export_format::finding::Refusal;
 use export_format::reader::Limits;
 use serde_json::json;
 
+use crate::opened::KeyArguments;
 use crate::{Outcome, Place, opened, say};
 
 #[derive(Debug, clap::Args)]
@@ -16,12 +17,14 @@ pub(crate) struct Diff {
     old: Place,
     /// The other.
     new: Place,
+    #[command(flatten)]
+    opens: KeyArguments,
 }
 
 impl Diff {
     /// Compares what the manifests list beneath `data/`; the content itself is not read.
     pub(crate) fn run(&self, json: bool) -> anyhow::Result<Outcome> {
-        let (old, new) = match (payload(&self.old)?, payload(&self.new)?) {
+        let (old, new) = match (payload(&self.old, &self.opens)?, payload(&self.new, &self.opens)?) {
             (Ok(old), Ok(new)) => (old, new),
             (Err(refusal), _) | (_, Err(refusal)) => {
                 opened::say_refusal(&refusal, json)?;
@@ -54,8 +57,8 @@ impl Diff {
     }
 }
 
-fn payload(path: &Path) -> anyhow::Result<Result<BTreeMap<String, Digest>, Refusal>> {
-    let listed = opened::archive(path, &Limits::default())?.map(|reader| {
+fn payload(path: &Path, opens: &KeyArguments) -> anyhow::Result<Result<BTreeMap<String, Digest>, Refusal>> {
+    let listed = opened::archive(path, opens, &Limits::default())?.map(|reader| {
         reader.entries().iter().filter_map(|entry| Some((entry.path().to_string(), entry.digest()?))).collect()
     });
     Ok(listed)

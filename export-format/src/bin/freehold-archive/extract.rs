@@ -5,18 +5,24 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use export_format::directory;
 
+use crate::opened::KeyArguments;
 use crate::{LimitArguments, Outcome, Place, TrustArguments, bar, opened, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Extract {
     /// The archive.
     archive: Place,
-    /// The folder to unpack into; it is made if needed and must be empty.
+    /// The folder to unpack into; it is made if needed and must be empty, but to go on with --resume.
     #[arg(short = 'C', long)]
     into: Place,
     /// Unpack only what stands at or beneath this path. May be given several times.
     #[arg(long, value_name = "PATH")]
     only: Vec<String>,
+    /// Go on where an earlier run was cut off: files that are there and whole stay, others are written anew.
+    #[arg(long)]
+    resume: bool,
+    #[command(flatten)]
+    opens: KeyArguments,
     #[command(flatten)]
     trust: TrustArguments,
     #[command(flatten)]
@@ -31,7 +37,7 @@ impl Extract {
             bar.set_length(progress.total);
             bar.set_position(progress.done);
         };
-        let verified = opened::archive(&self.archive, &self.limits.limits())?
+        let verified = opened::archive(&self.archive, &self.opens, &self.limits.limits())?
             .and_then(|reader| reader.verify(&trust, &mut progress));
         let verified = match verified {
             Ok(verified) => verified,
@@ -45,7 +51,11 @@ impl Extract {
         std::fs::create_dir_all(&self.into).with_context(|| format!("{} could not be made", at()))?;
         let dir = Dir::open_ambient_dir(&self.into, ambient_authority())
             .with_context(|| format!("{} could not be opened", at()))?;
-        anyhow::ensure!(dir.entries()?.next().is_none(), "{} is not empty", at());
+        anyhow::ensure!(
+            self.resume || dir.entries()?.next().is_none(),
+            "{} is not empty; to go on with what an earlier run unpacked there, give --resume",
+            at()
+        );
         let wanted = |path: &export_format::EntryPath| {
             let beneath = |only: &String| {
                 let only = only.trim_end_matches('/');
@@ -54,7 +64,11 @@ impl Extract {
             self.only.is_empty() || self.only.iter().any(beneath)
         };
         bar.set_message("unpacking");
-        directory::extract(&verified, &dir, wanted, &mut progress)?;
+        if self.resume {
+            directory::extract_rest(&verified, &dir, wanted, &mut progress)?;
+        } else {
+            directory::extract(&verified, &dir, wanted, &mut progress)?;
+        }
         bar.finish_and_clear();
         let entries = verified.entries().iter().filter(|entry| wanted(entry.path())).count();
         if json {

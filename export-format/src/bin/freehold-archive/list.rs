@@ -3,6 +3,7 @@
 use export_format::packed::Stored;
 use serde_json::json;
 
+use crate::opened::KeyArguments;
 use crate::{LimitArguments, Outcome, Place, opened, say};
 
 #[derive(Debug, clap::Args)]
@@ -10,12 +11,14 @@ pub(crate) struct List {
     /// The archive.
     archive: Place,
     #[command(flatten)]
+    opens: KeyArguments,
+    #[command(flatten)]
     limits: LimitArguments,
 }
 
 impl List {
     pub(crate) fn run(&self, json: bool) -> anyhow::Result<Outcome> {
-        let reader = match opened::archive(&self.archive, &self.limits.limits())? {
+        let reader = match opened::archive(&self.archive, &self.opens, &self.limits.limits())? {
             Ok(reader) => reader,
             Err(refusal) => {
                 opened::say_refusal(&refusal, json)?;

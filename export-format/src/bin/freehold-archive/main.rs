@@ -1,14 +1,18 @@
-//! `freehold-archive`: make, look into, check, unpack and compare archives, without any provider.
+//! `freehold-archive`: make, look into, check, unpack, compare, sign and seal archives, without any provider.
 //!
 //! Exit status: 0 when an archive is accepted (or two are equal, or the work is done), 1 when it is refused (or they
 //! differ), 2 for wrong usage, 3 when something could not be read or written.
 
 mod check;
 mod create;
+mod decrypt;
 mod diff;
+mod encrypt;
 mod extract;
 mod list;
 mod opened;
+mod sign;
+mod verify;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -16,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Make, look into, check, unpack and compare personal server archives (.pcc.zip).
+/// Make, look into, check, unpack, compare, sign and seal personal server archives (.pcc.zip, .pcc.zip.age).
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -42,6 +46,14 @@ enum Command {
     Extract(extract::Extract),
     /// Compare what two archives hold.
     Diff(diff::Diff),
+    /// Sign an archive with another key; everything else of it stays as it is.
+    Sign(sign::Sign),
+    /// Say by whom an archive is signed, and whether the signature fits.
+    Verify(verify::Verify),
+    /// Seal a whole archive with age.
+    Encrypt(encrypt::Encrypt),
+    /// Open a sealed archive.
+    Decrypt(decrypt::Decrypt),
 }
 
 /// Whom an archive is expected to be signed by.
@@ -76,6 +88,10 @@ fn main() -> ExitCode {
         Command::Check(command) => command.run(json),
         Command::Extract(command) => command.run(json),
         Command::Diff(command) => command.run(json),
+        Command::Sign(command) => command.run(json),
+        Command::Verify(command) => command.run(json),
+        Command::Encrypt(command) => command.run(json),
+        Command::Decrypt(command) => command.run(json),
     };
     match outcome {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
