@@ -52,6 +52,7 @@ pub(crate) fn run(args: Serve) -> anyhow::Result<()> {
             apps::install(&server.home, bytes.into(), now()).await?;
         }
         server.refresh().await;
+        server.home.started().await;
         println!("Serving {}", server.launch.site.origin());
         println!("Sign in once with {}", link(&server, &key));
         tokio::spawn(housekeeping::run(server.clone()));

@@ -52,6 +52,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
                     // Serving matters more than an old export.
                     tracing::error!(cause = error.chain(), "what was under way could not be taken up again");
                 }
+                server.home.started().await;
                 inherited.ready();
                 tracing::info!(server.id = %server.launch.server, "awake");
                 run_both(&server, public, private, admin::router(state), stop).await;

@@ -78,6 +78,7 @@ async fn look(server: &Server, seen: &mut Seen, now: i64) -> Result<(), Error> {
 /// Removes what nobody needs.
 pub async fn round(server: &Server, now: i64) -> Result<(), Error> {
     let home = &server.home;
+    server.sessions.tidy(now).await?;
     let given_up = home.write(move |db| Ok::<_, Error>(uploads::give_up(db, now)?)).await?;
     for id in &given_up {
         home.blobs().upload_abort(id).await?;

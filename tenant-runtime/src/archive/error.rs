@@ -38,6 +38,9 @@ pub enum Error {
     /// Permissions could not be reached.
     #[error("the server's permissions did not answer")]
     Permissions(#[from] crate::permissions::Error),
+    /// The sessions could not be reached.
+    #[error("the server's sessions did not answer")]
+    Sessions(#[from] crate::sessions::Error),
     /// The home has another layout.
     #[error("the home's layout does not fit")]
     Schema(#[from] crate::schema::Error),

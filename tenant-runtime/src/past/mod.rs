@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::admin::api::{PastMoment, PastPreview, PastView, RestoreView};
 use crate::archive::Error;
-use crate::archive::import::OnSwap;
+use crate::archive::import::{self, OnSwap};
 use crate::archive::keepsakes::Keepsakes;
 use crate::launch::{Launch, Limits};
 use crate::schema;
@@ -205,7 +205,7 @@ pub async fn forget(home: &Home, limits: &Limits, now_ms: i64) -> Result<(), Err
     let kept = i64::from(limits.undo_days) * DAY_MS;
     for snapshot in home.snapshots().await? {
         let keep_ms = match &snapshot.name {
-            name if name.starts_with(BEFORE) || name.starts_with(AFTER) => kept,
+            name if [BEFORE, AFTER, import::UNDO, import::REDO].iter().any(|kind| name.starts_with(kind)) => kept,
             name if name.starts_with(LOOK) => DAY_MS,
             _ => continue,
         };

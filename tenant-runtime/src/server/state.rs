@@ -98,11 +98,13 @@ impl Server {
     pub async fn around(home: Home, launch: Launch, now: i64) -> Result<Self, Error> {
         let provider = Provider::parse(&launch.provider.handover_key).ok_or(Error::Key)?;
         migrate(&home).await?;
-        let sessions = Sessions::load(home.clone(), now).await?;
+        let sessions = Sessions::load(home.clone()).await?;
         let apps = Registry::default();
         apps.refresh(&home).await.map_err(|problem| Error::Read(problem.detail))?;
         let quota = Quota::new(launch.limits.storage_bytes, &launch.provider.name);
         quota.hold_pending(&home).await.map_err(|problem| Error::Read(problem.detail))?;
+        // The launcher says it, and every change asks for it.
+        quota.free(&home, now).await.map_err(|problem| Error::Read(problem.detail))?;
         let (advisor, changes, stopping) = (Advisor::default(), Changes::default(), watch::channel(false).0);
         Ok(Self(Arc::new(Inner { launch, home, sessions, apps, advisor, changes, quota, provider, stopping })))
     }

@@ -119,28 +119,38 @@ fn digest(secret: &str) -> String {
     Digest::of(secret.as_bytes()).to_string()
 }
 
-fn read(db: &Connection) -> rusqlite::Result<Known> {
-    let key = store::key(db, rand::random())?;
+/// Nothing where nobody has ever signed in, for then there is no key yet.
+fn read(db: &Connection) -> rusqlite::Result<Option<Known>> {
+    let Some(key) = store::key(db)? else { return Ok(None) };
     let live = store::list(db)?.into_iter().map(|session| (session.id.clone(), session.into())).collect();
-    Ok(Known { key: Key::new(key), live, turns: store::turns(db)? })
+    Ok(Some(Known { key: Key::new(key), live, turns: store::turns(db)? }))
+}
+
+fn begin(db: &Connection) -> rusqlite::Result<Option<Known>> {
+    store::make_key(db, rand::random())?;
+    read(db)
+}
+
+/// Reads all sessions; it is written only where there is no key yet, for a write is a trip to the object store.
+async fn known(home: &Home) -> Result<Known, Error> {
+    let found = match home.read(|db| read(db).map_err(Error::from)).await? {
+        Some(known) => Some(known),
+        None => home.write(|db| begin(db).map_err(Error::from)).await?,
+    };
+    found.ok_or(Error::Database(rusqlite::Error::QueryReturnedNoRows))
 }
 
 impl Sessions {
     /// Reads all sessions.
-    pub async fn load(home: Home, now: i64) -> Result<Self, Error> {
-        let known = home
-            .write(move |db| {
-                store::forget_expired(db, now)?;
-                read(db).map_err(Error::from)
-            })
-            .await?;
+    pub async fn load(home: Home) -> Result<Self, Error> {
+        let known = known(&home).await?;
         let revised = Arc::new(watch::channel(()).0);
         Ok(Self { home, known: Arc::new(RwLock::new(known)), codes: Arc::default(), revised })
     }
 
     /// Reads all sessions again, after the home's content was exchanged or an app was removed.
     pub async fn refresh(&self) -> Result<(), Error> {
-        let mut fresh = self.home.write(|db| read(db).map_err(Error::from)).await?;
+        let mut fresh = known(&self.home).await?;
         {
             let mut known = self.known.write();
             for (id, live) in &mut fresh.live {
@@ -151,6 +161,13 @@ impl Sessions {
         // A code on its way may be for an app that is gone; its bearer is sent for another.
         self.codes.lock().clear();
         self.revised.send_replace(());
+        Ok(())
+    }
+
+    /// Removes what is over. Until then it is worth nothing, but lies there.
+    pub async fn tidy(&self, now: i64) -> Result<(), Error> {
+        self.home.write(move |db| store::forget_expired(db, now).map_err(Error::from)).await?;
+        self.known.write().live.retain(|_, live| live.session.expires > now);
         Ok(())
     }
 

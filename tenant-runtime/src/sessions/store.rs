@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 
 use export_format::AppId;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Kind, Session};
 use crate::files::parsed;
 
-/// The key tokens are sealed with, made at the first start.
-pub(super) fn key(db: &Connection, fresh: [u8; 32]) -> rusqlite::Result<[u8; 32]> {
-    db.execute("insert or ignore into secret (name, value) values ('token_key', ?1)", [fresh])?;
-    db.query_row("select value from secret where name = 'token_key'", [], |row| row.get(0))
+/// The key tokens are sealed with; none before the first start.
+pub(super) fn key(db: &Connection) -> rusqlite::Result<Option<[u8; 32]>> {
+    db.query_row("select value from secret where name = 'token_key'", [], |row| row.get(0)).optional()
+}
+
+/// Writes the key down, unless there is one.
+pub(super) fn make_key(db: &Connection, fresh: [u8; 32]) -> rusqlite::Result<()> {
+    db.execute("insert or ignore into secret (name, value) values ('token_key', ?1)", [fresh]).map(drop)
 }
 
 pub(super) fn list(db: &Connection) -> rusqlite::Result<Vec<Session>> {

@@ -3,6 +3,8 @@
 //! The first half runs in the keeper and is short: SQLite's log is copied into the database file, which then stands
 //! still until the next checkpoint, however much is written meanwhile. The second half packs the groups that changed,
 //! in the background. The head that names the new packs drops the log they cover.
+//!
+//! A start that had to wait for pages makes a checkpoint too, even where there is no log: its hot object will hold them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -61,7 +63,10 @@ impl Keeper {
 
     /// The first half; false when there is nothing to do or a reader stands in the way.
     pub(super) async fn begin_checkpoint(&mut self) -> Result<bool, Error> {
-        if self.build.is_some() || self.pending.is_some() || self.owed.is_some() || self.dirty.is_empty() {
+        if self.build.is_some() || self.pending.is_some() || self.owed.is_some() {
+            return Ok(false);
+        }
+        if self.dirty.is_empty() && !self.begins_slowly() {
             return Ok(false);
         }
         if !self.fold().await? {
@@ -80,10 +85,12 @@ impl Keeper {
             groups: groups.clone(),
             size,
             small: self.content.is_small(size),
+            anew: self.begins_slowly(),
             epoch,
             seq: self.head.seq,
         };
-        let plan = Plan { pages, groups: groups.clone(), size, next_pack: self.head.next_pack, epoch };
+        let (next_pack, at) = (self.head.next_pack, self.head.base.clone());
+        let plan = Plan { pages, groups: groups.clone(), size, next_pack, at, epoch };
         let base = self.content.pages.base();
         let task = tokio::spawn(async move {
             let mut built = pack::build(&bucket, &base, plan).await?;
@@ -131,17 +138,22 @@ impl Keeper {
         let gone = old.packs.values().filter(|key| !live.contains(key)).cloned();
         let folded = head.spilled.iter().filter(|part| part.upto <= upto).map(|part| part.key.clone());
         let map = match &head.base {
-            BaseAt::Map(key) => Some(key.clone()),
-            BaseAt::Inline(_) => None,
+            BaseAt::Map(key) if head.base != built.at => Some(key.clone()),
+            _ => None,
         };
         let hot = built.hot.map(|hot| hot.key);
         let cold = head.hot.clone().filter(|key| hot.as_ref() != Some(key));
-        let gone: Vec<String> = gone.chain(folded).chain(map).chain(cold).collect();
-        let at_ms = self.moment();
-        if !self.keep_history(at_ms).await? {
-            retire(&mut head, gone);
+        let gone: Vec<String> = gone.chain(folded).chain(map).collect();
+        if head.base == built.at && gone.is_empty() && head.inline.is_empty() {
+            // Only the hot object is another one, and that is no part of the past.
+            retire(&mut head, cold);
+        } else {
+            let at_ms = self.moment();
+            if !self.keep_history(at_ms).await? {
+                retire(&mut head, gone.into_iter().chain(cold));
+            }
+            (head.since_ms, head.base_pages) = (Some(build.at_ms), Some(build.pages));
         }
-        (head.since_ms, head.base_pages) = (Some(build.at_ms), Some(build.pages));
         head.spilled.retain(|part| part.upto > upto);
         let newer = usize::try_from(head.seq - upto).unwrap_or(usize::MAX).min(head.inline.len());
         head.inline.drain(..head.inline.len() - newer);
@@ -154,7 +166,13 @@ impl Keeper {
     /// The head names another base; what is still to come is found there.
     pub(super) fn moved(&self, moved: Moved) {
         self.content.pages.rebase(moved.base);
+        self.content.pages.first_is_at_hand();
         *self.content.hot.lock() = moved.hot;
+    }
+
+    /// Whether a hot object made now would spare the next wake a round trip.
+    pub(super) fn begins_slowly(&self) -> bool {
+        self.content.pages.began_slowly() && !self.content.is_small(self.head.pages)
     }
 
     /// A whole checkpoint, as before sleep; waits for one under way.

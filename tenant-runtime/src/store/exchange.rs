@@ -87,10 +87,17 @@ impl Keeper {
     /// Removes the head of the stage that became this content; its objects are ours now.
     pub(super) async fn clear_stage(&mut self) -> Result<(), Error> {
         if let Some(name) = self.head.adopted.clone() {
+            self.left_over = true;
             self.bucket.delete(&stage_key(&name)).await?;
             std::fs::remove_dir_all(self.stage_cache(&name)).ok();
         }
+        self.left_over = false;
         Ok(())
+    }
+
+    /// The same, if that is still to be done since the wake, which has no time for it.
+    pub(super) async fn clear_left_over(&mut self) -> Result<(), Error> {
+        if self.left_over { self.clear_stage().await } else { Ok(()) }
     }
 
     /// Forgets a stage that will not be adopted.
@@ -238,6 +245,7 @@ impl Keeper {
                 self.db = Some(db);
                 self.mark = Mark::default();
                 self.dirty = dirty;
+                self.left_over = self.head.adopted.is_some();
                 *held = Arc::clone(&content);
                 std::mem::replace(&mut self.content, content).doom();
                 Ok(())

@@ -59,7 +59,10 @@ impl Keeper {
             if own.contains(&old.key) {
                 continue; // In use again; it is retired anew when that ends.
             }
-            if !is_due(old.at_ms) || others.contains(&old.key) {
+            if others.contains(&old.key) {
+                // Where the past is kept, the tombstone of whatever names it will see to it.
+                kept.extend(Some(old).filter(|_| self.options.history.is_none()));
+            } else if !is_due(old.at_ms) {
                 kept.push(old);
             } else {
                 self.bucket.delete(&old.key).await?;

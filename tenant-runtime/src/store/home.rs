@@ -125,6 +125,12 @@ impl Home {
         value
     }
 
+    /// Says that what every wake reads before it can answer has been read. What of it had to be waited for is at hand
+    /// when the home wakes next.
+    pub async fn started(&self) {
+        self.inner.live.read().await.pages.settle_in();
+    }
+
     /// The home's files.
     #[must_use]
     pub fn blobs(&self) -> &Blobs {
@@ -177,7 +183,7 @@ impl Home {
 
     /// The stages that were begun and not adopted, and since when nothing was done to them.
     pub async fn stages(&self) -> Result<Vec<(String, Timestamp)>, Error> {
-        exchange::stages(&self.inner.place.bucket).await
+        self.ask(Message::Stages).await
     }
 
     /// Opens a stage for reading, as it was last published.

@@ -1,10 +1,11 @@
 //! The pages of a large base that every look-up passes through, in one object, so that a cold wake has them at once.
 //!
 //! These are the interior pages of all b-trees, the tables of contents SQLite reads first (`sqlite_schema`), and the
-//! pages that were read first after the last wake. Without them, each level of a b-tree would be a request of its own.
+//! pages that were read first after the last wake, among them all that a server reads before it can answer. Without
+//! them, each level of a b-tree would be a request of its own.
 //!
 //! The object holds pages as the base has them, and goes with that base: it is written anew by each checkpoint that
-//! changes any of its pages. It is an aid, not the truth: one that is missing or damaged is done without.
+//! changes any of its pages, and when a server falls asleep whose start had to wait for some that it lacks. It is an aid, not the truth: one that is missing or damaged is done without.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -45,13 +46,15 @@ pub(super) struct Plan {
     pub(super) size: u32,
     /// Whether databases of that size are fetched whole, and need no such object.
     pub(super) small: bool,
+    /// Whether it is to be written even if nothing it holds has changed, for it lacks something.
+    pub(super) anew: bool,
     pub(super) epoch: u64,
     pub(super) seq: u64,
 }
 
 /// The hot object for the base a checkpoint makes: the present one if it still holds, or a new one.
 pub(super) async fn renew(bucket: &Bucket, plan: Plan) -> Result<Option<Hot>, Error> {
-    let Plan { pages, key, known, groups, size, small, epoch, seq } = plan;
+    let Plan { pages, key, known, groups, size, small, anew, epoch, seq } = plan;
     if small {
         return Ok(None);
     }
@@ -62,7 +65,7 @@ pub(super) async fn renew(bucket: &Bucket, plan: Plan) -> Result<Option<Hot>, Er
     let before = match (key, known) {
         (Some(key), Some(known)) => {
             let touched = known.iter().any(|number| groups.contains(&((number - 1) / GROUP)));
-            if changed.is_empty() && !touched {
+            if changed.is_empty() && !touched && !anew {
                 return Ok(Some(Hot { key, numbers: known }));
             }
             known
@@ -73,14 +76,16 @@ pub(super) async fn renew(bucket: &Bucket, plan: Plan) -> Result<Option<Hot>, Er
     let copy = pages.clone();
     let chosen = blocking(move || {
         let (file, first) = (copy.file(), copy.first_read());
-        let mut numbers = interior(file, before)?;
-        numbers.extend(changed);
-        numbers.extend(schema(file)?);
+        let mut numbers = schema(file)?;
         numbers.extend(first.into_iter().map(|page| page + 1));
+        let mut inner = interior(file, before)?;
+        inner.extend(changed);
         // Only what is here: to fetch more would cost what the object is to save.
         let here = copy.presence();
-        numbers.retain(|number| *number <= size && here.has(number - 1));
-        let numbers: BTreeSet<u32> = numbers.into_iter().take(MOST).collect();
+        let is_here = |number: &u32| *number <= size && here.has(number - 1);
+        numbers.retain(is_here);
+        // What every wake reads goes before what some look-up may pass through.
+        numbers.extend(inner.into_iter().filter(is_here).take(MOST.saturating_sub(numbers.len())));
         let mut segment = Segment::new(size);
         for number in &numbers {
             read_page(file, *number, segment.push(*number))?;

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{RwLock, mpsc, oneshot};
 
@@ -19,6 +20,7 @@ use super::bucket::{Bucket, Expect, Listed};
 use super::checkpoint::Build;
 use super::content::Content;
 use super::error::Error;
+use super::exchange;
 use super::gate::Gate;
 use super::head::Head;
 use super::history::Moments;
@@ -56,6 +58,7 @@ pub(super) enum Message {
     Adopt(String, String, Reply<()>),
     Restore(String, String, Reply<()>),
     Orphans(Duration, Reply<u64>),
+    Stages(Reply<Vec<(String, Timestamp)>>),
     Sleep(Reply<()>),
 }
 
@@ -69,12 +72,27 @@ impl Message {
         matches!(self, Self::Settle(_) | Self::Confirm(_) | Self::Pages(_))
     }
 
+    /// Whether it must not meet the head of a stage that has become live.
+    fn minds_stages(&self) -> bool {
+        matches!(
+            self,
+            Self::PrepareStage(..)
+                | Self::BeginStage(..)
+                | Self::DiscardStage(..)
+                | Self::Adopt(..)
+                | Self::Stages(_)
+                | Self::BeginSweep(_)
+                | Self::Orphans(..)
+        )
+    }
+
     /// Answers with an error.
     fn refuse(self, error: Error) {
         match self {
             Self::Write(operation) => operation.settle(Err(error)),
             Self::Pages(reply) => drop(reply.send(Err(error))),
             Self::Moments(reply) => drop(reply.send(Err(error))),
+            Self::Stages(reply) => drop(reply.send(Err(error))),
             Self::PrepareStage(_, reply) | Self::BeginStage(_, _, reply) => drop(reply.send(Err(error))),
             Self::Orphans(_, reply) | Self::KeptSinceSweep(reply) => drop(reply.send(Err(error))),
             Self::BeginSweep(reply) => drop(reply.send(Err(error))),
@@ -136,6 +154,8 @@ pub(super) struct Keeper {
     pub(super) pace: Pace,
     /// A head whose fate is not known.
     pub(super) pending: Option<Pending>,
+    /// Whether the head of the stage that became this content may still lie about.
+    pub(super) left_over: bool,
     /// Keeps other processes out of the cache folder.
     pub(super) _lock: std::fs::File,
 }
@@ -145,7 +165,7 @@ impl Keeper {
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let mut batch = Vec::new();
         let mut waiting = VecDeque::new();
-        let mut tidy = true;
+        let mut tidy = !self.left_over;
         while self.gate.check().is_ok() {
             tokio::select! {
                 taken = queue.recv_many(&mut batch, GROUP) => {
@@ -155,6 +175,9 @@ impl Keeper {
                     tidy = false;
                 }
                 () = tokio::time::sleep(self.options.idle_after), if !tidy => {
+                    if let Err(error) = self.clear_left_over().await {
+                        tracing::warn!(key = self.key, error = &error as &dyn std::error::Error, "a former stage stays for now");
+                    }
                     tidy = !self.shed();
                     continue;
                 }
@@ -189,7 +212,11 @@ impl Keeper {
                 } else {
                     // Whatever rests on the published state finds everything published.
                     let repaid = if message.is_light() { Ok(()) } else { self.repay().await };
-                    match repaid {
+                    let ready = match repaid {
+                        Ok(()) if message.minds_stages() => self.clear_left_over().await,
+                        repaid => repaid,
+                    };
+                    match ready {
                         Ok(()) => self.answer(message).await,
                         Err(error) => message.refuse(error),
                     }
@@ -268,6 +295,7 @@ impl Keeper {
                 self.end_spill().await; // No head names it yet.
                 drop(reply.send(self.collect_orphans(grace).await));
             }
+            Message::Stages(reply) => drop(reply.send(exchange::stages(&self.bucket).await)),
             Message::Sleep(reply) => drop(reply.send(self.sleep().await)),
         }
     }
@@ -346,6 +374,12 @@ impl Keeper {
             self.await_build().await?;
         } else {
             self.checkpoint().await?;
+        }
+        if self.begins_slowly()
+            && let Err(error) = self.checkpoint().await
+        {
+            tracing::warn!(key = self.key, error = &error as &dyn std::error::Error, "the next wake takes longer");
+            self.resolve().await?;
         }
         self.collect().await;
         self.end_spill().await;

@@ -61,15 +61,17 @@ pub(super) struct Plan {
     /// The size of the database in pages.
     pub(super) size: u32,
     pub(super) next_pack: u32,
+    /// Where the present base stands.
+    pub(super) at: BaseAt,
     pub(super) epoch: u64,
 }
 
 /// Writes groups of the local copy into packs; the result shares all other groups with `base`.
 ///
 /// Groups of packs that have become mostly waste are written anew as well, some at each checkpoint.
-pub(super) async fn build(bucket: &Bucket, base: &Base, plan: Plan) -> Result<Built, Error> {
-    let Plan { pages, mut groups, size, mut next_pack, epoch } = plan;
-    let mut base = base.clone();
+pub(super) async fn build(bucket: &Bucket, present: &Arc<Base>, plan: Plan) -> Result<Built, Error> {
+    let Plan { pages, mut groups, size, mut next_pack, at, epoch } = plan;
+    let mut base = (**present).clone();
     base.groups.resize(size.div_ceil(GROUP) as usize, None);
     groups.retain(|group| group * GROUP < size);
     compact::join_in(&base, &mut groups);
@@ -100,6 +102,9 @@ pub(super) async fn build(bucket: &Bucket, base: &Base, plan: Plan) -> Result<Bu
     let live: BTreeSet<u32> = base.groups.iter().flatten().map(|at| at.0).collect();
     base.packs.retain(|number, _| live.contains(number));
     base.lens.retain(|number, _| live.contains(number));
+    if base == **present {
+        return Ok(Built { base: Arc::clone(present), at, next_pack, hot: None });
+    }
     let base = Arc::new(base);
     let at = if base.groups.len() <= INLINE_GROUPS {
         BaseAt::Inline(Arc::clone(&base))

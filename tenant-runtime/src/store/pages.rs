@@ -29,8 +29,8 @@ use super::segment::PAGE;
 /// The most groups asked for with one request.
 const TOGETHER: usize = 4;
 
-/// How many of the pages read first after a wake are remembered.
-const FIRST: usize = 128;
+/// How many of the pages read first after a wake are remembered; 1 MiB.
+const FIRST: usize = 256;
 
 /// The pages of one copy; clones share them.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ struct Inner {
     runtime: Handle,
     /// Every page is there; nothing need be asked any more.
     whole: AtomicBool,
-    /// The pages read first are known.
+    /// The pages read first are known, or as many of them as are remembered.
     settled_in: AtomicBool,
     state: Mutex<State>,
 }
@@ -58,6 +58,21 @@ struct State {
     flying: HashMap<u32, Told>,
     ahead: ReadAhead,
     first: Vec<u32>,
+    start: Start,
+}
+
+/// What is known of the reads every wake begins with.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Start {
+    /// Nobody has said yet that they are over.
+    #[default]
+    Open,
+    /// Some of them had to wait for pages.
+    Waiting,
+    /// They are over, and none had to wait.
+    Swift,
+    /// They are over, and some had to wait.
+    Slow,
 }
 
 /// How a flight ended, once it has.
@@ -155,10 +170,36 @@ impl Pages {
         Ok(())
     }
 
+    /// The reads every wake begins with are over.
+    pub(super) fn settle_in(&self) {
+        let mut state = self.inner.state.lock();
+        state.start = match state.start {
+            Start::Open | Start::Swift => Start::Swift,
+            Start::Waiting | Start::Slow => Start::Slow,
+        };
+        self.inner.settled_in.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether reads that every wake begins with had to wait for pages that were not at hand.
+    pub(super) fn began_slowly(&self) -> bool {
+        self.inner.state.lock().start == Start::Slow
+    }
+
+    /// What is read first will be at hand the next time.
+    pub(super) fn first_is_at_hand(&self) {
+        let mut state = self.inner.state.lock();
+        if state.start == Start::Slow {
+            state.start = Start::Swift;
+        }
+    }
+
     fn note_first(&self, page: u32) {
         let mut state = self.inner.state.lock();
         if !state.first.contains(&page) {
             state.first.push(page);
+        }
+        if state.start == Start::Open && !state.present.has(page) {
+            state.start = Start::Waiting;
         }
         if state.first.len() >= FIRST {
             self.inner.settled_in.store(true, Ordering::Relaxed);

@@ -5,6 +5,9 @@
 //! should it still live, can publish nothing that the copy being built would miss. The two may go on at once: objects
 //! never change, and if the take-over succeeds nobody published in between, so nothing the head names was deleted.
 //!
+//! Cold, that is two round trips: the head, and then everything else at once. Nothing else the store has to do is worth
+//! a third one before the first answer; it is done when the home has nothing better to do.
+//!
 //! A small home is fetched whole. Of a large one come its log, its map and its hot pages; the rest when it is read.
 
 use std::collections::BTreeSet;
@@ -21,7 +24,7 @@ use super::bucket::{Bucket, Expect, Version};
 use super::content::Content;
 use super::error::Error;
 use super::gate::Gate;
-use super::head::Head;
+use super::head::{Head, Spilled};
 use super::hot;
 use super::keeper::Keeper;
 use super::marker::{self, Marker};
@@ -36,8 +39,8 @@ use super::wal::Mark;
 /// Folders in the cache with this beginning are copies of databases.
 const COPY: &str = "db-";
 
-/// How many parts of the log are fetched at once.
-const SEGMENTS: usize = 16;
+/// How many parts of the log are fetched at once; more than there are before a checkpoint folds them.
+const SEGMENTS: usize = 128;
 
 /// Opens the home whose head lies under `key`.
 pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Keeper, Error> {
@@ -59,6 +62,7 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         slept => (slept, BTreeSet::new()),
     };
     let pace = Pace::new(options.budget, Instant::now());
+    let left_over = head.adopted.is_some();
     let mut keeper = Keeper {
         bucket,
         options,
@@ -82,6 +86,7 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         owed: None,
         pace,
         pending: None,
+        left_over,
         _lock: lock,
     };
     if !warm && keeper.version != Expect::Absent {
@@ -93,7 +98,6 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         }
         keeper.dirty = laid?;
     }
-    keeper.clear_stage().await?;
     let content = Arc::clone(&keeper.content);
     keeper.db = Some(
         blocking(move || {
@@ -126,39 +130,51 @@ async fn lay_out(
 ) -> Result<BTreeSet<u32>, Error> {
     let pages = &content.pages;
     content.file.set_len(u64::from(head.pages) * PAGE as u64).map_err(Error::cache("lay down pages"))?;
+    // Until the map is known no page of the base may come; where it stands in the head, all may at once.
+    let base = async {
+        let base = pack::base(bucket, &head.base).await?;
+        let none = || Presence::none(base.groups.len() as u32 * GROUP);
+        pages.lay_out(Arc::clone(&base), former.map_or_else(none, |former| former.still_good(&base)));
+        if content.is_small(head.pages) {
+            pages.bring(&(0..base.groups.len() as u32).collect::<Vec<_>>()).await?;
+        }
+        Ok(base)
+    };
     let log = futures::stream::iter(head.spilled.clone())
-        .map(|part| async move { Ok((pack::verified(&part.key, bucket.expect(&part.key).await?)?, part.key)) })
-        .buffered(SEGMENTS);
-    // Until the map is known no page of the base may come; the log is only kept meanwhile.
-    let log = log.try_collect::<Vec<(Bytes, String)>>();
+        .map(|part| async move { Ok((spilled(bucket, &part).await?, part.key)) })
+        .buffered(SEGMENTS)
+        .try_collect::<Vec<(Bytes, String)>>();
     let hot = async { Ok(hot::fetch(bucket, head.hot.as_ref()).await) };
-    let (base, log, hot) = tokio::try_join!(pack::base(bucket, &head.base), log, hot)?;
-    let none = || Presence::none(base.groups.len() as u32 * GROUP);
-    pages.lay_out(Arc::clone(&base), former.map_or_else(none, |former| former.still_good(&base)));
-    let dirty = async {
-        let mut dirty = BTreeSet::new();
-        for (body, key) in log {
-            replay(&key, segment::split(&key, body)?, pages, &mut dirty).await?;
-        }
-        replay("head", head.inline.clone(), pages, &mut dirty).await?;
-        Ok(dirty)
-    };
-    let rest = async {
-        if let Some(hot) = hot {
-            let numbers = hot::supply(hot, pages).await?;
-            *content.hot.lock() = Some(numbers);
-        }
-        match content.is_small(head.pages) {
-            true => pages.bring(&(0..base.groups.len() as u32).collect::<Vec<_>>()).await,
-            false => pages.bring_page(1).await,
-        }
-    };
-    let (mut dirty, ()): (BTreeSet<u32>, ()) = tokio::try_join!(dirty, rest)?;
+    let (base, log, hot) = tokio::try_join!(base, log, hot)?;
+    let mut dirty = BTreeSet::new();
+    for (body, key) in log {
+        replay(&key, segment::split(&key, body)?, pages, &mut dirty).await?;
+    }
+    replay("head", head.inline.clone(), pages, &mut dirty).await?;
+    if let Some(hot) = hot {
+        let numbers = hot::supply(hot, pages).await?;
+        *content.hot.lock() = Some(numbers);
+    }
+    if head.pages > 0 {
+        pages.bring_page(1).await?;
+    }
     // What the log said of pages behind the end goes again.
     content.file.set_len(u64::from(head.pages) * PAGE as u64).map_err(Error::cache("lay down pages"))?;
     pages.rebase(base);
     dirty.retain(|group| group * GROUP < head.pages);
     Ok(dirty)
+}
+
+/// One part of the log, asked for by its length, so that a broker knows what the answer takes and lets many come at once.
+async fn spilled(bucket: &Bucket, part: &Spilled) -> Result<Bytes, Error> {
+    let body = match part.len {
+        0 => bucket.expect(&part.key).await?,
+        len => match bucket.get_range(&part.key, 0..len).await {
+            Err(Error::Missing { name, .. }) => return Err(Error::damaged(&name, "it is referred to and missing")),
+            body => body?,
+        },
+    };
+    pack::verified(&part.key, body)
 }
 
 async fn replay(key: &str, entries: Vec<Bytes>, pages: &Pages, dirty: &mut BTreeSet<u32>) -> Result<(), Error> {

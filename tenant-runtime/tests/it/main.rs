@@ -4,6 +4,7 @@
 mod api;
 mod archive;
 mod bounds;
+mod cold_wake;
 mod faults;
 mod s3_peer;
 mod store_basics;
@@ -16,3 +17,4 @@ mod store_slow;
 mod store_suite;
 mod store_torture;
 mod two_hosts;
+mod waves;

@@ -48,7 +48,7 @@ macro_rules! on_each_driver {
 }
 
 /// The same objects as a runtime in a sandbox has them: through a socket, from a broker.
-async fn behind_a_broker(driver: impl Driver) -> Brokered {
+pub(crate) async fn behind_a_broker(driver: impl Driver) -> Brokered {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
     theirs.set_nonblocking(true).expect("it is a socket");
     let theirs = tokio::net::UnixStream::from_std(theirs).expect("it is a socket");

@@ -69,9 +69,14 @@ struct Inner {
     unlocking: tokio::sync::Mutex<()>,
 }
 
+/// What an import replaced.
+pub(crate) const UNDO: &str = "import-undo-";
+/// What undoing an import replaced.
+pub(crate) const REDO: &str = "import-redo-";
+
 /// The snapshot that brings back what an import replaced.
 fn undo_name(id: &str) -> String {
-    format!("import-undo-{id}")
+    format!("{UNDO}{id}")
 }
 
 fn stage_name(id: &str) -> String {
@@ -100,7 +105,7 @@ impl Imports {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Goes on with every import that a sleep or a crash has cut off, and forgets what can no longer be taken back.
+    /// Goes on with every import that a sleep or a crash has cut off.
     pub async fn resume(&self, now_ms: i64) -> Result<(), Error> {
         let origin = self.origin().await?;
         for id in work::list(&self.inner.folder)? {
@@ -118,7 +123,7 @@ impl Imports {
                 _ => {}
             }
         }
-        self.forget(now_ms).await
+        Ok(())
     }
 
     /// Announces an archive of so many bytes, or answers with what was announced under this id.
@@ -293,18 +298,6 @@ impl Imports {
         let origin = self.origin().await?.filter(|origin| origin.import == id).ok_or(Error::Missing("import"))?;
         let until = origin.arrived_ms + i64::from(self.undo_days()) * DAY_MS;
         Ok(Job::remembered(id, origin.arrived_ms, until).view())
-    }
-
-    /// Drops what was kept for undo once its time is over.
-    async fn forget(&self, now_ms: i64) -> Result<(), Error> {
-        let kept = i64::from(self.undo_days()) * DAY_MS;
-        for snapshot in self.inner.home.snapshots().await? {
-            let ours = snapshot.name.starts_with("import-undo-") || snapshot.name.starts_with("import-redo-");
-            if ours && snapshot.at_ms + kept < now_ms {
-                self.inner.home.drop_snapshot(&snapshot.name).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Does what an import's state asks for, in the background; once at a time for each import.
@@ -494,7 +487,7 @@ impl Imports {
                 keepsakes.put(tx)
             });
             carried.await?;
-            home.adopt(staged, &format!("import-redo-{id}")).await?;
+            home.adopt(staged, &format!("{REDO}{id}")).await?;
             (self.inner.on_swap)().await;
             tracing::info!(import.id = id, "an import was taken back");
         }

@@ -30,8 +30,9 @@ use super::wire::{self, ABSENT, EXPECT, MODIFIED, PIECE, SIZE, VERSION, WHOLE};
 use super::{Driver, Expect, Put, Writer};
 use crate::store::error::Error;
 
-/// How many requests of one runtime are under way at once.
-const STREAMS: u32 = 64;
+/// How many requests of one runtime are under way at once; as many as a home that was killed has to ask for when it
+/// wakes. What they hold is bounded by the budget.
+const STREAMS: u32 = 160;
 
 /// How many bytes of one runtime may be in memory at once, in KiB.
 const BUDGET_KIB: usize = 64 << 10;

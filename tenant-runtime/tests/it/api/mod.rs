@@ -110,17 +110,7 @@ impl Anna {
     }
 
     pub(crate) fn ticket(&self, change: impl FnOnce(&mut Ticket)) -> String {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let mut ticket = Ticket {
-            v: 1,
-            server: self.server.launch.server,
-            aud: "anna.localhost".into(),
-            nonce: format!("nonce-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
-            exp_ms: now() + 60_000,
-            next: None,
-        };
-        change(&mut ticket);
-        ticket::sign(&ticket, &self.key)
+        ticket_for(&self.server.launch, &self.key, change)
     }
 
     /// The owner's cookie, by a hand-over.
@@ -187,6 +177,21 @@ pub(crate) async fn answer(response: Response) -> (u16, Value) {
 pub(crate) fn location(response: &Response) -> String {
     assert!(response.status().is_redirection(), "{}", response.status());
     response.headers()["location"].to_str().unwrap().to_owned()
+}
+
+/// A ticket that lets the owner in once.
+pub(crate) fn ticket_for(launch: &Launch, key: &SigningKey, change: impl FnOnce(&mut Ticket)) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut ticket = Ticket {
+        v: 1,
+        server: launch.server,
+        aud: "anna.localhost".into(),
+        nonce: format!("nonce-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
+        exp_ms: now() + 60_000,
+        next: None,
+    };
+    change(&mut ticket);
+    ticket::sign(&ticket, key)
 }
 
 /// `name=value` of a cookie that a response sets.
