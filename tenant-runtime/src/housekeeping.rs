@@ -3,12 +3,13 @@
 //! Once a day, a little while after waking, never in the way of a request: uploads nobody goes on with, files nobody
 //! refers to, moments too long past, objects no head names; and sooner when much was written and deleted, for what is
 //! kept of the past has a limit in bytes. Once a week everything that is referred to is read and compared with its
-//! digest. What came of it stands in the home (`store::Care`) and on the owner's and the operator's pages.
+//! digest. How old anything is that is removed tells the bucket's clock, never this machine's. What came of it stands in the home (`store::Care`) and on the owner's and the operator's pages.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use export_format::Digest;
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use crate::archive::Error;
@@ -79,7 +80,10 @@ async fn look(server: &Server, seen: &mut Seen, now: i64) -> Result<(), Error> {
 pub async fn round(server: &Server, now: i64) -> Result<(), Error> {
     let home = &server.home;
     server.sessions.tidy(now).await?;
-    let given_up = home.write(move |db| Ok::<_, Error>(uploads::give_up(db, now)?)).await?;
+    let present = home.bucket_now().await?;
+    let uploads = home.blobs().uploads().await?.into_iter();
+    let rests: HashMap<String, bool> = uploads.map(|(id, touched)| (id, has_rested(touched, present))).collect();
+    let given_up = home.write(move |db| Ok::<_, Error>(uploads::give_up(db, &rests, now)?)).await?;
     for id in &given_up {
         home.blobs().upload_abort(id).await?;
         server.quota.release(id);
@@ -91,12 +95,15 @@ pub async fn round(server: &Server, now: i64) -> Result<(), Error> {
 
 /// Removes what nobody needs of a home.
 pub async fn tidy(home: &Home, limits: &Limits, now: i64) -> Result<Care, Error> {
-    forget_uploads(home, now).await?;
-    past::forget(home, limits, now).await?;
+    let present = home.bucket_now().await?;
+    forget_uploads(home, present).await?;
+    past::forget(home, limits, present).await?;
+    let moment_ms = home.moments().await?.until_ms;
     let keep = Keep {
         window: past::history(limits).map_or(GRACE, |history| history.window),
         bytes: past::files_kept(limits),
         grace: GRACE,
+        moment_ms,
     };
     let unused = home.blobs().unused(&in_use(home).await?, &keep).await?;
     if let Some(from_ms) = unused.from_ms {
@@ -171,8 +178,13 @@ fn named(db: &Connection, digest: &str) -> Result<String, Error> {
     Ok(if names.is_empty() { "a document kept from an import".to_owned() } else { names.join(", ") })
 }
 
+/// Whether an upload that was last added to at one moment is given up at another, both by the bucket's clock.
+fn has_rested(touched: Timestamp, present: Timestamp) -> bool {
+    touched.as_millisecond() + uploads::PATIENCE < present.as_millisecond()
+}
+
 /// Parts of uploads that the home does not know, as an exchange of its content leaves behind.
-async fn forget_uploads(home: &Home, now: i64) -> Result<(), Error> {
+async fn forget_uploads(home: &Home, present: Timestamp) -> Result<(), Error> {
     let known: HashSet<String> = home
         .read(|db| {
             let mut query = db.prepare("select id from upload")?;
@@ -181,7 +193,7 @@ async fn forget_uploads(home: &Home, now: i64) -> Result<(), Error> {
         })
         .await?;
     for (id, touched) in home.blobs().uploads().await? {
-        if !known.contains(&id) && touched.as_millisecond() + uploads::PATIENCE < now {
+        if !known.contains(&id) && has_rested(touched, present) {
             home.blobs().upload_abort(&id).await?;
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! A finished upload keeps its result for a while, so that asking again for the end of it gives the same answer.
 
+use std::collections::HashMap;
+
 use export_format::AppId;
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 use serde_json::{Map, Value};
@@ -107,8 +109,16 @@ pub fn remove(db: &Connection, id: &str) -> Result<(), Error> {
 }
 
 /// Forgets uploads that rested too long, finished or not, and answers with their names.
-pub fn give_up(db: &Connection, now: i64) -> Result<Vec<String>, Error> {
-    let mut query = db.prepare("delete from upload where started < ?1 returning id")?;
-    let ids = query.query_map([now - PATIENCE], |row| row.get(0))?.collect::<Result<_, _>>()?;
+///
+/// `rests` says of those of which the store has something whether they do, by the store's own clock; of one of which
+/// nothing is there, nothing is lost.
+pub fn give_up(db: &Connection, rests: &HashMap<String, bool>, now: i64) -> Result<Vec<String>, Error> {
+    let mut query = db.prepare("select id, started from upload")?;
+    let all = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<(String, i64)>, _>>()?;
+    let is_over = |(id, started): &(String, i64)| rests.get(id).copied().unwrap_or(*started < now - PATIENCE);
+    let ids: Vec<String> = all.into_iter().filter(is_over).map(|(id, _)| id).collect();
+    for id in &ids {
+        remove(db, id)?;
+    }
     Ok(ids)
 }

@@ -14,6 +14,8 @@ mod withdrawn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::admin::api::{PastMoment, PastPreview, PastView, RestoreView};
 use crate::archive::Error;
 use crate::archive::import::{self, OnSwap};
@@ -201,20 +203,22 @@ impl Past {
 }
 
 /// Lets go of what nobody can undo any more, and of what a crash has left of a look or of a restore.
-pub async fn forget(home: &Home, limits: &Limits, now_ms: i64) -> Result<(), Error> {
+///
+/// `present` is what the bucket's clock says.
+pub async fn forget(home: &Home, limits: &Limits, present: Timestamp) -> Result<(), Error> {
     let kept = i64::from(limits.undo_days) * DAY_MS;
-    for snapshot in home.snapshots().await? {
-        let keep_ms = match &snapshot.name {
+    let is_over = |since: Timestamp, keep_ms: i64| since.as_millisecond() + keep_ms < present.as_millisecond();
+    for (name, since) in home.snapshots_since().await? {
+        let keep_ms = match &name {
             name if [BEFORE, AFTER, import::UNDO, import::REDO].iter().any(|kind| name.starts_with(kind)) => kept,
             name if name.starts_with(LOOK) => DAY_MS,
             _ => continue,
         };
-        if snapshot.at_ms + keep_ms < now_ms {
-            home.drop_snapshot(&snapshot.name).await?;
+        if is_over(since, keep_ms) {
+            home.drop_snapshot(&name).await?;
         }
     }
-    let is_left =
-        |(name, since): &(String, _)| name == STAGE && jiff::Timestamp::as_millisecond(*since) + DAY_MS < now_ms;
+    let is_left = |(name, since): &(String, Timestamp)| name == STAGE && is_over(*since, DAY_MS);
     if home.stages().await?.iter().any(is_left) {
         home.discard_stage(STAGE).await?;
     }

@@ -20,7 +20,6 @@ use bytes::Bytes;
 use export_format::Digest;
 use export_format::digest::Tally;
 use futures::{Stream, StreamExt as _};
-use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::bucket::{Bucket, Writer};
@@ -161,7 +160,7 @@ impl Blobs {
     /// The caller gathers the references of the live database *and* of every snapshot and stage. A file stored again
     /// counts as new, so what is just being referred to is never removed.
     pub async fn sweep(&self, referenced: &HashSet<Digest>, grace: Duration) -> Result<Swept, Error> {
-        let old = Timestamp::now() - grace;
+        let old = self.inner.bucket.now().await? - grace;
         let mut swept = Swept::default();
         for line in self.inner.bucket.list(FOLDER).await? {
             let digest = line.key.strip_prefix(FOLDER).and_then(|name| name.parse::<Digest>().ok());

@@ -208,10 +208,9 @@ impl Keeper {
 
 /// Notes that a head does not name these objects any more.
 pub(super) fn retire(head: &mut Head, keys: impl IntoIterator<Item = String>) {
-    let at_ms = jiff::Timestamp::now().as_millisecond();
     for key in keys {
         if !head.retired.iter().any(|old| old.key == key) {
-            head.retired.push(Retired { key, at_ms });
+            head.retired.push(Retired { key, at_ms: 0 });
         }
     }
 }

@@ -3,11 +3,12 @@
 //! What a head stops naming is noted in it and deleted after a grace time, unless a snapshot or a stage names it
 //! still. What no head ever named, because a crash came between writing an object and publishing it, is found by
 //! listing. Before anything is deleted the head is read once more: a keeper that has been superseded deletes nothing.
+//!
+//! How long ago an object was retired is told by the bucket's clock alone: a head that has stopped naming it was written
+//! when the bucket says, so it has been retired since then at the latest.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
-
-use jiff::Timestamp;
 
 use super::bucket::{Bucket, Expect};
 use super::error::Error;
@@ -46,8 +47,16 @@ impl Keeper {
     }
 
     async fn collect_retired(&mut self) -> Result<(), Error> {
-        let due = Timestamp::now() - self.options.grace;
-        let is_due = |at_ms: i64| at_ms <= due.as_millisecond();
+        if self.head.retired.is_empty() {
+            return Ok(());
+        }
+        let Some(published) = self.bucket.stat(&self.key).await? else { return Ok(()) };
+        let now_ms = published.modified.as_millisecond();
+        for old in self.head.retired.iter_mut().filter(|old| old.at_ms == 0) {
+            old.at_ms = now_ms; // Noted with the next head.
+        }
+        let grace_ms = i64::try_from(self.options.grace.as_millis()).unwrap_or(i64::MAX);
+        let is_due = |at_ms: i64| at_ms <= now_ms.saturating_sub(grace_ms);
         if !self.head.retired.iter().any(|old| is_due(old.at_ms)) {
             return Ok(());
         }
@@ -77,7 +86,7 @@ impl Keeper {
     pub(super) async fn collect_orphans(&mut self, grace: Duration) -> Result<u64, Error> {
         self.resolve().await?;
         self.await_build().await?;
-        let due = Timestamp::now() - grace;
+        let due = self.bucket.now().await? - grace;
         let mut found = Vec::new();
         for folder in NAMED {
             found.extend(self.bucket.list(folder).await?.into_iter().filter(|line| line.modified <= due));

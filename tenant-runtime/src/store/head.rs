@@ -81,7 +81,7 @@ pub(super) struct Spilled {
     pub(super) upto: u64,
 }
 
-/// An object that a head stopped naming, and when.
+/// An object that a head stopped naming, and since when at the latest, by the bucket's clock; 0 until that is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Retired {
     pub(super) key: String,

@@ -7,7 +7,8 @@
 //! a checkpoint.
 //!
 //! Kept heads are ordered by owner and by how much they had seen, never by a clock: a superseded owner can only keep
-//! what it had published itself. Moments never go back within a home, even where the clock does.
+//! what it had published itself. Moments never go back within a home, even where the clock does. How long ago a state
+//! was replaced, and so whether it may go, is told by the bucket's clock, for its kept head was written then.
 
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub(super) struct Kept {
     pub(super) since_ms: i64,
     pub(super) key: String,
     pub(super) size: u64,
+    /// When it stopped being the state, by the bucket's clock.
+    pub(super) modified: Timestamp,
 }
 
 impl Kept {
@@ -64,7 +67,7 @@ impl Kept {
         let (since_ms, until_ms) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let (epoch, seq) = (parts.next()?, parts.next()?);
         let (epoch, seq) = (u64::from_str_radix(epoch, 16).ok()?, u64::from_str_radix(seq, 16).ok()?);
-        Some(Self { epoch, seq, until_ms, since_ms, key: line.key, size: line.size })
+        Some(Self { epoch, seq, until_ms, since_ms, key: line.key, size: line.size, modified: line.modified })
     }
 }
 
@@ -75,23 +78,17 @@ pub(super) async fn kept(bucket: &Bucket) -> Result<Vec<Kept>, Error> {
     Ok(all)
 }
 
-/// How many of the kept heads, counted from the oldest, are needed for no moment from `horizon_ms` on; `live_since_ms`
-/// is where the live head begins.
-pub(super) fn passed(kept: &[Kept], live_since_ms: Option<i64>, horizon_ms: i64) -> usize {
-    let next = |at: usize| kept.get(at + 1).map(|kept| kept.since_ms).or(live_since_ms);
-    (0..kept.len()).take_while(|at| next(*at).is_some_and(|since| since <= horizon_ms)).count()
-}
-
-/// The earliest moment of a window that ends now.
-pub(super) fn horizon(window: Duration) -> i64 {
-    let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::now().as_millisecond().saturating_sub(window)
+/// How many of the kept heads, counted from the oldest, were replaced before the window that ends `now`, by the
+/// bucket's clock.
+pub(super) fn passed(kept: &[Kept], now: Timestamp, window: Duration) -> usize {
+    let Ok(horizon) = now.checked_sub(window) else { return 0 };
+    kept.iter().take_while(|kept| kept.modified <= horizon).count()
 }
 
 impl Keeper {
     /// The present; never before the last commit.
     pub(super) fn moment(&self) -> i64 {
-        Timestamp::now().as_millisecond().max(self.head.at_ms)
+        self.options.clock.now().as_millisecond().max(self.head.at_ms)
     }
 
     /// Keeps the published head, because the next one drops part of it; says whether it is kept.
@@ -125,7 +122,7 @@ impl Keeper {
         self.resolve().await?;
         let head = self.head_at(at_ms).await?;
         let mut head = cut(&self.bucket, head, at_ms).await?;
-        head.taken_ms = Some(Timestamp::now().as_millisecond());
+        head.taken_ms = Some(self.options.clock.now().as_millisecond());
         head.undo_of = None;
         self.note_head(&head).await?;
         snapshot::keep(&self.bucket, name, head).await
@@ -233,24 +230,26 @@ mod tests {
         let mut head = Head::empty();
         (head.epoch, head.seq) = (1, seq);
         let key = Kept::key(&head, since_ms, until_ms);
-        Kept::read(Listed { key, size: 1, modified: Timestamp::UNIX_EPOCH }).expect("it names itself")
+        let modified = Timestamp::from_second(until_ms).expect("a moment");
+        Kept::read(Listed { key, size: 1, modified }).expect("it names itself")
     }
 
     #[test]
     fn a_name_says_what_is_kept_and_in_which_order() {
-        let (old, new) =
-            (kept_from(5, 1_795_255_200_000, 0xfff), kept_from(1_795_255_100_000, 1_795_255_200_001, 0x1000));
-        assert_eq!((old.since_ms, old.until_ms, old.seq), (5, 1_795_255_200_000, 0xfff));
+        let (old, new) = (kept_from(5, 1_795_255_200, 0xfff), kept_from(1_795_255_100, 1_795_255_201, 0x1000));
+        assert_eq!((old.since_ms, old.until_ms, old.seq), (5, 1_795_255_200, 0xfff));
         assert!(old < new);
     }
 
     #[test]
     fn a_head_is_kept_while_a_moment_of_the_window_needs_it() {
         let all = [kept_from(0, 10, 1), kept_from(8, 20, 2), kept_from(20, 30, 3)];
-        assert_eq!(passed(&all, Some(29), 7), 0, "moment 7 lies in the first");
-        assert_eq!(passed(&all, Some(29), 8), 1);
-        assert_eq!(passed(&all, Some(29), 28), 2);
-        assert_eq!(passed(&all, Some(29), 29), 3);
-        assert_eq!(passed(&all, None, 100), 2, "where the live head does not say when it begins, the last one stays");
+        let passed =
+            |now, window| passed(&all, Timestamp::from_second(now).expect("a moment"), Duration::from_secs(window));
+        assert_eq!(passed(109, 100), 0, "until second 10 the first was the state");
+        assert_eq!(passed(110, 100), 1);
+        assert_eq!(passed(129, 100), 2);
+        assert_eq!(passed(130, 100), 3);
+        assert_eq!(passed(130, u64::MAX), 0, "a window without end");
     }
 }

@@ -181,7 +181,7 @@ impl Home {
         self.ask(|reply| Message::Mend(damaged, reply)).await
     }
 
-    /// The stages that were begun and not adopted, and since when nothing was done to them.
+    /// The stages that were begun and not adopted, and since when nothing was done to them, by the bucket's clock.
     pub async fn stages(&self) -> Result<Vec<(String, Timestamp)>, Error> {
         self.ask(Message::Stages).await
     }
@@ -218,6 +218,17 @@ impl Home {
     pub async fn snapshots(&self) -> Result<Vec<SnapshotInfo>, Error> {
         self.inner.gate.check()?;
         snapshot::all(&self.inner.place.bucket).await
+    }
+
+    /// The names of all snapshots, and since when each is kept, by the clock of [`Home::bucket_now`].
+    pub async fn snapshots_since(&self) -> Result<Vec<(String, Timestamp)>, Error> {
+        self.inner.gate.check()?;
+        snapshot::since(&self.inner.place.bucket).await
+    }
+
+    /// The present by the bucket's own clock, by which alone the ages of snapshots, stages and uploads are judged.
+    pub async fn bucket_now(&self) -> Result<Timestamp, Error> {
+        self.inner.place.bucket.now().await
     }
 
     /// Opens a snapshot for reading, beside the live home.

@@ -19,6 +19,7 @@
 //! unused/<sha256>      since when a file is not referred to
 //! care                 what the last rounds of checking and tidying came to                           (scrub.rs)
 //! upload/<id>/…        parts of files that are still arriving
+//! clock                empty; written to learn what time the bucket has                                (clock.rs)
 //! ```
 //!
 //! Invariants: an answer is given only when what it rests on is durable; objects are never changed, and never named
@@ -31,6 +32,7 @@
 mod blobs;
 pub mod bucket;
 mod checkpoint;
+mod clock;
 mod compact;
 mod content;
 mod error;
@@ -63,6 +65,7 @@ mod wal;
 
 pub use blobs::{Blob, Blobs, Keep, Swept, Unused};
 pub use bucket::Bucket;
+pub use clock::Clock;
 pub use error::{Error, Kind};
 pub use history::Moments;
 pub use home::{Home, Usage};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::bucket::Bucket;
+use super::clock::Clock;
 
 /// Where one home lies.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Options {
     pub budget: Option<Budget>,
     /// After how long without work connections and memory are given back.
     pub idle_after: Duration,
+    /// What names moments. No age is judged by it.
+    pub clock: Clock,
 }
 
 /// How much of a home's past is kept, so that any moment of it can be brought back.
@@ -94,6 +97,7 @@ impl Default for Options {
             durability: Durability::Durable,
             budget: None,
             idle_after: Duration::from_secs(2),
+            clock: Clock::default(),
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::bucket::{Bucket, Expect, Put};
@@ -26,7 +27,7 @@ const FOLDER: &str = "snap/";
 pub struct SnapshotInfo {
     /// Its name.
     pub name: String,
-    /// When it was taken, in Unix milliseconds.
+    /// When it was taken, in Unix milliseconds, by the clock of the host that took it.
     pub at_ms: i64,
     /// How many groups of writes the home had seen.
     pub seq: u64,
@@ -101,6 +102,12 @@ pub(super) async fn all(bucket: &Bucket) -> Result<Vec<SnapshotInfo>, Error> {
     Ok(found)
 }
 
+/// The names of all snapshots, and since when each is kept, by the bucket's clock.
+pub(super) async fn since(bucket: &Bucket) -> Result<Vec<(String, Timestamp)>, Error> {
+    let all = bucket.list(FOLDER).await?.into_iter();
+    Ok(all.filter_map(|line| Some((line.key.strip_prefix(FOLDER)?.to_owned(), line.modified))).collect())
+}
+
 /// The head of a snapshot.
 pub(super) async fn head(bucket: &Bucket, name: &str) -> Result<Head, Error> {
     let found = find(bucket, name).await?;
@@ -139,7 +146,7 @@ impl Keeper {
         name::check(name)?;
         self.resolve().await?;
         let mut head = self.head.clone();
-        head.taken_ms = Some(jiff::Timestamp::now().as_millisecond());
+        head.taken_ms = Some(self.options.clock.now().as_millisecond());
         head.undo_of = undo_of;
         self.note_head(&head).await?;
         keep(&self.bucket, name, head).await

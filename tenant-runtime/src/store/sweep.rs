@@ -10,7 +10,7 @@
 //! which names what it held and holds it for a delay. Only when the delay is over do the objects go, and the tombstone
 //! last, so that a crash in between loses no track. What no tombstone explains was left by a crash; there should be
 //! little of it. A run that would delete more of that than a share of all objects refuses and says so, for then
-//! something else is wrong; and no run deletes more than half of everything.
+//! something else is wrong; and no run deletes more than half of everything. All ages are told by the bucket's clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -75,6 +75,8 @@ impl Home {
         }
         let live = self.begin_sweep().await?;
         let bucket = self.bucket();
+        let now = bucket.now().await?;
+        let is_older = |modified: Timestamp, than: Duration| modified <= now - than;
         let mut all: BTreeMap<String, Listed> = BTreeMap::new();
         for folder in garbage::NAMED {
             all.extend(bucket.list(folder).await?.into_iter().map(|line| (line.key.clone(), line)));
@@ -129,7 +131,7 @@ impl Home {
         let bucket = self.bucket();
         let kept = history::kept(bucket).await?;
         let live = self.begin_sweep().await?;
-        let mut gone = history::passed(&kept, live.since_ms, history::horizon(history.window));
+        let mut gone = history::passed(&kept, bucket.now().await?, history.window);
         let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
         for folder in garbage::NAMED {
             sizes.extend(bucket.list(folder).await?.into_iter().map(|line| (line.key, line.size)));
@@ -258,8 +260,4 @@ fn past_bytes(roots: &[Root], live: &BTreeSet<String>, all: &BTreeMap<String, Li
         .filter_map(|key| all.get(*key))
         .map(|line| line.size)
         .sum()
-}
-
-fn is_older(modified: Timestamp, than: Duration) -> bool {
-    modified <= Timestamp::now() - than
 }

@@ -1,6 +1,6 @@
 //! A network between one host and a bucket, as bad as networks get: latency and with it another order, errors before
-//! and after the effect, time-outs whose effect comes much later or never, partitions, flipped bits, and a clock that
-//! has nothing to do with the bucket's. All of it drawn from one seed.
+//! and after the effect, time-outs whose effect comes much later or never, partitions, flipped bits, and a clock of the
+//! host's that has nothing to do with the bucket's. All of it drawn from one seed.
 //!
 //! Each host has a storm of its own around the same bucket, so that one can be cut off while the other is not.
 
@@ -14,8 +14,8 @@ use futures::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use tenant_runtime::store::Error;
 use tenant_runtime::store::bucket::{Driver, Expect, Listed, Put, Version, Writer};
+use tenant_runtime::store::{Clock, Error};
 
 /// What one host's network does to it. Clones are the same network.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ struct Inner {
     rng: Mutex<StdRng>,
     raging: AtomicBool,
     cut: AtomicBool,
-    /// How far the times of the bucket seem to lie from ours, in seconds.
+    /// How wrong the host's clock is, in seconds.
     clock_off: AtomicI64,
     /// Effects that are still to come.
     late: AtomicU64,
@@ -65,9 +65,17 @@ impl Storm {
         self.inner.cut.store(cut, Ordering::SeqCst);
     }
 
-    /// Our clock jumps.
+    /// The host's clock jumps.
     pub(crate) fn jump(&self, seconds: i64) {
         self.inner.clock_off.store(seconds, Ordering::SeqCst);
+    }
+
+    /// The host's clock.
+    pub(crate) fn clock(&self) -> Clock {
+        let inner = Arc::clone(&self.inner);
+        Clock::telling(move || {
+            jiff::Timestamp::now() + jiff::SignedDuration::from_secs(inner.clock_off.load(Ordering::SeqCst))
+        })
     }
 
     /// From now on everything works; returns when all that was under way has arrived.
@@ -207,18 +215,8 @@ impl Driver for Storm {
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<Listed>, Error>> {
-        let (owned, off) = (prefix.to_owned(), self.inner.clock_off.load(Ordering::SeqCst));
-        let call = move |bucket: Arc<dyn Driver>| {
-            async move {
-                let mut lines = bucket.list(&owned).await?;
-                for line in &mut lines {
-                    line.modified += jiff::SignedDuration::from_secs(off);
-                }
-                Ok(lines)
-            }
-            .boxed()
-        };
-        self.send(prefix, false, call, as_it_is)
+        let owned = prefix.to_owned();
+        self.send(prefix, false, move |bucket| async move { bucket.list(&owned).await }.boxed(), as_it_is)
     }
 
     fn writer(&self) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {

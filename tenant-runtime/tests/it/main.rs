@@ -8,6 +8,7 @@ mod cold_wake;
 mod faults;
 mod s3_peer;
 mod store_basics;
+mod store_clocks;
 mod store_content;
 mod store_durability;
 mod store_faults;

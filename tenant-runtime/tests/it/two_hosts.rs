@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tenant_runtime::store::bucket::{Directory, Driver, Objects};
-use tenant_runtime::store::{Bucket, Error, Home, Kind, Options, Place};
+use tenant_runtime::store::{Bucket, Error, History, Home, Keep, Kind, Options, Place};
 
 use crate::faults::Storm;
 use crate::s3_peer::S3Peer;
@@ -41,9 +41,13 @@ async fn in_s3_two_hosts_lose_and_interleave_nothing() {
     run(Arc::new(peer.driver("t/one")), root.path()).await;
 }
 
+/// How long whatever may be about to be named is kept.
+const GRACE: Duration = Duration::from_secs(600);
+
 /// What clients were told, and the next numbers.
 #[derive(Default)]
 struct World {
+    files: Mutex<BTreeSet<String>>,
     acknowledged: Mutex<BTreeSet<i64>>,
     shown: Mutex<BTreeSet<i64>>,
     row: AtomicI64,
@@ -60,7 +64,8 @@ async fn run(bucket: Arc<dyn Driver>, root: &Path) {
         let calm = Storm::around(Arc::clone(&bucket), 0);
         calm.pass().await;
         let home = open(&calm, root.join("first"), "first").await.expect("it opens");
-        let table = "create table row (n integer primary key autoincrement, id integer, life integer, pad text)";
+        let table = "create table row (n integer primary key autoincrement, id integer, life integer, pad text);
+             create table file (digest text)";
         sql(&home, table).await.expect("it writes");
         home.sleep().await.expect("it sleeps");
     }
@@ -93,9 +98,37 @@ async fn run(bucket: Arc<dyn Driver>, root: &Path) {
 
 async fn open(storm: &Storm, cache: std::path::PathBuf, owner: &str) -> Result<Home, Error> {
     let bucket = Bucket::new(storm.clone()).with_patience(Duration::from_millis(150));
-    // The grace keeps what the other may be about to name; a clock that jumps past it must do no harm either.
-    let options = Options { checkpoint_bytes: 60_000, grace: Duration::from_secs(600), ..Options::default() };
+    // The grace keeps what the other may be about to name; a clock that jumps past it must do no harm.
+    let history = (owner != "host 1").then_some(History { window: GRACE, bytes: 1 << 30 });
+    let clock = storm.clock();
+    let options = Options { checkpoint_bytes: 60_000, grace: GRACE, history, clock, ..Options::default() };
     Home::open(Place { bucket, cache, owner: owner.to_owned() }, options).await
+}
+
+/// Stores a file and says that it is in use; whether both are known to have happened.
+async fn put_file(home: &Home, content: u64) -> Result<String, Failure> {
+    let bytes = bytes::Bytes::copy_from_slice(&content.to_le_bytes());
+    let blob = home.blobs().put(futures::stream::iter([Ok(bytes)]), None).await?;
+    let (digest, written) = (blob.digest.to_string(), blob.digest.to_string());
+    home.write(move |db| Ok::<_, Failure>(db.execute("insert into file values (?1)", [written])?)).await?;
+    Ok(digest)
+}
+
+/// Removes files nobody refers to, as a round of housekeeping does.
+async fn tidy_files(home: &Home) -> Result<(), Failure> {
+    let moment_ms = home.moments().await?.until_ms;
+    let used: Vec<String> = home
+        .read(|db| {
+            let mut all = db.prepare("select digest from file")?;
+            let all = all.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            Ok::<_, Failure>(all)
+        })
+        .await?;
+    let used = used.iter().map(|digest| digest.parse().expect("a digest")).collect();
+    let keep = Keep { window: GRACE, bytes: 0, grace: GRACE, moment_ms };
+    let unused = home.blobs().unused(&used, &keep).await?;
+    home.blobs().remove(unused).await?;
+    Ok(())
 }
 
 /// One host: it wakes the server again and again, whatever the other does.
@@ -111,7 +144,7 @@ async fn lives(host: usize, storm: Storm, world: Arc<World>, cache: std::path::P
         let clients: Vec<_> = clients.collect();
         for _ in 0..rng.random_range(1..5) {
             tokio::time::sleep(Duration::from_millis(rng.random_range(5..60))).await;
-            match rng.random_range(0..6) {
+            match rng.random_range(0..9) {
                 0 | 1 => {
                     storm.cut(true);
                     tokio::time::sleep(Duration::from_millis(rng.random_range(10..250))).await;
@@ -123,6 +156,17 @@ async fn lives(host: usize, storm: Storm, world: Arc<World>, cache: std::path::P
                     drop(home.collect_orphans(Duration::from_secs(600)).await);
                 }
                 4 => drop(home.snapshot(&format!("life-{life}")).await),
+                5 => {
+                    storm.jump(rng.random_range(-200_000..200_000));
+                    drop(home.sweep().await);
+                }
+                6 | 7 => {
+                    if let Ok(digest) = put_file(&home, rng.random()).await {
+                        world.files.lock().insert(digest);
+                    }
+                    storm.jump(rng.random_range(-200_000..200_000));
+                    drop(tidy_files(&home).await);
+                }
                 _ => {}
             }
         }
@@ -202,5 +246,12 @@ async fn judge(storm: &Storm, world: &World, cache: std::path::PathBuf, at: &str
     let whole: Result<String, Failure> =
         home.read(|db| Ok(db.query_row("pragma integrity_check", [], |row| row.get(0))?)).await;
     assert_eq!(whole.expect("it reads"), "ok", "{at}");
+    let scrubbed = home.scrub().await.expect("it looks");
+    assert!(scrubbed.findings.is_empty(), "deleted too early: {:?}, {at}", scrubbed.findings);
+    let files = world.files.lock().clone();
+    for digest in files {
+        let size = home.blobs().size(&digest.parse().expect("a digest")).await.expect("it answers");
+        assert_eq!(size, Some(8), "a file in use was deleted, {at}");
+    }
     home.sleep().await.expect("it sleeps");
 }

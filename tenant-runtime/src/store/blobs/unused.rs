@@ -1,14 +1,13 @@
 //! Files nobody refers to any more, kept for as long as the past may need them.
 //!
-//! A file that a round finds unreferenced gets a tombstone: an empty object that says since when. While it stands, no
-//! moment since then refers to the file; so when it is as old as the window, no moment of the window does. Storing the
+//! A file that a round finds unreferenced gets a tombstone: an object as old as that finding, which names the last moment
+//! there was then. While it stands, no moment since then refers to the file; so when it is as old as the window, no moment of the window does. Storing the
 //! file again, and going back to a moment at which it was in use, take the tombstone away. A file just stored has none
-//! for a grace time, for its row may not be written yet.
+//! for a grace time, for its row may not be written yet. Ages are told by the bucket's clock, moments by the host's.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use bytes::Bytes;
 use export_format::Digest;
 use jiff::Timestamp;
 
@@ -29,6 +28,8 @@ pub struct Keep {
     pub bytes: u64,
     /// In any case for so long.
     pub grace: Duration,
+    /// The last moment of the home before the references were gathered, in Unix milliseconds.
+    pub moment_ms: i64,
 }
 
 /// Files to be removed.
@@ -52,7 +53,7 @@ impl Blobs {
         let bucket = &self.inner.bucket;
         let since: BTreeMap<String, Timestamp> =
             bucket.list(TOMBSTONES).await?.into_iter().map(|line| (line.key, line.modified)).collect();
-        let now = Timestamp::now();
+        let now = bucket.now().await?;
         let (mut found, mut all) = (Unused::default(), 0);
         let mut waiting = Vec::new();
         for line in bucket.list(FOLDER).await? {
@@ -67,7 +68,7 @@ impl Blobs {
                 Some(since) if line.modified <= *since => waiting.push((*since, digest, line.size)),
                 _ if line.modified > now - keep.grace => found.spared += 1,
                 _ => {
-                    bucket.put(&stone, Bytes::new()).await?;
+                    bucket.put(&stone, keep.moment_ms.to_string().into()).await?;
                     waiting.push((now, digest, line.size));
                 }
             }
@@ -75,6 +76,7 @@ impl Blobs {
         waiting.sort_unstable_by_key(|(since, ..)| *since);
         let most = (all / 2).max(FEW);
         let mut bytes: u64 = waiting.iter().map(|(_, _, size)| size).sum();
+        let mut last_needed = None;
         for (since, digest, size) in waiting {
             let is_over = since <= now - keep.window.max(keep.grace);
             let is_too_much = bytes > keep.bytes && since <= now - keep.grace;
@@ -86,12 +88,17 @@ impl Blobs {
                 continue;
             }
             if !is_over {
-                found.from_ms = Some(since.as_millisecond());
+                last_needed = Some((digest, since));
             }
             bytes -= size;
             found.digests.push(digest);
         }
         found.kept_bytes = bytes;
+        if let Some((digest, since)) = last_needed {
+            let told = bucket.get(&tombstone(&digest)).await?;
+            let moment = told.and_then(|(body, _)| std::str::from_utf8(&body).ok()?.parse().ok());
+            found.from_ms = Some(moment.unwrap_or(since.as_millisecond()));
+        }
         Ok(found)
     }
 

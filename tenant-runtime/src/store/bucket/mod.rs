@@ -27,6 +27,9 @@ pub use directory::Directory;
 pub use objects::Objects;
 pub use served::serve;
 
+/// The object that is written to learn what time the bucket has.
+const CLOCK: &str = "clock";
+
 /// Which content an object had when it was read; a real hash or the store's own entity tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version(pub String);
@@ -56,7 +59,7 @@ pub struct Listed {
     pub key: String,
     /// Its size in bytes.
     pub size: u64,
-    /// When it was last written.
+    /// When it was last written, by the bucket's clock.
     pub modified: Timestamp,
 }
 
@@ -173,6 +176,16 @@ impl Bucket {
     /// All objects whose key starts with `prefix`.
     pub async fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
         self.trying("list", prefix, || self.driver.list(prefix)).await
+    }
+
+    /// The present by the bucket's own clock, by which the ages of its objects are told; never later than it is.
+    pub async fn now(&self) -> Result<Timestamp, Error> {
+        match self.put(CLOCK, Bytes::new()).await {
+            // Where nothing can be written it is at least as late as when something last could.
+            Ok(()) | Err(Error::Full { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(self.stat(CLOCK).await?.map_or(Timestamp::UNIX_EPOCH, |clock| clock.modified))
     }
 
     /// Begins an object whose length is not known yet.
