@@ -25,6 +25,9 @@ use super::snapshot::{self, Snapshot, SnapshotInfo};
 use super::sweep::Live;
 use super::{exchange, wake};
 
+/// How often a wake begins anew because somebody else wrote just then.
+const TAKE_OVERS: u32 = 3;
+
 /// The key of the one head that is live.
 const HEAD: &str = "head";
 
@@ -73,7 +76,15 @@ impl Home {
         blobs: Blobs,
         stage: Option<String>,
     ) -> Result<Self, Error> {
-        let keeper = wake::wake(place.clone(), key, options.clone()).await?;
+        let mut tries = 0;
+        let keeper = loop {
+            match wake::wake(place.clone(), key, options.clone()).await {
+                // The former owner's last write was on its way when its host died, and came between. Whoever opens a
+                // home takes it over, from this newer state as well.
+                Err(Error::Fenced) if tries < TAKE_OVERS => tries += 1,
+                woken => break woken?,
+            }
+        };
         let (gate, live) = (Arc::clone(&keeper.gate), Arc::clone(&keeper.live));
         let (queue, waiting) = mpsc::channel(1024);
         let ended = Arc::clone(&gate);

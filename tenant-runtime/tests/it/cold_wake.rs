@@ -1,19 +1,23 @@
 //! How many round trips a cold wake takes, counted and not timed: the head, and then everything else at once, up to
 //! the first page.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ed25519_dalek::SigningKey;
+use futures::future::{BoxFuture, FutureExt as _};
 use object_store::memory::InMemory;
+use parking_lot::Mutex;
 use tenant_runtime::admin;
 use tenant_runtime::launch::Launch;
 use tenant_runtime::server::listen::Listener;
 use tenant_runtime::server::serve::serve;
 use tenant_runtime::server::{Server, now, router};
-use tenant_runtime::store::bucket::Objects;
-use tenant_runtime::store::{Bucket, Home, Options, Place};
+use tenant_runtime::store::bucket::{Driver, Expect, Listed, Objects, Put, Version, Writer};
+use tenant_runtime::store::{Bucket, Error, Home, Options, Place};
 use tokio::net::TcpListener;
 
 use crate::api::{cookie, ticket_for, zip};
@@ -38,7 +42,7 @@ fn at_most_two(tries: &[Vec<Vec<String>>]) {
 struct Awake {
     server: Server,
     port: u16,
-    serving: tokio::task::JoinHandle<std::io::Result<()>>,
+    serving: tokio::task::JoinHandle<()>,
 }
 
 impl Awake {
@@ -54,7 +58,7 @@ impl Awake {
         let stopped = server.clone();
         let stopped = futures::FutureExt::boxed(async move { stopped.stopped().await });
         let serving = serve(Listener::Tcp(listener), router(server.clone()), futures::FutureExt::shared(stopped));
-        Self { server, port, serving: tokio::spawn(async { Ok(serving.await) }) }
+        Self { server, port, serving: tokio::spawn(serving) }
     }
 
     async fn ask(&self, path: &str, owner: Option<&str>) -> reqwest::Response {
@@ -67,7 +71,7 @@ impl Awake {
 
     async fn sleep(self) {
         self.server.stop();
-        self.serving.await.unwrap().unwrap();
+        self.serving.await.unwrap();
         self.server.home.sleep().await.unwrap();
     }
 }
@@ -150,7 +154,8 @@ async fn the_pages_of_a_start_are_noted_once() {
         Home::open(place, Options { whole_bytes: 0, ..Options::default() })
     };
     let home = open(0).await.unwrap();
-    let fill = "create table early (n integer primary key, text text); create table row (n integer primary key, text text);
+    let fill =
+        "create table early (n integer primary key, text text); create table row (n integer primary key, text text);
          with recursive c(i) as (select 1 union all select i + 1 from c where i < 4000)
          insert into row select i, hex(randomblob(1000)) from c; insert into early values (1, 'at the end')";
     sql(&home, fill).await.unwrap();
@@ -183,7 +188,8 @@ async fn a_home_that_was_killed_with_much_log_wakes_after_two_round_trips_throug
     let root = tempfile::tempdir().unwrap();
     let waves = memory();
     let bucket = Bucket::new(behind_a_broker(waves.clone()).await);
-    let place = |cache: &str| Place { bucket: bucket.clone(), cache: root.path().join(cache), owner: "test".to_owned() };
+    let place =
+        |cache: &str| Place { bucket: bucket.clone(), cache: root.path().join(cache), owner: "test".to_owned() };
     // Nothing is folded by itself.
     let options = || Options { checkpoint_bytes: 1 << 40, ..Options::default() };
     let home = Home::open(place("first"), options()).await.unwrap();
@@ -251,4 +257,99 @@ async fn a_stage_that_became_live_is_cleared_after_the_wake() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(number(&home, "select n from row").await.unwrap(), 8);
+}
+
+/// A conditional write on its way.
+type HeldBack = (String, Bytes, Expect);
+
+/// A bucket in which the answer to a host's last write, and the write itself, are still on their way.
+#[derive(Clone)]
+struct Straggling {
+    driver: Arc<dyn Driver>,
+    /// Whether the next conditional write is held back, and the one that is.
+    held: Arc<Mutex<(bool, Option<HeldBack>)>>,
+}
+
+impl Driver for Straggling {
+    fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<(Bytes, Version)>, Error>> {
+        self.driver.get(key)
+    }
+
+    fn get_range<'a>(&'a self, key: &'a str, range: Range<u64>) -> BoxFuture<'a, Result<Bytes, Error>> {
+        self.driver.get_range(key, range)
+    }
+
+    fn stat<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Listed>, Error>> {
+        self.driver.stat(key)
+    }
+
+    fn put<'a>(&'a self, key: &'a str, body: Bytes) -> BoxFuture<'a, Result<(), Error>> {
+        self.driver.put(key, body)
+    }
+
+    fn put_if<'a>(&'a self, key: &'a str, body: Bytes, expect: &'a Expect) -> BoxFuture<'a, Result<Put, Error>> {
+        async move {
+            let late = {
+                let mut held = self.held.lock();
+                if std::mem::take(&mut held.0) {
+                    held.1 = Some((key.to_owned(), body.clone(), expect.clone()));
+                    None
+                } else {
+                    Some(held.1.take())
+                }
+            };
+            match late {
+                None => std::future::pending().await,
+                Some(Some((key, body, expect))) => {
+                    assert!(matches!(self.driver.put_if(&key, body, &expect).await?, Put::Done(_)), "it lands");
+                }
+                Some(None) => {}
+            }
+            self.driver.put_if(key, body, expect).await
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        self.driver.delete(key)
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<Listed>, Error>> {
+        self.driver.list(prefix)
+    }
+
+    fn writer(&self) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
+        self.driver.writer()
+    }
+
+    fn stride(&self) -> u64 {
+        self.driver.stride()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_write_that_lands_during_the_take_over_is_taken_over_too() {
+    let root = tempfile::tempdir().unwrap();
+    let driver: Arc<dyn Driver> = Arc::new(Objects::new(Arc::new(InMemory::new()), "t/one"));
+    let bucket = Straggling { driver, held: Arc::default() };
+    let open = |cache: &str| {
+        let place =
+            Place { bucket: Bucket::new(bucket.clone()), cache: root.path().join(cache), owner: cache.to_owned() };
+        Home::open(place, Options::default())
+    };
+    let home = open("dies").await.unwrap();
+    sql(&home, "create table row (n); insert into row values (1)").await.unwrap();
+    bucket.held.lock().0 = true;
+    let last = {
+        let home = home.clone();
+        tokio::spawn(async move { sql(&home, "insert into row values (2)").await })
+    };
+    while bucket.held.lock().1.is_none() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let next = tokio::time::timeout(Duration::from_secs(30), open("takes-over")).await.unwrap().unwrap();
+    assert_eq!(number(&next, "select sum(n) from row").await.unwrap(), 3, "it landed before the take-over");
+    sql(&next, "insert into row values (4)").await.unwrap();
+    assert_eq!(number(&next, "select sum(n) from row").await.unwrap(), 7);
+    last.abort();
 }
