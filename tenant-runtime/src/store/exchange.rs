@@ -80,8 +80,11 @@ impl Keeper {
         head.undos.clear();
         (head.adopted, head.taken_ms, head.undo_of) = (None, None, None);
         self.note_head(&head).await?;
-        self.bucket.put(&stage_key(name), head.encode()).await?;
-        Ok(self.stage_cache(name))
+        if snapshot::write_once(&self.bucket, &stage_key(name), head.encode()).await? {
+            Ok(self.stage_cache(name))
+        } else {
+            Err(Error::Taken { what: "stage", name: name.to_owned() })
+        }
     }
 
     /// Removes the head of the stage that became this content; its objects are ours now.

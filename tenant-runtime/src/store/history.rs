@@ -22,7 +22,7 @@ use super::keeper::Keeper;
 use super::name;
 use super::pack::{self, blocking};
 use super::segment::{self, Segment};
-use super::snapshot::{self, SnapshotInfo};
+use super::snapshot::SnapshotInfo;
 
 /// Where kept heads lie.
 pub(super) const FOLDER: &str = "hist/";
@@ -124,8 +124,7 @@ impl Keeper {
         let mut head = cut(&self.bucket, head, at_ms).await?;
         head.taken_ms = Some(self.options.clock.now().as_millisecond());
         head.undo_of = None;
-        self.note_head(&head).await?;
-        snapshot::keep(&self.bucket, name, head).await
+        self.keep_snapshot(name, head).await
     }
 
     /// The newest head that begins no later than a moment.

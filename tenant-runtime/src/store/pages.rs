@@ -257,17 +257,17 @@ impl Pages {
         Ok(())
     }
 
-    /// Runs `write`, which writes these bytes; from then on their pages are there.
-    pub(super) fn written<T>(&self, at: u64, len: usize, write: impl FnOnce() -> T) -> T {
+    /// Runs `write`, which writes these bytes; if it does, from then on their pages are there.
+    pub(super) fn written<E>(&self, at: u64, len: usize, write: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         if self.is_whole() {
             return write();
         }
         // Under the lock, so that no flight can lay the base's page over what is being written.
         let mut state = self.inner.state.lock();
-        let end = write();
+        write()?;
         let from = (at / PAGE as u64) as u32;
         state.present.add(from..from + len.div_ceil(PAGE) as u32);
-        end
+        Ok(())
     }
 
     /// Runs `work` while no flight lays anything down.

@@ -6,7 +6,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
@@ -21,6 +23,9 @@ use super::segment::PAGE;
 use super::{checkpoint, exchange, garbage, sweep, wake};
 
 const FOLDER: &str = "snap/";
+
+/// How often a head is offered where there is none.
+const ATTEMPTS: u32 = 4;
 
 /// What is known about a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,18 +127,33 @@ pub(super) async fn find(bucket: &Bucket, name: &str) -> Result<Option<Head>, Er
 }
 
 /// Writes a head down as a snapshot. Error: [`Error::Taken`].
-pub(super) async fn keep(bucket: &Bucket, name: &str, mut head: Head) -> Result<SnapshotInfo, Error> {
+async fn keep(bucket: &Bucket, name: &str, mut head: Head) -> Result<SnapshotInfo, Error> {
     head.retired.clear();
-    let (key, body) = (key(name), head.encode());
-    let put = bucket.put_if(&key, body.clone(), &Expect::Absent).await;
-    if matches!(put, Ok(Put::Done(_))) {
-        return Ok(SnapshotInfo::of(name, &head));
+    if write_once(bucket, &key(name), head.encode()).await? {
+        Ok(SnapshotInfo::of(name, &head))
+    } else {
+        Err(Error::Taken { what: "snapshot", name: name.to_owned() })
     }
-    match bucket.get(&key).await? {
-        Some((found, _)) if found == body => Ok(SnapshotInfo::of(name, &head)),
-        Some(_) => Err(Error::Taken { what: "snapshot", name: name.to_owned() }),
-        None => Err(put.err().unwrap_or(Error::Unsettled)),
+}
+
+/// Writes a head where there is none; false when there is another. A plain write would not do: one whose answer was late
+/// may land once more after what it wrote has been replaced, and would bring the former head back.
+pub(super) async fn write_once(bucket: &Bucket, key: &str, body: Bytes) -> Result<bool, Error> {
+    let mut pause = Duration::from_millis(20);
+    for attempt in 1.. {
+        let error = match bucket.put_if(key, body.clone(), &Expect::Absent).await {
+            Ok(Put::Done(_)) => return Ok(true),
+            Ok(Put::Refused) => Error::Unsettled,
+            Err(error) => error,
+        };
+        match bucket.get(key).await? {
+            Some((found, _)) => return Ok(found == body),
+            None if attempt < ATTEMPTS && !error.is_definite() => tokio::time::sleep(pause).await,
+            None => return Err(error),
+        }
+        pause *= 2;
     }
+    Err(Error::Unsettled)
 }
 
 pub(super) fn key(name: &str) -> String {
@@ -148,8 +168,22 @@ impl Keeper {
         let mut head = self.head.clone();
         head.taken_ms = Some(self.options.clock.now().as_millisecond());
         head.undo_of = undo_of;
+        self.keep_snapshot(name, head).await
+    }
+
+    /// Keeps a head as a snapshot, while we own the home: what a superseded owner's head names, the next one may have
+    /// deleted already.
+    pub(super) async fn keep_snapshot(&mut self, name: &str, head: Head) -> Result<SnapshotInfo, Error> {
         self.note_head(&head).await?;
-        keep(&self.bucket, name, head).await
+        let kept = keep(&self.bucket, name, head).await?;
+        match self.confirm().await {
+            Err(Error::Fenced) => {
+                // If that fails, it is one more that can be dropped by name.
+                self.bucket.delete(&key(name)).await.ok();
+                Err(Error::Fenced)
+            }
+            end => end.map(|()| kept),
+        }
     }
 
     /// Drops a snapshot; what only it named is deleted in time.

@@ -173,8 +173,14 @@ unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, into: *mut c_void, len: 
 unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, len: c_int, at: i64) -> c_int {
     // SAFETY: the file is open, so its pages are there.
     let pages = unsafe { &*(*file.cast::<Shim>()).pages };
-    // SAFETY: passed on as it came.
-    pages.written(at as u64, len as usize, || unsafe { write_below(file, from, len, at) })
+    let written = pages.written(at as u64, len as usize, || {
+        // SAFETY: passed on as it came.
+        match unsafe { write_below(file, from, len, at) } {
+            ffi::SQLITE_OK => Ok(()),
+            code => Err(code),
+        }
+    });
+    written.err().unwrap_or(ffi::SQLITE_OK)
 }
 
 /// # Safety

@@ -11,6 +11,7 @@ mod store_basics;
 mod store_clocks;
 mod store_content;
 mod store_durability;
+mod store_echoes;
 mod store_faults;
 mod store_history;
 mod store_lazy;
