@@ -27,6 +27,7 @@ use super::history::Moments;
 use super::operation::{self, Operation};
 use super::options::{Durability, Options};
 use super::pace::Pace;
+use super::pack::Press;
 use super::publish::Pending;
 use super::snapshot::SnapshotInfo;
 use super::spill::Spill;
@@ -150,6 +151,8 @@ pub(super) struct Keeper {
     pub(super) spill: Option<Spill>,
     /// Since when there are commits that were acknowledged and are not durable yet.
     pub(super) owed: Option<Instant>,
+    /// What compresses the log, while there is much to do.
+    pub(super) press: Option<Press>,
     /// When to take the next group.
     pub(super) pace: Pace,
     /// A head whose fate is not known.
@@ -302,6 +305,7 @@ impl Keeper {
 
     /// Gives back what an idle home does not need; says whether there was anything.
     fn shed(&mut self) -> bool {
+        self.press = None;
         if let Some(db) = &self.db {
             db.flush_prepared_statement_cache();
             db.release_memory().ok();

@@ -43,13 +43,27 @@ pub(super) struct Built {
     pub(super) hot: Option<Hot>,
 }
 
-/// zstd with a content checksum, so that damage is found when it is read.
+/// zstd with a content checksum, so that damage is found when it is read. Whoever compresses often keeps one, for its
+/// tables are large: taken anew each time, they cost more than the work on them.
+pub(super) struct Press(zstd::bulk::Compressor<'static>);
+
+impl Press {
+    pub(super) fn new(level: i32) -> Result<Self, Error> {
+        let press = zstd::bulk::Compressor::new(level).and_then(|mut zstd| {
+            zstd.include_checksum(true)?;
+            Ok(Self(zstd))
+        });
+        press.map_err(Error::cache("compress pages"))
+    }
+
+    pub(super) fn compress(&mut self, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        self.0.compress(plain).map_err(Error::cache("compress pages"))
+    }
+}
+
+/// Compresses one thing.
 pub(super) fn compress(plain: &[u8], level: i32) -> Result<Vec<u8>, Error> {
-    let packed = zstd::bulk::Compressor::new(level).and_then(|mut zstd| {
-        zstd.include_checksum(true)?;
-        zstd.compress(plain)
-    });
-    packed.map_err(Error::cache("compress pages"))
+    Press::new(level)?.compress(plain)
 }
 
 /// What a checkpoint is to pack.

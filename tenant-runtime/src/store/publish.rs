@@ -16,8 +16,8 @@ use super::error::Error;
 use super::exchange::Incoming;
 use super::head::{Head, Spilled};
 use super::keeper::Keeper;
-use super::pack::{self, GROUP, blocking};
-use super::segment;
+use super::pack::{self, GROUP, Press, blocking};
+use super::segment::{self, Segment};
 use super::spill;
 use super::wal::{Delta, Mark};
 
@@ -127,33 +127,44 @@ impl Keeper {
 
     /// The head that covers the last commit, with its log either inline or already in the bucket.
     async fn compose(&mut self) -> Result<Option<(Head, Commit)>, Error> {
-        let (wal, mark) = (self.content.wal(), self.mark);
-        let Some(delta) = blocking(move || Delta::since(&wal, &mark)).await? else { return Ok(None) };
+        let (wal, mark, at_ms, press) = (self.content.wal(), self.mark, self.moment(), self.press.take());
+        // The first entry, which is nearly always the only one, is made on the same visit to another thread.
+        let read = blocking(move || {
+            let Some(delta) = Delta::since(&wal, &mark)? else { return Ok(None) };
+            let mut press = press.map_or_else(Segment::press, Ok)?;
+            let first = entry(&delta, 0, at_ms, &mut press)?;
+            Ok(Some((delta, first, press)))
+        });
+        let Some((delta, first, mut press)) = read.await? else { return Ok(None) };
         let groups = delta.numbers().map(|page| (page - 1) / GROUP).collect();
         let commit = Commit { end: delta.end, groups };
         let mut head = self.head.clone();
         head.seq += 1;
         head.pages = delta.size;
-        head.at_ms = self.moment();
+        head.at_ms = at_ms;
         if self.head.seq == 0 && self.head.since_ms.is_none() {
             (head.since_ms, head.base_pages) = (Some(head.at_ms), Some(0));
         }
-        let at_ms = head.at_ms;
         self.name_spilled(&mut head).await?;
         let entries = delta.len().div_ceil(ENTRY_PAGES);
-        let delta = Arc::new(delta);
+        let (delta, mut made) = (Arc::new(delta), Some(first));
         for at in 0..entries {
-            let delta = Arc::clone(&delta);
-            let entry = blocking(move || {
-                let mut segment = delta.segment(at * ENTRY_PAGES, ENTRY_PAGES)?;
-                segment.at_ms = at_ms;
-                segment.encode()
-            });
-            head.inline.push(entry.await?);
+            let next = match made.take() {
+                Some(first) => first,
+                None => {
+                    let delta = Arc::clone(&delta);
+                    let make = blocking(move || Ok((entry(&delta, at, at_ms, &mut press)?, press)));
+                    let (next, again) = make.await?;
+                    press = again;
+                    next
+                }
+            };
+            head.inline.push(next);
             if head.inline_len() > spill::MOST || entries > 1 {
                 self.spill(&mut head).await?;
             }
         }
+        self.press = Some(press);
         Ok(Some((head, commit)))
     }
 
@@ -312,4 +323,11 @@ impl Keeper {
         self.gate.clear();
         Ok(())
     }
+}
+
+/// One entry of the log.
+fn entry(delta: &Delta, nth: usize, at_ms: i64, press: &mut Press) -> Result<Bytes, Error> {
+    let mut segment = delta.segment(nth * ENTRY_PAGES, ENTRY_PAGES)?;
+    segment.at_ms = at_ms;
+    segment.encode_by(press)
 }

@@ -8,7 +8,7 @@
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use super::error::Error;
-use super::pack;
+use super::pack::Press;
 
 /// Bytes of a page; fixed, because packs and segments count in pages.
 pub(super) const PAGE: usize = 4096;
@@ -42,8 +42,18 @@ impl Segment {
         self.numbers.iter().copied().zip(self.body.chunks_exact(PAGE))
     }
 
+    /// A press for entries.
+    pub(super) fn press() -> Result<Press, Error> {
+        Press::new(1)
+    }
+
     /// The compressed form.
     pub(super) fn encode(&self) -> Result<Bytes, Error> {
+        self.encode_by(&mut Self::press()?)
+    }
+
+    /// The same, by a press that was used before.
+    pub(super) fn encode_by(&self, press: &mut Press) -> Result<Bytes, Error> {
         let mut plain = Vec::with_capacity(16 + self.numbers.len() * 4 + self.body.len());
         plain.put_u32_le(self.size);
         plain.put_u32_le(self.numbers.len() as u32);
@@ -52,7 +62,7 @@ impl Segment {
         }
         plain.put_slice(&self.body);
         plain.put_i64_le(self.at_ms);
-        Ok(pack::compress(&plain, 1)?.into())
+        Ok(press.compress(&plain)?.into())
     }
 
     /// Reads an entry back; `key` names where it came from in errors.

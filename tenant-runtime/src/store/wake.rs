@@ -84,6 +84,7 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         kept_bytes: 0,
         spill: None,
         owed: None,
+        press: None,
         pace,
         pending: None,
         left_over,
