@@ -16,6 +16,7 @@ use crate::Error;
 #[derive(Clone)]
 pub struct Keys {
     handover: SigningKey,
+    places: [u8; 32],
 }
 
 impl std::fmt::Debug for Keys {
@@ -42,11 +43,14 @@ impl From<KeyError> for Error {
 impl Keys {
     /// Reads the secrets in `data_dir`, or makes them.
     pub(crate) fn in_dir(data_dir: &Path) -> Result<Self, KeyError> {
-        let path = data_dir.join("keys").join("handover.ed25519");
-        let text = kept(&path, || hex::encode(random_bytes()))?;
-        let seed: [u8; 32] =
-            hex::decode(text.trim()).ok().and_then(|seed| seed.try_into().ok()).ok_or(KeyError::Spoiled(path))?;
-        Ok(Self { handover: SigningKey::from_bytes(&seed) })
+        let seed = secret(data_dir.join("keys").join("handover.ed25519"))?;
+        let places = secret(data_dir.join("keys").join("places.key"))?;
+        Ok(Self { handover: SigningKey::from_bytes(&seed), places })
+    }
+
+    /// The key that seals what opens people's own storage.
+    pub(crate) fn places(&self) -> &[u8; 32] {
+        &self.places
     }
 
     /// The key that signs hand-over tickets.
@@ -58,6 +62,12 @@ impl Keys {
     pub fn handover_public(&self) -> String {
         BASE64_STANDARD.encode(self.handover.verifying_key().as_bytes())
     }
+}
+
+/// The 32 bytes kept in `path`; made at the first asking.
+fn secret(path: PathBuf) -> Result<[u8; 32], KeyError> {
+    let text = kept(&path, || hex::encode(random_bytes()))?;
+    hex::decode(text.trim()).ok().and_then(|seed| seed.try_into().ok()).ok_or(KeyError::Spoiled(path))
 }
 
 /// The text kept in `path`; made, and safely on the disk, at the first asking.

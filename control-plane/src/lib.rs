@@ -2,7 +2,8 @@
 //!
 //! The nouns, in reading order: [`accounts`] sign up and in, [`business`] is who they sign up with, [`subscriptions`] are
 //! what they agree to and pay, [`servers`] are what they get, [`hosts`] are where those live, [`operations`] are work with
-//! an end, [`mail`] is what we write to people, [`catalogue`] is what there is to install, [`gateway`] is the way in,
+//! an end, [`mail`] is what we write to people, [`places`] are storage of
+//! people's own for copies, [`catalogue`] is what there is to install, [`gateway`] is the way in,
 //! [`metering`] is what each of them used, [`overview`] is all of it in a few figures, [`paging`] is how long lists are read.
 //! Under them: [`db`], the errors ([`Error`], [`Problem`]), who asks ([`Actor`]) and the whole ([`ControlPlane`]).
 //!
@@ -24,6 +25,7 @@ pub mod metering;
 pub mod operations;
 pub mod overview;
 pub mod paging;
+pub mod places;
 mod plane;
 mod problem;
 mod row;

@@ -19,6 +19,7 @@ use crate::db::Db;
 use crate::gateway::{Gates, Gateway, Routes};
 use crate::keys::Keys;
 use crate::metering::Traffic;
+use crate::places::Reach;
 use crate::servers::{Due, Host, Sightings, reconcile};
 use crate::{AccountId, Result, accounts, hosts, mail, metering, operations, subscriptions};
 
@@ -42,6 +43,8 @@ pub struct Settings {
     pub idle_after: Duration,
     /// How many people may sign up from one network within an hour.
     pub sign_ups_per_hour: u32,
+    /// Which addresses people's own storage may have.
+    pub places: Reach,
     /// How long each kindness about an open bill lasts.
     pub grace: Grace,
     /// Where the time comes from.

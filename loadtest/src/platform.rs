@@ -64,6 +64,8 @@ impl Platform {
             database: wish.database,
             storage: wish.storage,
             allow_weak_isolation: true,
+            // Storage of a person's own is a process beside this one.
+            allow_private_places: true,
             // All its people come from one address.
             sign_ups_per_hour: u32::MAX,
             connections_per_client: 10_000,

@@ -187,6 +187,7 @@ async fn open(data: &Path, host: &Arc<Dormitory>) -> Result<House> {
         smtp: None,
         idle_after: Duration::from_secs(300),
         sign_ups_per_hour: u32::MAX,
+        places: control_plane::places::Reach::Private,
         grace: billing::Grace::default(),
         clock: Clock::system(),
     })

@@ -215,9 +215,10 @@ impl Line {
 
 /// What an operation is, for people.
 pub(crate) fn what(operation: &Operation) -> &'static str {
-    match operation.kind {
-        Kind::Export => "Export",
-        Kind::Import => "Import",
+    match (operation.kind, operation.place) {
+        (Kind::Export, None) => "Export",
+        (Kind::Export, Some(_)) => "Copy to storage of yours",
+        (Kind::Import, _) => "Import",
     }
 }
 
@@ -236,7 +237,10 @@ pub(crate) fn state(operation: &Operation) -> String {
             Some(bytes) => format!("Ready to download, {}.", Amount(bytes)),
             None => "Ready to download.".to_owned(),
         },
-        (Kind::Export, State::Done) => "Downloaded.".to_owned(),
+        (Kind::Export, State::Done) => match operation.bytes {
+            Some(bytes) if operation.place.is_some() => format!("It lies there, {}.", Amount(bytes)),
+            _ => "Downloaded.".to_owned(),
+        },
         (Kind::Import, State::Done) => "Your server has its content.".to_owned(),
         (_, State::Undone) => "Taken back: your server is as it was before.".to_owned(),
         (_, State::Failed) => "It did not finish, and nothing was changed.".to_owned(),

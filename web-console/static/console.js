@@ -238,6 +238,12 @@ for (const toast of document.querySelectorAll("[data-toast]")) {
   setTimeout(leave, 8000);
 }
 
+// A time zone that nobody has chosen yet begins with the reader's own.
+for (const zone of document.querySelectorAll("input[data-own-zone]")) {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (own && zone.value === "UTC") zone.value = own;
+}
+
 // A moment on the reader's own clock: the form carries how many minutes it is ahead of UTC on that very day.
 for (const form of document.querySelectorAll("form[data-moment]")) {
   const { day, time, ahead } = form.elements;

@@ -60,6 +60,19 @@ pub enum Letter {
         /// Until when it is kept.
         until: Timestamp,
     },
+    /// A copy that goes by itself did not get there.
+    CopyFailed {
+        /// Of which server.
+        server: String,
+        /// What its owner calls the storage.
+        place: String,
+        /// What is wrong.
+        why: String,
+        /// When it is tried again.
+        next: Option<Timestamp>,
+        /// Where to see it.
+        link: String,
+    },
     /// An archive has been taken in.
     ImportFinished {
         /// By which server.
@@ -133,6 +146,17 @@ struct ExportReady<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "mail/copy_failed.txt", escape = "none")]
+struct CopyFailed<'a> {
+    from: &'a From<'a>,
+    server: &'a str,
+    place: &'a str,
+    why: &'a str,
+    next: Option<String>,
+    link: &'a str,
+}
+
+#[derive(Template)]
 #[template(path = "mail/import_finished.txt", escape = "none")]
 struct ImportFinished<'a> {
     from: &'a From<'a>,
@@ -191,6 +215,9 @@ impl Letter {
             Self::ExportReady { server, bytes, link, until } => {
                 ExportReady { from, server, size: size(*bytes), link, until: day(*until) }.render()
             }
+            Self::CopyFailed { server, place, why, next, link } => {
+                CopyFailed { from, server, place, why, next: next.map(hour), link }.render()
+            }
             Self::ImportFinished { server, documents, files, undo_until, link } => ImportFinished {
                 from,
                 server,
@@ -229,6 +256,11 @@ fn day(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%-d %B %Y").to_string()
 }
 
+/// `5 December 2026, 03:00`, in UTC.
+fn hour(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%-d %B %Y, %H:%M UTC").to_string()
+}
+
 /// A size in the units of the plans, to a tenth.
 fn size(bytes: u64) -> String {
     let (unit, name) = match bytes {
@@ -249,7 +281,7 @@ mod tests {
 
     const FROM: From<'_> = From { business: "Lindenhof", console: "http://localhost:8080", reader: "Anna <Berg>" };
 
-    fn letters() -> [Letter; 6] {
+    fn letters() -> [Letter; 7] {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         [
             Letter::Welcome { address: "http://anna.localhost:8080".into(), plan: "House".into() },
@@ -278,6 +310,13 @@ mod tests {
                 documents: 104_212,
                 files: 310,
                 undo_until: at("2026-12-21T10:00:00Z"),
+                link: "http://localhost:8080/servers/x".into(),
+            },
+            Letter::CopyFailed {
+                server: "anna".into(),
+                place: "Attic".into(),
+                why: "The storage refuses the key.".into(),
+                next: Some(at("2026-11-29T04:00:00Z")),
                 link: "http://localhost:8080/servers/x".into(),
             },
             Letter::Closing { ends: at("2026-12-21T10:00:00Z"), erased: at("2027-01-20T10:00:00Z") },

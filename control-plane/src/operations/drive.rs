@@ -16,13 +16,17 @@ use super::operation::State;
 use super::runtime::Runtime;
 use super::step::{ExportStep, ImportStep, Step};
 use super::store::{self, Kept};
+use super::{copy, fetch};
+use crate::db::Tx;
 use crate::mail::{self, Letter};
-use crate::{Actor, ControlPlane, Error, Kind, Result, business, row, servers};
+use crate::{Actor, ControlPlane, Error, Kind, Result, business, places, row, servers};
 
 /// How long an archive is kept for its owner to fetch.
 pub(super) const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 /// How long an upload that nobody goes on with is kept.
 pub(super) const UPLOAD_KEPT_MS: i64 = 2 * 24 * 60 * 60 * 1000;
+/// How long work at a place is tried again in which nothing gets on.
+const STUCK_MS: i64 = 15 * 60 * 1000;
 /// How often the loop looks around without being rung for.
 const ROUND: Duration = Duration::from_secs(30);
 /// The longest pause between two attempts.
@@ -43,6 +47,7 @@ pub(crate) async fn run(plane: ControlPlane, stop: CancellationToken) {
 }
 
 async fn round(plane: &ControlPlane, stop: &CancellationToken) -> Result<()> {
+    places::begin_due(plane).await?;
     for id in store::running(plane.db()).await? {
         if plane.desk().take_up(id) {
             let (plane, stop) = (plane.clone(), stop.clone());
@@ -73,9 +78,10 @@ async fn drive(plane: &ControlPlane, id: OperationId) {
         };
         match advance(plane, &kept).await {
             Ok(()) => pause = Duration::from_millis(250),
-            Err(error) if matches!(error.kind(), Kind::Retry) => {
-                tracing::info!(operation.id = %id, error = error.chain(), "an operation waits for its server");
-                let noted = Kept { error: Some(error.sentence().to_owned()), ..kept };
+            Err(error) if matches!(error.kind(), Kind::Retry) && !gives_up(plane, id).await => {
+                tracing::info!(operation.id = %id, error = error.chain(), "an operation waits for its server or its place");
+                let stuck_ms = kept.stuck_ms.or(Some(plane.now().as_millisecond()));
+                let noted = Kept { error: Some(error.sentence().to_owned()), stuck_ms, ..kept };
                 if let Err(error) = store::progress(plane.db(), &noted, plane.now().as_millisecond()).await {
                     tracing::warn!(operation.id = %id, error = error.chain(), "an operation's trouble could not be noted");
                 }
@@ -84,7 +90,7 @@ async fn drive(plane: &ControlPlane, id: OperationId) {
             }
             Err(error) => {
                 tracing::warn!(operation.id = %id, error = error.chain(), "an operation failed");
-                if let Err(error) = fail(plane, &kept, error.sentence()).await {
+                if let Err(error) = fail(plane, id, error.sentence()).await {
                     tracing::error!(operation.id = %id, error = error.chain(), "an operation's failure could not be noted");
                     tokio::time::sleep(pause).await;
                 }
@@ -93,12 +99,27 @@ async fn drive(plane: &ControlPlane, id: OperationId) {
     }
 }
 
+/// Whether work at a place got on too long ago to go on trying: whoever waits for it is to hear of it.
+async fn gives_up(plane: &ControlPlane, id: OperationId) -> bool {
+    let Ok(Some(kept)) = store::by_id(plane.db(), id).await else { return false };
+    let since = kept.stuck_ms.filter(|_| kept.place.is_some());
+    since.is_some_and(|since| plane.now().as_millisecond() - since > STUCK_MS)
+}
+
 /// One round of one operation.
 async fn advance(plane: &ControlPlane, kept: &Kept) -> Result<()> {
     let runtime = Runtime::of(plane, kept.server, kept.id).await?;
     match kept.step {
         Step::Export(ExportStep::Freeze) => freeze(plane, &runtime, kept).await,
+        Step::Export(ExportStep::Send) => match kept.place {
+            Some(to) => copy::send(plane, &runtime, kept, to).await,
+            None => Err(Error::bug("a copy to nowhere")),
+        },
         Step::Export(ExportStep::Ready) => turn(plane, kept, Kept { state: State::Ready, ..kept.clone() }).await,
+        Step::Import(ImportStep::Upload) if kept.place.is_some() => match kept.place {
+            Some(from) => fetch::fetch(plane, &runtime, kept, from).await,
+            None => Err(Error::bug("an import from nowhere")),
+        },
         // An upload that is whole turns to the check by itself; a row that says otherwise waits for its owner.
         Step::Import(ImportStep::Upload | ImportStep::AwaitConsent) => {
             turn(plane, kept, Kept { state: State::Waiting, ..kept.clone() }).await
@@ -126,6 +147,7 @@ async fn freeze(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<
         ExportState::Failed => {
             Err(Error::new(Kind::Gone, view.error.unwrap_or_else(|| "The archive could not be made.".into())))
         }
+        ExportState::Ready if kept.place.is_some() => turn(plane, kept, copy::frozen(kept, &view)?).await,
         ExportState::Ready => ready(plane, kept, &view).await,
     }
 }
@@ -251,34 +273,52 @@ fn lost_or(view: Option<ImportView>) -> Result<ImportView> {
     })
 }
 
-async fn link(plane: &ControlPlane, server: &servers::Server, what: &str, id: OperationId) -> Result<String> {
+pub(super) async fn link(
+    plane: &ControlPlane,
+    server: &servers::Server,
+    what: &str,
+    id: OperationId,
+) -> Result<String> {
     let console = business::console_origin(plane).await?;
     Ok(format!("{console}/servers/{}/{what}/{id}", server.name))
 }
 
-async fn progress(plane: &ControlPlane, kept: &Kept, done: u64, total: u64) -> Result<()> {
+pub(super) async fn progress(plane: &ControlPlane, kept: &Kept, done: u64, total: u64) -> Result<()> {
     if kept.progress == (done, total) && kept.error.is_none() {
         return Ok(());
     }
     let now = plane.now().as_millisecond();
-    store::progress(plane.db(), &Kept { progress: (done, total), error: None, ..kept.clone() }, now).await?;
+    let noted = Kept { progress: (done, total), error: None, stuck_ms: None, ..kept.clone() };
+    store::progress(plane.db(), &noted, now).await?;
     plane.note_change();
     Ok(())
 }
 
-async fn fail(plane: &ControlPlane, kept: &Kept, why: &str) -> Result<()> {
-    turn(plane, kept, Kept { state: State::Failed, error: Some(why.to_owned()), expires_ms: None, ..kept.clone() })
+async fn fail(plane: &ControlPlane, id: OperationId, why: &str) -> Result<()> {
+    let Some(kept) = store::by_id(plane.db(), id).await?.filter(|kept| kept.state == State::Running) else {
+        return Ok(());
+    };
+    if let (Some(to), crate::operations::Kind::Export) = (kept.place, kept.kind) {
+        return copy::failed(plane, &kept, to, why).await;
+    }
+    turn(plane, &kept, Kept { state: State::Failed, error: Some(why.to_owned()), expires_ms: None, ..kept.clone() })
         .await
 }
 
 /// Turns the row, and tells whoever watches.
 pub(super) async fn turn(plane: &ControlPlane, before: &Kept, after: Kept) -> Result<()> {
     let mut tx = plane.db().begin().await?;
-    let turned = store::turn(&mut tx, before, &after, plane.now().as_millisecond()).await?;
+    turn_in(plane, &mut tx, before, &after).await?;
     tx.commit().await?;
-    if turned {
-        tracing::info!(operation.id = %after.id, state = after.state.word(), step = after.step.word(), "an operation took a turn");
-    }
     plane.note_change();
     Ok(())
+}
+
+/// Turns the row as part of `tx`; false when somebody else has turned it already.
+pub(super) async fn turn_in(plane: &ControlPlane, tx: &mut Tx, before: &Kept, after: &Kept) -> Result<bool> {
+    let turned = store::turn(tx, before, after, plane.now().as_millisecond()).await?;
+    if turned {
+        tracing::info!(operation.id = %after.id, state = after.state.word(), step = after.step.word(), "an operation takes a turn");
+    }
+    Ok(turned)
 }

@@ -6,8 +6,10 @@
 //!
 //! Authority: what an operation does is its owner's to ask for; who runs the business sees state, steps and errors.
 
+mod copy;
 mod desk;
 mod drive;
+mod fetch;
 mod ident;
 mod operation;
 mod runtime;
@@ -26,6 +28,7 @@ pub use step::{ExportStep, ImportStep, Step, StepState, StepView};
 
 use crate::context::not_there;
 use crate::paging::{Ask, Page};
+use crate::places::{self, PlaceId};
 use crate::{Actor, ControlPlane, Error, Result, servers};
 use drive::{UPLOAD_KEPT_MS, turn};
 use runtime::Runtime;
@@ -67,6 +70,49 @@ impl Operations {
         self.plane.desk().ring();
         self.plane.note_change();
         there.unwrap_or(kept).view()
+    }
+
+    /// Begins a copy to a place of the owner's, or answers with the one that is on its way there.
+    pub async fn start_copy(&self, actor: &Actor, place: PlaceId) -> Result<Operation> {
+        let place = places::place(&self.plane, actor, place).await?;
+        self.begin_copy(place.server, place.id, false).await
+    }
+
+    /// Begins a copy because its time has come.
+    pub(crate) async fn start_scheduled_copy(&self, server: ServerId, place: PlaceId) -> Result<()> {
+        self.begin_copy(server, place, true).await.map(drop)
+    }
+
+    async fn begin_copy(&self, server: ServerId, place: PlaceId, scheduled: bool) -> Result<Operation> {
+        let kept = Kept { place: Some(place), scheduled, ..Kept::new(server, store::FREEZE, self.now()) };
+        let there = store::insert(self.plane.db(), &kept).await?;
+        self.plane.desk().ring();
+        self.plane.note_change();
+        there.unwrap_or(kept).view()
+    }
+
+    /// Begins an import of an archive that lies in a place of the owner's.
+    pub async fn start_import_from(&self, actor: &Actor, place: PlaceId, file: &str) -> Result<Operation> {
+        let at = places::place(&self.plane, actor, place).await?;
+        let found = places::archives(&self.plane, actor, place).await?.into_iter().find(|found| found.name == file);
+        let found = found.ok_or_else(|| Error::gone("There is no archive of this name in your storage."))?;
+        let kept = Kept {
+            state: State::Running,
+            bytes: Some(found.bytes),
+            file_name: found.name.clone(),
+            place: Some(place),
+            place_file: Some(found.name),
+            ..Kept::new(at.server, store::UPLOAD, self.now())
+        };
+        while let Some(there) = store::insert(self.plane.db(), &kept).await? {
+            match there.state {
+                State::Waiting => drop(end_now(&self.plane, there).await?),
+                _ => return Err(Error::conflict("An import is at work on this server. Wait until it is done.")),
+            }
+        }
+        self.plane.desk().ring();
+        self.plane.note_change();
+        kept.view()
     }
 
     /// The archive of a ready export, or the part of it that the headers ask for.
@@ -195,7 +241,7 @@ impl Operations {
         if kept.state.is_final() {
             return kept.view();
         }
-        if kept.state == State::Running && kept.kind == Kind::Import {
+        if kept.state == State::Running && kept.kind == Kind::Import && kept.step != store::UPLOAD {
             return Err(Error::conflict("This import is at work just now. It can be taken back when it is done."));
         }
         end_now(&self.plane, kept).await

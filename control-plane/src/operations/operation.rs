@@ -5,6 +5,7 @@ use tenant_runtime::ids::ServerId;
 
 use super::ident::OperationId;
 use super::step::{ImportStep, StepState, StepView};
+use crate::places::PlaceId;
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +109,10 @@ pub struct Operation {
     pub expires_ms: Option<i64>,
     /// Until when a finished import can be taken back.
     pub undo_until_ms: Option<i64>,
+    /// The place of its owner's that it goes to or comes from.
+    pub place: Option<PlaceId>,
+    /// Whether it was begun by a schedule.
+    pub scheduled: bool,
 }
 
 impl Operation {

@@ -9,6 +9,8 @@ pub enum ExportStep {
     Freeze,
     /// The archive can be fetched.
     Ready,
+    /// The archive is written into a place of its owner's.
+    Send,
 }
 
 /// The steps of an import.
@@ -29,14 +31,17 @@ pub enum ImportStep {
 }
 
 impl ExportStep {
-    /// All of them, in order.
-    pub const ALL: [Self; 2] = [Self::Freeze, Self::Ready];
+    /// Those of an export that is fetched, in order.
+    pub const FETCHED: [Self; 2] = [Self::Freeze, Self::Ready];
+    /// Those of an export that goes to a place, in order.
+    pub const SENT: [Self; 2] = [Self::Freeze, Self::Send];
 
     /// The word kept in the database.
     pub fn word(self) -> &'static str {
         match self {
             Self::Freeze => "freeze",
             Self::Ready => "ready",
+            Self::Send => "send",
         }
     }
 
@@ -45,6 +50,7 @@ impl ExportStep {
         match self {
             Self::Freeze => "Take a snapshot of everything",
             Self::Ready => "Ready to download",
+            Self::Send => "Write it into your storage",
         }
     }
 }
@@ -68,7 +74,7 @@ impl ImportStep {
     /// The words on a page.
     pub fn title(self) -> &'static str {
         match self {
-            Self::Upload => "Upload the archive",
+            Self::Upload => "Bring the archive here",
             Self::Check => "Check every part of it",
             Self::AwaitConsent => "You read the report and decide",
             Self::Stage => "Build it beside your present server",
@@ -99,7 +105,10 @@ impl Step {
     /// The step of this kind that is called so.
     pub fn read(kind: Kind, word: &str) -> Option<Self> {
         match kind {
-            Kind::Export => ExportStep::ALL.into_iter().find(|step| step.word() == word).map(Self::Export),
+            Kind::Export => {
+                let all = ExportStep::FETCHED.into_iter().chain(ExportStep::SENT);
+                all.into_iter().find(|step| step.word() == word).map(Self::Export)
+            }
             Kind::Import => ImportStep::ALL.into_iter().find(|step| step.word() == word).map(Self::Import),
         }
     }
@@ -145,10 +154,11 @@ pub struct StepView {
     pub error: Option<String>,
 }
 
-/// All steps of an operation that is in `state` at `here`.
-pub(super) fn views(here: Step, state: State, progress: (u64, u64), error: Option<&str>) -> Vec<StepView> {
+/// All steps of an operation that is in `state` at `here`; `sent` says of an export that it goes to a place.
+pub(super) fn views(here: Step, sent: bool, state: State, progress: (u64, u64), error: Option<&str>) -> Vec<StepView> {
+    let exports = if sent { ExportStep::SENT } else { ExportStep::FETCHED };
     let all: Vec<(Step, &'static str)> = match here {
-        Step::Export(_) => ExportStep::ALL.map(|step| (Step::Export(step), step.title())).to_vec(),
+        Step::Export(_) => exports.map(|step| (Step::Export(step), step.title())).to_vec(),
         Step::Import(_) => ImportStep::ALL.map(|step| (Step::Import(step), step.title())).to_vec(),
     };
     let at = all.iter().position(|(step, _)| *step == here).unwrap_or(0);
@@ -178,18 +188,23 @@ mod tests {
 
     #[test]
     fn steps_stand_behind_at_or_before_the_present_one() {
-        let steps = views(Step::Import(ImportStep::Stage), State::Running, (3, 10), None);
+        let steps = views(Step::Import(ImportStep::Stage), false, State::Running, (3, 10), None);
         let words: Vec<_> = steps.iter().map(|step| step.state.word()).collect();
         assert_eq!(words, ["done", "done", "done", "running", "waiting", "waiting"]);
         assert_eq!(steps[3].progress, Some((3, 10)));
-        let failed = views(Step::Export(ExportStep::Freeze), State::Failed, (0, 0), Some("why"));
+        let failed = views(Step::Export(ExportStep::Freeze), false, State::Failed, (0, 0), Some("why"));
         assert_eq!((failed[0].state, failed[0].error.as_deref()), (StepState::Failed, Some("why")));
+        let sent = views(Step::Export(ExportStep::Send), true, State::Done, (0, 0), None);
+        assert_eq!(sent.iter().map(|step| step.name).collect::<Vec<_>>(), ["freeze", "send"]);
     }
 
     #[test]
     fn every_word_is_read_back() {
         for step in ImportStep::ALL {
             assert_eq!(Step::read(Kind::Import, step.word()), Some(Step::Import(step)));
+        }
+        for step in ExportStep::FETCHED.into_iter().chain(ExportStep::SENT) {
+            assert_eq!(Step::read(Kind::Export, step.word()), Some(Step::Export(step)));
         }
         assert_eq!(Step::read(Kind::Export, "swap"), None);
     }

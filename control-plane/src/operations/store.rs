@@ -11,6 +11,7 @@ use super::operation::{Kind, Operation, State};
 use super::step::{self, ExportStep, ImportStep, Step};
 use crate::db::{Db, Tx, on};
 use crate::paging::{Ask, Page, Select, fetch};
+use crate::places::PlaceId;
 use crate::{Error, Result, row};
 
 /// An operation as its row has it.
@@ -33,6 +34,15 @@ pub(super) struct Kept {
     pub(super) updated_ms: i64,
     pub(super) expires_ms: Option<i64>,
     pub(super) undo_until_ms: Option<i64>,
+    /// The place it goes to or comes from, and the file there once it is named.
+    pub(super) place: Option<PlaceId>,
+    pub(super) place_file: Option<String>,
+    /// Whether it was begun by a schedule.
+    pub(super) scheduled: bool,
+    /// The name of an upload in parts, as the place gave it.
+    pub(super) upload: Option<String>,
+    /// Since when nothing got on.
+    pub(super) stuck_ms: Option<i64>,
 }
 
 #[derive(FromRow)]
@@ -54,10 +64,16 @@ struct Row {
     updated_ms: i64,
     expires_ms: Option<i64>,
     undo_until_ms: Option<i64>,
+    place_id: Option<String>,
+    place_file: Option<String>,
+    scheduled: bool,
+    upload: Option<String>,
+    stuck_ms: Option<i64>,
 }
 
 const COLUMNS: &str = "id, server_id, kind, state, step, sealed, file_name, bytes, received, done, total, result, error, \
-                       created_ms, updated_ms, expires_ms, undo_until_ms";
+                       created_ms, updated_ms, expires_ms, undo_until_ms, place_id, place_file, scheduled, upload, \
+                       stuck_ms";
 
 impl Row {
     fn kept(self) -> Result<Kept> {
@@ -80,6 +96,11 @@ impl Row {
             updated_ms: self.updated_ms,
             expires_ms: self.expires_ms,
             undo_until_ms: self.undo_until_ms,
+            place: self.place_id.as_deref().map(row::id).transpose()?,
+            place_file: self.place_file,
+            scheduled: self.scheduled,
+            upload: self.upload,
+            stuck_ms: self.stuck_ms,
         })
     }
 }
@@ -108,6 +129,11 @@ impl Kept {
             updated_ms: now_ms,
             expires_ms: None,
             undo_until_ms: None,
+            place: None,
+            place_file: None,
+            scheduled: false,
+            upload: None,
+            stuck_ms: None,
         }
     }
 
@@ -117,7 +143,7 @@ impl Kept {
         let export = result.filter(|_| self.kind == Kind::Export).map(row::json).transpose()?;
         let report = result.filter(|_| self.kind == Kind::Import).map(row::json).transpose()?;
         Ok(Operation {
-            steps: step::views(self.step, self.state, self.progress, self.error.as_deref()),
+            steps: step::views(self.step, self.place.is_some(), self.state, self.progress, self.error.as_deref()),
             id: self.id,
             server: self.server,
             kind: self.kind,
@@ -132,6 +158,8 @@ impl Kept {
             updated_ms: self.updated_ms,
             expires_ms: self.expires_ms,
             undo_until_ms: self.undo_until_ms,
+            place: self.place,
+            scheduled: self.scheduled,
         })
     }
 }
@@ -188,25 +216,30 @@ pub(super) async fn expired(db: &Db, now_ms: i64) -> Result<Vec<Kept>> {
     rows.into_iter().map(Row::kept).collect()
 }
 
-/// Writes a new operation down, unless the server has one of the same kind under way, which is the answer then.
+/// Writes a new operation down, unless the server has one of the same kind under way, which is the answer then. Copies
+/// to different places are not in each other's way.
 pub(super) async fn insert(db: &Db, new: &Kept) -> Result<Option<Kept>> {
     let mut tx = db.begin().await?;
     // The server's row is held, so that two clicks at once cannot both find nothing under way.
     on!(tx.each(), e => sqlx::query("update server set name = name where id = $1").bind(new.server.to_string()).execute(e).await.map(drop))?;
     let sql = format!(
-        "select {COLUMNS} from operation where server_id = $1 and kind = $2 and state in ('running', 'waiting') limit 1"
+        "select {COLUMNS} from operation where server_id = $1 and kind = $2 and state in ('running', 'waiting')
+             and (kind = 'import' or coalesce(place_id, '') = $3) limit 1"
     );
     let there: Option<Row> = on!(tx.each(), e => sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str()))
-        .bind(new.server.to_string()).bind(new.kind.word()).fetch_optional(e).await)?;
+        .bind(new.server.to_string()).bind(new.kind.word()).bind(new.place.map(|place| place.to_string()).unwrap_or_default())
+        .fetch_optional(e).await)?;
     if let Some(there) = there {
         return there.kept().map(Some);
     }
     on!(tx.each(), e => sqlx::query(
-        "insert into operation (id, server_id, kind, state, step, sealed, bytes, created_ms, updated_ms, expires_ms)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)")
+        "insert into operation (id, server_id, kind, state, step, sealed, bytes, created_ms, updated_ms, expires_ms,
+             place_id, place_file, scheduled)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12)")
         .bind(new.id.to_string()).bind(new.server.to_string()).bind(new.kind.word()).bind(new.state.word())
         .bind(new.step.word()).bind(new.sealed).bind(new.bytes.map(u64::cast_signed)).bind(new.created_ms)
-        .bind(new.expires_ms).execute(e).await.map(drop))?;
+        .bind(new.expires_ms).bind(new.place.map(|place| place.to_string())).bind(&new.place_file).bind(new.scheduled)
+        .execute(e).await.map(drop))?;
     note(&mut tx, new, None, new.created_ms).await?;
     tx.commit().await?;
     Ok(None)
@@ -232,12 +265,52 @@ pub(super) async fn turn(tx: &mut Tx, before: &Kept, after: &Kept, now_ms: i64) 
 /// How far the present step has come; says nothing new about which step that is.
 pub(super) async fn progress(db: &Db, kept: &Kept, now_ms: i64) -> Result<()> {
     on!(db.writer(), e => sqlx::query(
-        "update operation set received = $1, done = $2, total = $3, error = $4, updated_ms = $5, expires_ms = $6
-         where id = $7 and state = $8 and step = $9")
+        "update operation set received = $1, done = $2, total = $3, error = $4, updated_ms = $5, expires_ms = $6, stuck_ms = $7
+         where id = $8 and state = $9 and step = $10")
         .bind(kept.received.cast_signed()).bind(kept.progress.0.cast_signed()).bind(kept.progress.1.cast_signed())
-        .bind(&kept.error).bind(now_ms).bind(kept.expires_ms).bind(kept.id.to_string()).bind(kept.state.word())
+        .bind(&kept.error).bind(now_ms).bind(kept.expires_ms).bind(kept.stuck_ms).bind(kept.id.to_string()).bind(kept.state.word())
         .bind(kept.step.word()).execute(e).await.map(drop))?;
     Ok(())
+}
+
+/// Names the file that a copy becomes, once.
+pub(super) async fn name_file(db: &Db, id: OperationId, name: &str) -> Result<()> {
+    on!(db.writer(), e => sqlx::query("update operation set place_file = $1 where id = $2 and place_file is null")
+        .bind(name).bind(id.to_string()).execute(e).await.map(drop))?;
+    Ok(())
+}
+
+/// Notes the upload in parts that a copy has begun.
+pub(super) async fn begin_upload(db: &Db, id: OperationId, upload: &str) -> Result<()> {
+    on!(db.writer(), e => sqlx::query("update operation set upload = $1 where id = $2")
+        .bind(upload).bind(id.to_string()).execute(e).await.map(drop))?;
+    Ok(())
+}
+
+/// Forgets an upload in parts and all parts of it.
+pub(super) async fn forget_upload(db: &Db, id: OperationId) -> Result<()> {
+    let mut tx = db.begin().await?;
+    on!(tx.each(), e => sqlx::query("delete from operation_part where operation_id = $1").bind(id.to_string()).execute(e).await.map(drop))?;
+    on!(tx.each(), e => sqlx::query("update operation set upload = null where id = $1").bind(id.to_string()).execute(e).await.map(drop))?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Notes a part that is there.
+pub(super) async fn note_part(db: &Db, id: OperationId, part: u64, tag: &str) -> Result<()> {
+    on!(db.writer(), e => sqlx::query(
+        "insert into operation_part (operation_id, part, tag) values ($1, $2, $3)
+         on conflict (operation_id, part) do update set tag = excluded.tag")
+        .bind(id.to_string()).bind(part.cast_signed()).bind(tag).execute(e).await.map(drop))?;
+    Ok(())
+}
+
+/// The tags of the parts that are there, from the first on without a gap.
+pub(super) async fn parts(db: &Db, id: OperationId) -> Result<Vec<String>> {
+    let parts: Vec<(i64, String)> = on!(db.reader(), e => sqlx::query_as(
+        "select part, tag from operation_part where operation_id = $1 order by part").bind(id.to_string()).fetch_all(e).await)?;
+    let whole = parts.into_iter().enumerate().take_while(|(n, (part, _))| *n as i64 == *part);
+    Ok(whole.map(|(_, (_, tag))| tag).collect())
 }
 
 async fn note(tx: &mut Tx, kept: &Kept, error: Option<&str>, now_ms: i64) -> Result<()> {

@@ -10,6 +10,7 @@ use billing::{Currency, InvoiceId, PlanDraft, PlanId};
 use control_plane::metering::{self, Month};
 use control_plane::operations::OperationId;
 use control_plane::paging::Ask;
+use control_plane::places::{self, Access, PlaceId, Schedule, Secret};
 use control_plane::{AccountId, Actor, ControlPlane, Kind, LetterId, Result};
 use control_plane::{accounts, business, hosts, mail, overview, servers, subscriptions};
 use futures::FutureExt as _;
@@ -17,7 +18,7 @@ use futures::future::BoxFuture;
 use http::HeaderMap;
 use tenant_runtime::ids::ServerId;
 
-use crate::support::{Database, PASSWORD, World};
+use crate::support::{Database, DavPeer, PASSWORD, SECRET, World};
 
 /// What the calls are about: Anna's things.
 #[derive(Clone, Copy)]
@@ -28,6 +29,7 @@ struct Things {
     invoice: InvoiceId,
     letter: LetterId,
     operation: OperationId,
+    place: PlaceId,
 }
 
 type Call = for<'a> fn(&'a ControlPlane, &'a Actor, Things) -> BoxFuture<'a, Result<()>>;
@@ -78,6 +80,14 @@ fn table() -> Vec<Line> {
         )),
         line!(metering::usage_in_all, "sddyy", |p, a, t| metering::usage_in_all(p, a, Month::of(p.now()))),
         line!(overview::overview, "sddyy", |p, a, t| overview::overview(p, a)),
+        line!(places::add, "sgydy", |p, a, t| places::add(p, a, t.server, "", nowhere())),
+        line!(places::places, "sgydy", |p, a, t| places::places(p, a, t.server)),
+        line!(places::place, "sgydy", |p, a, t| places::place(p, a, t.place)),
+        line!(places::try_it, "sgydy", |p, a, t| places::try_it(p, a, t.place)),
+        line!(places::rename, "sgydy", |p, a, t| places::rename(p, a, t.place, "Cellar")),
+        line!(places::set_schedule, "sgydy", |p, a, t| places::set_schedule(p, a, t.place, Schedule::default())),
+        line!(places::archives, "sgydy", |p, a, t| places::archives(p, a, t.place)),
+        line!(places::written, "sgydy", |p, a, t| places::written(p, a, t.place)),
         line!(servers::server, "sgyyy", |p, a, t| servers::server(p, a, t.server)),
         line!(servers::servers_of, "sgyyy", |p, a, t| servers::servers_of(p, a, t.account)),
         line!(servers::servers, "sddyy", |p, a, t| servers::servers(p, a, &Ask::default())),
@@ -112,6 +122,10 @@ fn table() -> Vec<Line> {
             1,
             Body::from("x")
         )),
+        line!(operations::start_copy, "sgydy", |p, a, t| async move { p.operations().start_copy(a, t.place).await }),
+        line!(operations::start_import_from, "sg*d*", |p, a, t| async move {
+            p.operations().start_import_from(a, t.place, "none.pcc.zip").await
+        }),
         line!(operations::of_server, "sgyyy", |p, a, t| p.operations().of_server(a, t.server)),
         line!(operations::all, "sddyy", |p, a, t| p.operations().all(a, &Ask::default())),
         line!(operations::operation, "sgyyy", |p, a, t| p.operations().operation(a, t.operation)),
@@ -129,12 +143,18 @@ fn table() -> Vec<Line> {
         line!(operations::confirm_import, "sg*d*", |p, a, t| p.operations().confirm_import(a, t.operation)),
         line!(operations::undo_import, "sg*d*", |p, a, t| p.operations().undo_import(a, t.operation)),
         line!(operations::end, "sg*d*", |p, a, t| p.operations().end(a, t.operation)),
+        // Once its owner has removed it, it is not there for the others.
+        line!(places::remove, "sgygg", |p, a, t| places::remove(p, a, t.place)),
         line!(servers::erase, "sdddy", |p, a, t| servers::erase(p, a, t.server)),
     ]
 }
 
 fn room() -> PlanDraft {
     PlanDraft::suggested(Currency::EUR).remove(0)
+}
+
+fn nowhere() -> Access {
+    Access::Webdav { url: "http://127.0.0.1:1/".into(), user: String::new(), password: Secret::default() }
 }
 
 fn hello() -> mail::Letter {
@@ -151,7 +171,10 @@ async fn everybody_may_do_what_the_table_says_and_nothing_else() {
         let bill = subscriptions::bill(&world.plane, &anna, made.account).await.unwrap();
         let letters = mail::outbox(&world.plane, &operator, &Ask::default()).await.unwrap().items;
         let export = world.plane.operations().start_export(&anna, made.server, None).await.unwrap();
+        let dav = DavPeer::start().await;
+        let place = places::add(&world.plane, &anna, made.server, "Attic", dav.access(SECRET)).await.unwrap();
         let things = Things {
+            place: place.id,
             account: made.account,
             server: made.server,
             plan: world.plan().await,
@@ -190,6 +213,7 @@ fn the_table_names_every_public_function_that_takes_an_actor() {
         "metering",
         "operations",
         "overview.rs",
+        "places",
         "servers",
         "subscriptions",
     ] {

@@ -9,6 +9,7 @@ mod letters;
 mod lists;
 mod metering;
 mod migrations;
+mod places;
 mod port;
 mod reconcile;
 mod runtime;

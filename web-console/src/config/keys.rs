@@ -250,6 +250,20 @@ pub(super) const KEYS: &[Key] = &[
         |config, value| bytes(value).map(|bytes| config.cache_bytes = bytes),
         "How much this machine's disk may hold of sleeping servers' caches, like \"20GB\". When\nit is full, the cache of the server that has slept longest goes; it wakes from the\nobject store then, a little later. Empty: half of what the disk has left at the start."
     ),
+    Key {
+        name: "places.allow_private",
+        default: "false",
+        quoted: false,
+        doc: "People may copy their servers to storage of their own. It must be on the public\ninternet and speak TLS, since it is this machine that connects to it and strangers who\nwrite its address down. true allows any address, also of this machine and its\nnetworks: only where you trust everybody who has a server here.",
+        set: |config, value| {
+            config.allow_private_places = match value.trim() {
+                "true" => true,
+                "false" => false,
+                _ => return Err("Write true or false.".to_owned()),
+            };
+            Ok(())
+        },
+    },
     key!(
         "mail.smtp",
         "",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use control_plane::operations::{Kind, Operation, Sealing, State};
+use control_plane::operations::{Kind, Operation, Sealing, State, StepState};
 use control_plane::servers::Server;
 use control_plane::{Error, Kind as ErrorKind};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::page::{self, Answer, Field};
 use crate::parts::{self, Bar, Fact, Line, Step, moment};
 use crate::shell::Shell;
 use crate::show::{self, Amount, Count};
-use crate::visit::{Posted, Visit};
+use crate::visit::{Nothing, Posted, Visit};
 
 /// How long a page waits for a server to tell its size: sizes are nice to have, the page is not.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -43,6 +43,8 @@ struct OneExport {
     running: bool,
     problem: Option<String>,
     ready: Option<Ready>,
+    /// The page of the storage a copy goes to.
+    place: Option<String>,
     meter: Option<Bar>,
     steps: Vec<Step>,
     next: String,
@@ -155,10 +157,12 @@ pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) 
     let running = matches!(operation.state, State::Running | State::Waiting);
     let ready = (operation.state == State::Ready).then(|| ready(&operation));
     let (title, lead, next) = words(&operation);
-    let meter =
-        operation.progress().filter(|_| running).map(|(done, total)| Bar::new(done, total, Some("records written")));
+    let is_sent = operation.steps.iter().any(|step| step.name == "send" && step.state == StepState::Running);
+    let counted = (!is_sent).then_some("records written");
+    let meter = operation.progress().filter(|_| running).map(|(done, total)| Bar::new(done, total, counted));
     page::show(&OneExport {
         shell: Shell::of(&visit, "leave", Some(&server)).await?,
+        place: operation.place.map(|place| format!("{}/places/{place}", base(&server))),
         path: base(&server),
         id: operation.id.to_string(),
         title,
@@ -172,7 +176,46 @@ pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) 
     })
 }
 
+/// `POST …/cancel`: a copy to storage of one's own is stopped.
+pub(super) async fn cancel(visit: Visit, Path((name, id)): Path<(String, String)>, _: Posted<Nothing>) -> Answer {
+    let server = own_server(&visit, &name).await?;
+    let operation = operation_of(&visit, &server, &id).await?;
+    visit.console.operations().end(&visit.actor, operation.id).await?;
+    page::on_to(&format!("{}/exports/{}", base(&server), operation.id))
+}
+
+/// The words about a copy to storage of one's own.
+fn words_of_copy(operation: &Operation) -> (&'static str, String, String) {
+    let made = show::both(moment(operation.created_ms)).words();
+    match operation.state {
+        State::Running | State::Waiting | State::Ready => (
+            "Your server is being copied to your storage",
+            "You can go on using your server. What you change from now on is not in this copy.".to_owned(),
+            "When all of it lies there, this page says so. You can close it; the copy goes on by itself.".to_owned(),
+        ),
+        State::Done | State::Undone => (
+            "A copy of your server lies in your storage",
+            format!("Everything on your server as it was on {made}, under the name below."),
+            "Nothing is needed. Any provider that reads the format takes this file, and so do we.".to_owned(),
+        ),
+        State::Failed => (
+            "The copy did not get to your storage",
+            "Your server and everything on it is as it was, and so is what lies in your storage.".to_owned(),
+            "Look at what the storage says, mend it, and copy again. A scheduled copy is tried again by itself."
+                .to_owned(),
+        ),
+        State::Ended => (
+            "This copy was stopped",
+            "What had been written of it is thrown away.".to_owned(),
+            "Nothing is needed. You can copy again at any time.".to_owned(),
+        ),
+    }
+}
+
 fn words(operation: &Operation) -> (&'static str, String, String) {
+    if operation.place.is_some() {
+        return words_of_copy(operation);
+    }
     let made = show::both(moment(operation.created_ms)).words();
     let kept = operation.expires_ms.map(|until| show::both(moment(until)).words());
     match operation.state {

@@ -115,7 +115,18 @@ async fn one_page(visit: &Visit, server: &Server, operation: &Operation, error: 
     let told = |report: &ImportReport| tell(report, server);
     let report = operation.report.as_ref().filter(|_| matches!(stage, Stage::Report | Stage::Failed)).map(told);
     let undo_until = operation.undo_until_ms.map(|until| show::both(moment(until)).words());
-    let (crumb, title, lead, next) = stage.words(undo_until.as_deref());
+    let (crumb, title, lead, next) = match (stage, operation.place) {
+        (Stage::Uploading, Some(_)) => (
+            ", step 1 of 3",
+            "The archive is being fetched from your storage".to_owned(),
+            "Nothing on your server has changed.".to_owned(),
+            vec![
+                "When all of it is here, every part is checked. You can close this page; it goes on by itself."
+                    .to_owned(),
+            ],
+        ),
+        _ => stage.words(undo_until.as_deref()),
+    };
     let meter = operation.progress().filter(|_| matches!(stage, Stage::Uploading | Stage::Checking | Stage::Building));
     let meter = match stage {
         Stage::Uploading => operation.bytes.map(|bytes| Bar::new(operation.received, bytes, None)),

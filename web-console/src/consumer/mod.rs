@@ -13,6 +13,7 @@ mod leave;
 mod live;
 mod open;
 mod past;
+mod places;
 mod plain_form;
 mod plans;
 mod sign_in;
@@ -30,6 +31,9 @@ use crate::doors::Doors;
 use crate::doors::Who::{Account, Anybody, Visitor};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
+
+/// The days of the week, as the schedule's form numbers them.
+pub(crate) const WEEK: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// The doors of this audience.
 pub(crate) fn doors(doors: Doors) -> Doors {
@@ -76,6 +80,19 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .post("/servers/{name}/exports", Account, export::start)
         .get("/servers/{name}/exports/{operation}", Account, export::one)
         .get("/servers/{name}/exports/{operation}/archive", Account, export::archive)
+        .get("/servers/{name}/places", Account, places::show)
+        .get("/servers/{name}/places/add/{kind}", Account, places::add_form)
+        .post("/servers/{name}/places/add/{kind}", Account, places::add)
+        .get("/servers/{name}/places/{place}", Account, places::one)
+        .post("/servers/{name}/places/{place}/copies", Account, places::copy)
+        .post("/servers/{name}/places/{place}/try", Account, places::try_it)
+        .post("/servers/{name}/places/{place}/name", Account, places::rename)
+        .post("/servers/{name}/places/{place}/schedule", Account, places::plan)
+        .get("/servers/{name}/places/{place}/remove", Account, places::ask_remove)
+        .post("/servers/{name}/places/{place}/remove", Account, places::remove)
+        .get("/servers/{name}/places/{place}/archives", Account, places::archives)
+        .post("/servers/{name}/places/{place}/imports", Account, places::import)
+        .post("/servers/{name}/exports/{operation}/cancel", Account, export::cancel)
         .get("/servers/{name}/import", Account, import::show)
         .post("/servers/{name}/imports/begin", Account, upload::begin)
         .upload(Method::POST, "/servers/{name}/imports", Account, upload::whole)

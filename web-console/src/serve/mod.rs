@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control_plane::catalogue::Catalogue;
+use control_plane::places::Reach;
 use control_plane::{ControlPlane, PublicAddress, Settings, Smtp};
 use infra::agent::{Agent, AgentOptions, Insist};
 use infra::launcher::LauncherHandle;
@@ -182,6 +183,7 @@ fn settings(config: &Config, data: &data::DataDir, address: SocketAddr, agent: &
         smtp: config.smtp.clone().map(|url| Smtp { url, from: config.mail_from.clone() }),
         idle_after: config.idle_after,
         sign_ups_per_hour: config.sign_ups_per_hour,
+        places: if config.allow_private_places { Reach::Private } else { Reach::Public },
         grace: billing::Grace::default(),
         clock: control_plane::Clock::system(),
     }

@@ -39,6 +39,7 @@ impl House {
             smtp: None,
             idle_after: Duration::from_secs(300),
             sign_ups_per_hour: 1000,
+            places: control_plane::places::Reach::Private,
             grace: billing::Grace::default(),
             clock: control_plane::Clock::system(),
         })

@@ -4,10 +4,11 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use axum::extract::State as Shared;
-use axum::http::StatusCode;
+use axum::body::Body;
+use axum::extract::{Path as Named, State as Shared};
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use control_plane::servers::{Host, HostAnswer};
@@ -30,6 +31,21 @@ pub(crate) struct MemoryHost {
     events: broadcast::Sender<HostEvent>,
     failures: AtomicU32,
     runs: Mutex<Vec<RunReading>>,
+    archive: Arc<Archive>,
+}
+
+/// The archive that every export of every server is.
+#[derive(Default)]
+struct Archive {
+    bytes: AtomicU64,
+    stops_at: AtomicU64,
+    gave: AtomicU64,
+    kept: Mutex<HashSet<String>>,
+}
+
+/// The bytes of an archive of this length: nothing that unpacks, but the same each time and different everywhere.
+pub(crate) fn archive_of(bytes: u64) -> Vec<u8> {
+    (0..bytes).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 13) as u8).collect()
 }
 
 #[derive(Default)]
@@ -56,6 +72,7 @@ struct Runtime {
     awake: Arc<Mutex<bool>>,
     events: broadcast::Sender<HostEvent>,
     apps: Arc<Mutex<Vec<api::AppView>>>,
+    archive: Arc<Archive>,
 }
 
 impl MemoryHost {
@@ -67,7 +84,28 @@ impl MemoryHost {
             events: broadcast::channel(64).0,
             failures: AtomicU32::new(0),
             runs: Mutex::default(),
+            archive: Arc::default(),
         }
+    }
+
+    /// How long archives are from now on.
+    pub(crate) fn archive_has(&self, bytes: u64) {
+        self.archive.bytes.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Where archives break off.
+    pub(crate) fn archive_stops_at(&self, bytes: u64) {
+        self.archive.stops_at.store(bytes, Ordering::SeqCst);
+    }
+
+    /// How much of archives was asked for.
+    pub(crate) fn archive_gave(&self) -> u64 {
+        self.archive.gave.load(Ordering::SeqCst)
+    }
+
+    /// Exports that nobody let go of.
+    pub(crate) fn kept_exports(&self) -> usize {
+        self.archive.kept.lock().len()
     }
 
     /// What it tells of its servers' runs from now on.
@@ -104,7 +142,13 @@ impl MemoryHost {
     }
 
     fn listen(&self, id: ServerId, awake: &Arc<Mutex<bool>>) -> Vec<JoinHandle<()>> {
-        let runtime = Runtime { id, awake: awake.clone(), events: self.events.clone(), apps: Arc::default() };
+        let runtime = Runtime {
+            id,
+            awake: awake.clone(),
+            events: self.events.clone(),
+            apps: Arc::default(),
+            archive: self.archive.clone(),
+        };
         let router = Router::new()
             .route("/health", get(health))
             .route("/usage", get(usage))
@@ -112,6 +156,9 @@ impl MemoryHost {
             .route("/apps", get(apps).post(install))
             .route("/apps/{id}", delete(remove))
             .route("/apps/{id}/restore", post(restore))
+            .route("/exports", post(export))
+            .route("/exports/{id}", get(exported).delete(release))
+            .route("/exports/{id}/archive", get(archive))
             .with_state(runtime);
         let serve = |path: PathBuf| {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -268,4 +315,75 @@ fn set_removed(runtime: &Runtime, id: &str, at: Option<i64>) -> StatusCode {
         }
         None => StatusCode::NOT_FOUND,
     }
+}
+
+impl Archive {
+    fn view(&self, id: &str) -> Json<api::ExportView> {
+        Json(api::ExportView {
+            id: id.to_owned(),
+            state: api::ExportState::Ready,
+            done: 7,
+            total: 7,
+            bytes: Some(self.bytes.load(Ordering::SeqCst)),
+            archive_id: None,
+            file_name: "anna-2026-11-21.pcc.zip".into(),
+            sealed: false,
+            counts: None,
+            omitted: Vec::new(),
+            error: None,
+            created_ms: 1,
+        })
+    }
+}
+
+async fn export(Shared(runtime): Shared<Runtime>, Json(asked): Json<api::ExportRequest>) -> Json<api::ExportView> {
+    runtime.wake();
+    let id = asked.id.unwrap();
+    runtime.archive.kept.lock().insert(id.clone());
+    runtime.archive.view(&id)
+}
+
+async fn exported(
+    Shared(runtime): Shared<Runtime>,
+    Named(id): Named<String>,
+) -> Result<Json<api::ExportView>, StatusCode> {
+    runtime.wake();
+    if runtime.archive.kept.lock().contains(&id) { Ok(runtime.archive.view(&id)) } else { Err(StatusCode::NOT_FOUND) }
+}
+
+async fn release(Shared(runtime): Shared<Runtime>, Named(id): Named<String>) -> StatusCode {
+    runtime.archive.kept.lock().remove(&id);
+    StatusCode::NO_CONTENT
+}
+
+/// The archive or a range of it, in pieces; it breaks off where the test says.
+async fn archive(Shared(runtime): Shared<Runtime>, headers: HeaderMap) -> axum::response::Response {
+    let all = archive_of(runtime.archive.bytes.load(Ordering::SeqCst));
+    let asked = headers.get("range").and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")?.split_once('-'));
+    let range = match asked {
+        Some((from, to)) => from.parse().unwrap()..to.parse::<usize>().unwrap() + 1,
+        None => 0..all.len(),
+    };
+    let stops = match runtime.archive.stops_at.load(Ordering::SeqCst) {
+        0 => usize::MAX,
+        at => usize::try_from(at).unwrap(),
+    };
+    let (length, part) = (range.len(), all[range.clone()].to_vec());
+    let mut at = range.start;
+    let pieces: Vec<_> = part
+        .chunks(64 * 1024)
+        .map(|piece| {
+            at += piece.len();
+            if at > stops {
+                Err(std::io::Error::other("it breaks off"))
+            } else {
+                Ok(axum::body::Bytes::copy_from_slice(piece))
+            }
+        })
+        .collect();
+    let given: usize = pieces.iter().flatten().map(axum::body::Bytes::len).sum();
+    runtime.archive.gave.fetch_add(given as u64, Ordering::SeqCst);
+    let status = if asked.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+    let body = Body::from_stream(futures::stream::iter(pieces));
+    axum::response::Response::builder().status(status).header("content-length", length).body(body).unwrap()
 }

@@ -3,6 +3,7 @@
 mod clock;
 mod databases;
 mod memory_host;
+mod peers;
 mod smtp;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -18,7 +19,8 @@ use tempfile::TempDir;
 
 pub(crate) use clock::HandClock;
 pub(crate) use databases::Database;
-pub(crate) use memory_host::MemoryHost;
+pub(crate) use memory_host::{MemoryHost, archive_of};
+pub(crate) use peers::{DavPeer, S3Peer, SECRET};
 pub(crate) use smtp::{Answer, PostOffice};
 
 /// Where every request of the tests comes from.
@@ -103,6 +105,16 @@ impl World {
     }
 }
 
+impl World {
+    /// How many rows of a table have this text in a column.
+    pub(crate) async fn rows_with(&self, table: &'static str, column: &'static str, text: &str) -> i64 {
+        let sql = sqlx::AssertSqlSafe(format!("select count(*) from {table} where {column} like $1"));
+        let like = format!("%{text}%");
+        control_plane::db::on!(self.plane.db().reader(), e => sqlx::query_scalar(sql).bind(like).fetch_one(e).await)
+            .unwrap()
+    }
+}
+
 /// A control plane over any host.
 pub(crate) async fn start(
     host: Arc<dyn Host>,
@@ -119,6 +131,7 @@ pub(crate) async fn start(
         smtp,
         idle_after: Duration::from_secs(3600),
         sign_ups_per_hour: 20,
+        places: control_plane::places::Reach::Private,
         grace: Grace::default(),
         clock: clock.clock(),
     };
