@@ -24,7 +24,7 @@ from pcc.extract import extract
 from pcc.names import why_invalid
 from pcc.words import DEFAULT_MAX_ENTRIES
 
-from . import damage, questions, servers
+from . import damage, questions, servers, signatures
 from .both import SECONDS, Answer, ours, program, theirs
 from .forge import Forge, Keys
 from .questions import Question
@@ -32,6 +32,19 @@ from .questions import Question
 T = TypeVar("T")
 
 MOST_PRINTED = 25
+
+# Codes that a reader may tell besides, because of another that both tell (7.1).
+FOLLOWING = {
+    "bag.tag-file-too-long": {"bag.tag-file-missing"},
+    "bag.tag-file-missing": {"bag.tag-unlisted"},
+    "bag.tag-unlisted": {"bag.tag-digest"},
+    "bag.manifest-line": {"bag.tag-unlisted", "bag.unlisted", "bag.missing"},
+    "bag.manifest-order": {"bag.digest", "bag.tag-digest", "bag.tag-unlisted"},
+    "doc.json": {"doc.invalid"},
+}
+
+# Where the Rust program was found wrong, was told so, and is not mended yet: shown, and not counted.
+KNOWN = ("signature version 0",)
 
 
 
@@ -64,6 +77,9 @@ class Cross:
         self.keys.close()
 
     def disagree(self, text: str) -> None:
+        if text.startswith(KNOWN):
+            print("  known:", text.partition(":")[0], flush=True)
+            return
         self.disagreements.append(text)
         kind = text.partition(" ")[0]
         if sum(other.startswith(kind) for other in self.disagreements) <= MOST_PRINTED:
@@ -78,7 +94,8 @@ class Cross:
         """Asks about one archive; the answers must be the same."""
         self.asked += 1
         left, right = self.both(content, options)
-        if left != right:
+        following = {code for first in left.codes & right.codes for code in FOLLOWING.get(first, ())}
+        if left.accepted != right.accepted or left.codes - following != right.codes - following:
             self.disagree(f"{label}: {said(left.codes, right.codes)}")
 
     def damaged(self, label: str, content: bytes) -> None:
@@ -218,6 +235,17 @@ def tags(cross: Cross, chance: random.Random) -> None:
         cross.whole(f"tag files {number} {changed}", forge.archive(cross.keys))
 
 
+def signed(cross: Cross, chance: random.Random) -> None:
+    """Signatures that are almost right, with the key trusted and with none."""
+    payload = {"data/settings.json": b"{}"}
+    own = dict(Forge(payload).entries(cross.keys))
+    variants = signatures.variants(own["tagmanifest-sha256.txt"], cross.keys.private, own["tagmanifest-sha256.txt.sig"])
+    for named, armoured in cross.in_time(mixed(variants, chance)):
+        content = Forge(payload, tags={"tagmanifest-sha256.txt.sig": armoured}).archive(cross.keys)
+        cross.whole(f"signature {named}: {armoured!r}", content)
+        cross.whole(f"signature {named} (trusted): {armoured!r}", content, Options(trusted=cross.keys.public))
+
+
 def damaged(cross: Cross, chance: random.Random) -> None:
     """Sound archives with one thing wrong."""
     for _ in range(3 * cross.size):
@@ -300,6 +328,7 @@ PARTS: dict[str, tuple[Callable[[Cross, random.Random], None], float]] = {
     "names": (names, 0.1),
     "members": (members, 0.1),
     "apps": (apps, 0.05),
-    "tags": (tags, 0.1),
+    "tags": (tags, 0.05),
+    "signed": (signed, 0.05),
     "damaged": (damaged, 0.1),
 }

@@ -1,4 +1,4 @@
-"""The command line: `python3 -m pcc check|list|extract|create|diff`. It exits as clause 7.7 says."""
+"""The command line: `python3 -m pcc check|list|extract|create|encrypt|decrypt|diff`. It exits as clause 7.7 says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from . import writer
+from . import whole, writer
+from .age import AgeError
 from .check import Options, Report, check
 from .compare import differences
 from .extract import ExtractError, extract
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
     except (FileNotFoundError, PermissionError) as error:
         print(error, file=sys.stderr)
         return NOTHING_TO_READ
-    except (writer.WriteError, ExtractError, SignatureError, FileExistsError) as error:
+    except (writer.WriteError, ExtractError, AgeError, SignatureError, FileExistsError) as error:
         print(error, file=sys.stderr)
         return REFUSED
 
@@ -66,6 +67,20 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--sign", type=Path, required=True, metavar="KEY", help="private ed25519 key of OpenSSH")
     made.add_argument("--stored", action="store_true", help="deflates nothing")
 
+    made = command("encrypt", run_encrypt, "Wraps an archive as one age file.")
+    made.add_argument("archive", type=Path)
+    made.add_argument("sealed", type=Path)
+    how = made.add_mutually_exclusive_group(required=True)
+    how.add_argument("--recipient", action="append", help="age1… or an SSH public key; may be given several times")
+    how.add_argument("--passphrase-file", type=Path, help="a file with a passphrase on its first line")
+
+    made = command("decrypt", run_decrypt, "Opens an archive that was wrapped as one age file.")
+    made.add_argument("sealed", type=Path)
+    made.add_argument("archive", type=Path)
+    how = made.add_mutually_exclusive_group(required=True)
+    how.add_argument("--identity", type=Path, help="a file with an age identity or an SSH private key")
+    how.add_argument("--passphrase-file", type=Path, help="a file with the passphrase on its first line")
+
     made = command("diff", run_diff, "Compares the payloads of two archives; exits with 1 where they differ.")
     made.add_argument("left", type=Path)
     made.add_argument("right", type=Path)
@@ -73,6 +88,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def checked(path: Path, options: argparse.Namespace) -> Report:
+    if path.is_file() and whole.is_whole_sealed(path):
+        print(f"{path} is encrypted as a whole: open it first, with `decrypt`", file=sys.stderr)
     path.stat()
     return check(path, limits_of(options))
 
@@ -125,6 +142,24 @@ def run_create(options: argparse.Namespace) -> int:
     contents = writer.from_folder(options.folder)
     writer.create(options.archive, contents, about, options.sign, now.strftime("%Y-%m-%d"), not options.stored)
     return ACCEPTED
+
+
+def run_encrypt(options: argparse.Namespace) -> int:
+    options.archive.stat()
+    whole.seal(options.archive, options.sealed, options.recipient or [], passphrase_of(options))
+    return ACCEPTED
+
+
+def run_decrypt(options: argparse.Namespace) -> int:
+    options.sealed.stat()
+    whole.unseal(options.sealed, options.archive, options.identity, passphrase_of(options))
+    return ACCEPTED
+
+
+def passphrase_of(options: argparse.Namespace) -> str | None:
+    if options.passphrase_file is None:
+        return None
+    return options.passphrase_file.read_text("utf-8").partition("\n")[0]
 
 
 def run_diff(options: argparse.Namespace) -> int:

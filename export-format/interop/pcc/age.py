@@ -20,19 +20,20 @@ def is_sealed(beginning: bytes) -> bool:
 
 def seal(content: bytes, recipients: list[str]) -> bytes:
     """The content encrypted to recipients (`age1…` or an SSH public key)."""
-    command = ["age", "--encrypt"]
+    arguments = ["age", "--encrypt"]
     for recipient in recipients:
-        command += ["--recipient", recipient]
-    return _run(command, content)
+        arguments += ["--recipient", recipient]
+    return command(arguments, content)
 
 
 def unseal(content: bytes, identity: Path) -> bytes:
     """The content that was encrypted to the identity in a file."""
-    return _run(["age", "--decrypt", "--identity", str(identity)], content)
+    return command(["age", "--decrypt", "--identity", str(identity)], content)
 
 
-def _run(command: list[str], content: bytes) -> bytes:
-    done = subprocess.run(command, input=content, capture_output=True, timeout=SECONDS, check=False)
+def command(words: list[str], content: bytes = b"") -> bytes:
+    """Runs `age` on this input."""
+    done = subprocess.run(words, input=content, capture_output=True, timeout=SECONDS, check=False)
     if done.returncode != 0:
-        raise AgeError(done.stderr.decode("utf-8", "replace").strip() or f"{command[0]} failed")
+        raise AgeError(done.stderr.decode("utf-8", "replace").strip() or f"{words[0]} failed")
     return done.stdout

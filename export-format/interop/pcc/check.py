@@ -255,8 +255,7 @@ class Check:
         digests = manifest.read("tagmanifest-sha256.txt", found, self.findings)
         for name in VOUCHED_TAG_FILES:
             if name not in digests:
-                if name in self.by_path:
-                    self.findings.add("bag.tag-unlisted", name, "is not in the tag manifest")
+                self.findings.add("bag.tag-unlisted", name, "is not in the tag manifest")
             elif name in self.tags and hashlib.sha256(self.tags[name]).hexdigest() != digests[name]:
                 self.findings.add("bag.tag-digest", name, "does not have the digest that the tag manifest says")
         for path in digests:

@@ -352,6 +352,32 @@ class Commands(Archives):
         code, listing = self.run_main("list", first)
         self.assertEqual((code, len(listing.splitlines())), (0, 15))
 
+    def test_whole_encryption(self) -> None:
+        top = Path(tempfile.mkdtemp(dir=self.folder.name))
+        archive = self.path(Forge(anna(), pcc=counted).archive(self.keys))
+        key, phrase, other = top / "key", top / "phrase", top / "other"
+        subprocess.run(["age-keygen", "-o", str(key)], capture_output=True, check=True, timeout=60)
+        recipient = key.read_text().split("public key: ")[1].split("\n")[0]
+        phrase.write_text("correct horse battery staple\n")
+        ways = [(["--recipient", recipient], ["--identity", key])]
+        if "FREEHOLD_SLOW" in os.environ:
+            # `age` makes each guess at a passphrase take seconds, and many of them where there is other work.
+            ways.append((["--passphrase-file", phrase], ["--passphrase-file", phrase]))
+        for sealing, opening in ways:
+            sealed = top / f"{sealing[0]}.pcc.zip.age"
+            self.assertEqual(self.run_main("encrypt", archive, sealed, *sealing)[0], 0)
+            self.assertEqual(self.run_main("check", sealed)[0], 1)
+            self.assertEqual(self.run_main("decrypt", sealed, top / f"{sealing[0]}.zip", *opening)[0], 0)
+            self.assertEqual((top / f"{sealing[0]}.zip").read_bytes(), archive.read_bytes())
+            content = sealed.read_bytes()
+            for broken in (content[:-1], content + b"x", content[:-20] + b"x" + content[-19:]):
+                sealed.write_bytes(broken)
+                self.assertEqual(self.run_main("decrypt", sealed, top / "broken.zip", *opening)[0], 1)
+            self.assertFalse((top / "broken.zip").exists())
+        sealed.write_bytes(content)
+        subprocess.run(["age-keygen", "-o", str(other)], capture_output=True, check=True, timeout=60)
+        self.assertEqual(self.run_main("decrypt", sealed, top / "wrong.zip", "--identity", other)[0], 1)
+
     def test_exit_codes(self) -> None:
         broken = self.path(b"no archive")
         code, text = self.run_main("check", "--json", broken)
