@@ -95,32 +95,29 @@ pub(crate) fn bag_info(manifest: &Manifest, bytes: u64, files: u64) -> String {
     ] {
         // A line break in a value would begin another label.
         let value = value.replace(|c: char| c.is_control(), " ");
-        let _ = writeln!(text, "{label}: {}", value.trim());
+        let value = value.trim();
+        let _ = writeln!(text, "{label}: {}", if value.is_empty() { "unknown" } else { value });
     }
     text
 }
 
-/// Reads `bag-info.txt` (or `bagit.txt`): labels in lower case, with their values; continued lines joined.
+/// Reads `bag-info.txt`: labels in lower case, with their values.
+///
+/// BagIt allows values to go on over several lines and blanks in many places; here a line has one form.
 pub(crate) fn parse_info(text: &str) -> Result<BTreeMap<String, Vec<String>>, BadLine> {
     let mut info: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut last: Option<String> = None;
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in text.split_inclusive('\n').enumerate() {
         let bad = |why: &str| BadLine { line: index + 1, why: why.to_owned() };
-        if line.starts_with([' ', '\t']) {
-            let label = last.as_ref().ok_or_else(|| bad("it continues nothing"))?;
-            if let Some(value) = info.get_mut(label).and_then(|values| values.last_mut()) {
-                value.push(' ');
-                value.push_str(line.trim());
-            }
-            continue;
+        let line = line.strip_suffix('\n').ok_or_else(|| bad("it does not end"))?;
+        let (label, value) =
+            line.split_once(": ").ok_or_else(|| bad("it is not a label, a colon, a space and a value"))?;
+        if label.is_empty() || !label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(bad("its label does not consist of letters, digits and hyphens"));
         }
-        let (label, value) = line.split_once(':').ok_or_else(|| bad("it has no colon"))?;
-        let label = label.trim().to_ascii_lowercase();
-        if label.is_empty() {
-            return Err(bad("its label is empty"));
+        if value.is_empty() || value.trim() != value || value.contains(char::is_control) {
+            return Err(bad("its value is empty, has blanks around it or control characters in it"));
         }
-        info.entry(label.clone()).or_default().push(value.trim().to_owned());
-        last = Some(label);
+        info.entry(label.to_ascii_lowercase()).or_default().push(value.to_owned());
     }
     Ok(info)
 }
@@ -129,6 +126,28 @@ pub(crate) fn parse_info(text: &str) -> Result<BTreeMap<String, Vec<String>>, Ba
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_line_about_the_bag_has_one_form() {
+        let info = parse_info("Bagging-Date: 2026-11-21\nX-1: a: b\nx-1: c\n").unwrap();
+        assert_eq!(info["x-1"], ["a: b", "c"]);
+        for wrong in [
+            "A: b",
+            "A:b\n",
+            "A : b\n",
+            "A: \n",
+            "A:  b\n",
+            "A: b \n",
+            "A: b\r\n",
+            ": b\n",
+            "A: b\n c\n",
+            "\n",
+            "\u{feff}A: b\n",
+            "A: b\tc\n",
+        ] {
+            assert!(parse_info(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn a_manifest_has_one_form() {

@@ -14,6 +14,8 @@ use crate::path::EntryPath;
 pub const ACCOUNT_SCHEMA: &str = "pcc/account@1";
 /// `schema` of `data/settings.json`.
 pub const SETTINGS_SCHEMA: &str = "pcc/settings@1";
+/// `schema` of `data/domains/domains.json`.
+pub const DOMAINS_SCHEMA: &str = "pcc/domains@1";
 /// `schema` of an app's `app.json`.
 pub const APP_SCHEMA: &str = "pcc/app@1";
 /// `schema` of a row of `data/permissions.ndjson`.
@@ -44,6 +46,8 @@ pub enum Kind<'p> {
     Calendar,
     /// `messages/**`.
     Message,
+    /// A part of `providers/<provider>/`: the history there ([`crate::history`]).
+    Provider(&'p str, ProviderPart),
     /// A part of `apps/<id>/`.
     App(&'p str, AppPart<'p>),
     /// Nothing this version knows; kept as it is.
@@ -71,6 +75,23 @@ pub enum AppPart<'p> {
     Other,
 }
 
+/// What stands at a path beneath `data/providers/<provider>/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderPart {
+    /// `provider.json`: who the provider is.
+    Provider,
+    /// `invoices.ndjson`, `invoices.01.ndjson` and so on: a row for each bill.
+    Invoices,
+    /// `invoices/**`: each bill as a person reads it.
+    Invoice,
+    /// `usage.ndjson` and so on: a row for each day.
+    Usage,
+    /// `log.ndjson` and so on: a row for each thing done.
+    Log,
+    /// Nothing this version knows.
+    Other,
+}
+
 impl<'p> Kind<'p> {
     /// What stands at `path`.
     ///
@@ -85,6 +106,9 @@ impl<'p> Kind<'p> {
         let Some(rest) = path.as_str().strip_prefix("data/") else { return Self::Other };
         if let Some((id, part)) = rest.strip_prefix("apps/").and_then(|rest| rest.split_once('/')) {
             return Self::App(id, AppPart::of(part));
+        }
+        if let Some((provider, part)) = rest.strip_prefix("providers/").and_then(|rest| rest.split_once('/')) {
+            return Self::Provider(provider, ProviderPart::of(part));
         }
         match rest {
             "account.json" => Self::Account,
@@ -114,8 +138,12 @@ impl<'p> Kind<'p> {
             | Self::Settings
             | Self::Domains
             | Self::Did
+            | Self::Provider(_, ProviderPart::Provider)
             | Self::App(_, AppPart::App | AppPart::Schema(_)) => Form::Json,
-            Self::Permissions | Self::Schedules | Self::App(_, AppPart::Files | AppPart::Segment(_)) => Form::Rows,
+            Self::Permissions
+            | Self::Schedules
+            | Self::Provider(_, ProviderPart::Invoices | ProviderPart::Usage | ProviderPart::Log)
+            | Self::App(_, AppPart::Files | AppPart::Segment(_)) => Form::Rows,
             Self::Message => by_name(),
             _ => Form::Opaque,
         }
@@ -141,8 +169,21 @@ impl<'p> AppPart<'p> {
         }
         match part {
             "app.json" => Self::App,
-            _ if is_files_segment(part) => Self::Files,
+            _ if is_segment_of(part, "files") => Self::Files,
             _ if part.starts_with("volumes/") => Self::Volume,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl ProviderPart {
+    fn of(part: &str) -> Self {
+        match part {
+            "provider.json" => Self::Provider,
+            _ if is_segment_of(part, "invoices") => Self::Invoices,
+            _ if part.starts_with("invoices/") => Self::Invoice,
+            _ if is_segment_of(part, "usage") => Self::Usage,
+            _ if is_segment_of(part, "log") => Self::Log,
             _ => Self::Other,
         }
     }
@@ -156,14 +197,22 @@ impl<'p> AppPart<'p> {
 /// ```
 #[must_use]
 pub fn files_segment(index: usize) -> String {
-    if index == 0 { "files.ndjson".to_owned() } else { format!("files.{index:02}.ndjson") }
+    segment("files", index)
 }
 
-fn is_files_segment(part: &str) -> bool {
-    let number = |part: &str| {
-        part.strip_prefix("files.").and_then(|rest| rest.strip_suffix(".ndjson")).and_then(|digits| digits.parse().ok())
-    };
-    part == "files.ndjson" || number(part).is_some_and(|index: usize| index > 0 && files_segment(index) == part)
+/// The name of the segment with this index of a document of rows that goes on in several: `log.ndjson`, `log.01.ndjson`, …
+#[must_use]
+pub fn segment(name: &str, index: usize) -> String {
+    if index == 0 { format!("{name}.ndjson") } else { format!("{name}.{index:02}.ndjson") }
+}
+
+fn is_segment_of(part: &str, name: &str) -> bool {
+    let index = part
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .and_then(|rest| rest.strip_suffix(".ndjson"))
+        .and_then(|digits| digits.parse().ok());
+    part == segment(name, 0) || index.is_some_and(|index: usize| index > 0 && segment(name, index) == part)
 }
 
 /// How an entry's content must read.

@@ -30,7 +30,7 @@ pub struct Finding {
     /// The threat it belongs to, numbered as in SPEC.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threat: Option<u8>,
-    /// Which entry it is about.
+    /// Which entry it is about, just as it is called (a name that is not UTF-8 with U+FFFD in it).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The general sentence of its code, and what was found here.
@@ -145,7 +145,7 @@ impl Code {
 
     /// The finding of this kind, about one entry.
     pub(crate) fn at(self, path: impl fmt::Display, detail: impl fmt::Display) -> Finding {
-        self.build(Some(printable(&path.to_string())), &detail.to_string())
+        self.build(Some(path.to_string()), &detail.to_string())
     }
 
     fn build(self, path: Option<String>, detail: &str) -> Finding {
@@ -186,7 +186,7 @@ impl fmt::Display for Code {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(path) = &self.path {
-            write!(f, "{path}: ")?;
+            write!(f, "{}: ", printable(path))?;
         }
         write!(f, "{} [{}", self.message, self.code)?;
         match self.threat {

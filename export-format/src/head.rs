@@ -12,6 +12,7 @@ use crate::layout::{Entry, Limits};
 use crate::manifest::{self, FORMAT, Kind, Manifest, VERSION};
 use crate::path::MAX_CHARS;
 use crate::row;
+use crate::shape;
 use crate::signature::{self, SignatureError, SigningKey, Trust};
 
 /// The bag's own files by name.
@@ -48,10 +49,12 @@ pub(crate) fn examine(tags: &TagFiles, entries: &mut [Entry], limits: &Limits, f
     {
         findings.add(Code::Declaration.at(names::BAGIT, ""));
     }
-    if let Some(text) = tags.get(names::PROFILE)
-        && let Err(err) = json(text)
-    {
-        findings.add(Code::Profile.at(names::PROFILE, err));
+    if let Some(text) = tags.get(names::PROFILE) {
+        match json(text) {
+            Ok(row::Value::Object(_)) => {}
+            Ok(_) => findings.add(Code::Profile.at(names::PROFILE, "it is no object")),
+            Err(err) => findings.add(Code::Profile.at(names::PROFILE, err)),
+        }
     }
     if let Some(text) = tags.get(names::TAG_MANIFEST) {
         examine_tag_manifest(text, tags, findings);
@@ -122,7 +125,11 @@ fn examine_pcc(text: &[u8], bytes: u64, findings: &mut Findings) -> Option<Manif
     }
     // Version and format first: an archive of a later version may well have another shape.
     let loose: serde_json::Value = serde_json::from_slice(text).unwrap_or_default();
-    if loose["format"] != FORMAT {
+    if !loose.is_object() {
+        findings.add(Code::Pcc.at(names::PCC, "it is no object"));
+        return None;
+    }
+    if loose["format"].as_str().is_some_and(|format| format != FORMAT) {
         findings.add(Code::Format.at(names::PCC, "its format is another"));
         return None;
     }
@@ -133,6 +140,21 @@ fn examine_pcc(text: &[u8], bytes: u64, findings: &mut Findings) -> Option<Manif
         findings.add(Code::MinReader.at(names::PCC, format_args!("it needs version {min_reader}, this is {VERSION}")));
         return None;
     }
+    // Texts that are no such value are another matter than members that are no texts.
+    let mut strange = false;
+    for (member, sound) in [
+        ("version", (|text| text.parse::<manifest::Version>().is_ok()) as fn(&str) -> bool),
+        ("minReader", |text| text.parse::<manifest::Version>().is_ok()),
+        ("kind", |text| matches!(text, "full" | "delta")),
+    ] {
+        if loose[member].as_str().is_some_and(|text| !sound(text)) {
+            findings.add(Code::Format.at(names::PCC, format_args!("its {member} is none")));
+            strange = true;
+        }
+    }
+    if strange {
+        return None;
+    }
     let manifest: Manifest = match serde_json::from_value(loose) {
         Ok(manifest) => manifest,
         Err(err) => {
@@ -140,11 +162,8 @@ fn examine_pcc(text: &[u8], bytes: u64, findings: &mut Findings) -> Option<Manif
             return None;
         }
     };
-    if manifest.min_reader > manifest.version {
-        findings.add(Code::Format.at(names::PCC, "its minReader is newer than its version"));
-    }
-    if manifest.snapshot.at.parse::<jiff::Timestamp>().is_err() {
-        findings.add(Code::Format.at(names::PCC, "the moment of its snapshot is no RFC 3339 time"));
+    for why in oddities(&manifest) {
+        findings.add(Code::Format.at(names::PCC, why));
     }
     if manifest.kind == Kind::Delta {
         findings.add(Code::Delta.at(names::PCC, ""));
@@ -153,6 +172,29 @@ fn examine_pcc(text: &[u8], bytes: u64, findings: &mut Findings) -> Option<Manif
         findings.add(Code::Bytes.at(names::PCC, format_args!("it says {}, there are {bytes}", manifest.counts.bytes)));
     }
     Some(manifest)
+}
+
+/// The values that are of the right type and yet not allowed.
+fn oddities(manifest: &Manifest) -> impl Iterator<Item = &'static str> {
+    let secrets = manifest.secrets.as_ref();
+    let unlock = |means: &String| means == "passphrase" || means == "recipient";
+    [
+        (manifest.min_reader <= manifest.version, "its minReader is newer than its version"),
+        (shape::is_uuid_urn(&manifest.archive_id), "its archiveId is no urn:uuid: in lower case"),
+        (shape::is_did(&manifest.subject.did), "its subject has no DID"),
+        (!manifest.subject.domain.is_empty(), "its subject has no address"),
+        (shape::is_moment(&manifest.snapshot.at), "the moment of its snapshot is no time in UTC"),
+        (manifest.snapshot.consistency == "point-in-time", "its snapshot is not of one moment"),
+        (manifest.kind == Kind::Delta || manifest.base.is_none(), "it is full and yet builds on another"),
+        (secrets.is_none_or(|secrets| secrets.scheme == "age"), "its secrets are sealed by something else than age"),
+        (secrets.is_none_or(|secrets| secrets.unlock.iter().all(unlock)), "its secrets open by unknown means"),
+        (
+            manifest.omitted.iter().all(|omitted| !omitted.what.is_empty() && !omitted.why.is_empty()),
+            "something omitted is not named or no reason is given",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(sound, why)| (!sound).then_some(why))
 }
 
 fn examine_info(text: &[u8], oxum: &str, manifest: Option<&Manifest>, findings: &mut Findings) {
@@ -179,6 +221,9 @@ fn examine_info(text: &[u8], oxum: &str, manifest: Option<&Manifest>, findings: 
         && says != oxum
     {
         findings.add(Code::Oxum.at(names::BAG_INFO, format_args!("it says {says}, there are {oxum}")));
+    }
+    if value("bagging-date").is_some_and(|says| !shape::is_day(says)) {
+        findings.add(Code::Info.at(names::BAG_INFO, "its date is no day"));
     }
     if let (Some(says), Some(manifest)) = (value("external-identifier"), manifest)
         && says != manifest.subject.did

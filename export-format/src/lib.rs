@@ -9,7 +9,8 @@
 //! - Reading: [`reader`] verifies before it gives anything out, [`forward`] reads what only flows past, [`check`](mod@check) tells everything that is wrong,
 //!   [`directory`] does both for folders.
 //! - Sealing all of it: [`sealed`] wraps an archive in age, with an exact length and any range.
-//! - What is inside: [`manifest`] (`pcc.json`), [`entry`] (the documents), [`bag`] (BagIt), [`cover`] (the page).
+//! - What is inside: [`manifest`] (`pcc.json`), [`entry`] (the documents), [`history`] (at each provider), [`bag`]
+//!   (BagIt), [`cover`] (the page).
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,7 @@ pub mod directory;
 pub mod entry;
 pub mod finding;
 pub mod forward;
+pub mod history;
 pub mod ident;
 pub mod manifest;
 pub mod packed;
@@ -39,6 +41,7 @@ mod inflate;
 mod layout;
 mod payload;
 mod scan;
+mod shape;
 mod unpack;
 mod zip;
 

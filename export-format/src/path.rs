@@ -91,13 +91,20 @@ impl EntryPath {
     }
 }
 
-/// The spelling under which names count as equal: each character to full upper case, then to full lower case, then NFC.
+/// The spelling under which names count as equal: each character by itself to full lower, upper and lower case, then NFC.
+///
+/// Lower case comes first because `ẞ` has no upper case of its own: only as `ß` does it become `ss`.
+///
+/// ```
+/// use export_format::path::fold;
+/// assert_eq!((fold("Straße"), fold("STRAẞE"), fold("ΣΑΣ")), (fold("strasse"), fold("strasse"), fold("σας")));
+/// ```
 #[must_use]
 pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
-    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
+    text.chars().flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfc().collect()
 }
 
 impl FromStr for EntryPath {
@@ -388,7 +395,9 @@ mod tests {
         let mut taken = Taken::default();
         taken.take(&parse("data/Foo/a").unwrap()).unwrap();
         taken.take(&parse("data/Foo/Straße").unwrap()).unwrap();
-        for clash in ["data/Foo/A", "data/foo/b", "data/Foo", "data/Foo/a/b", "data/Foo/STRASSE"] {
+        for clash in
+            ["data/Foo/A", "data/foo/b", "data/Foo", "data/Foo/a/b", "data/Foo/STRASSE", "data/Foo/STRA\u{1e9e}E"]
+        {
             assert!(taken.take(&parse(clash).unwrap()).is_err(), "{clash}");
         }
         taken.take(&parse("data/Foo/b").unwrap()).unwrap();

@@ -3,15 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::digest::{Digest, Summary};
-use crate::entry::{App, AppPart, FileRow, Form, Kind, Permission};
+use crate::entry::{
+    ACCOUNT_SCHEMA, APP_SCHEMA, App, AppPart, DOMAINS_SCHEMA, FileRow, Form, Kind, PERMISSION_SCHEMA, ProviderPart,
+    SETTINGS_SCHEMA,
+};
 use crate::finding::{Code, Finding, Findings};
 use crate::head::json;
+use crate::history::{EVENT_SCHEMA, INVOICE_SCHEMA, PROVIDER_SCHEMA, USAGE_SCHEMA};
 use crate::ident::AppId;
 use crate::layout::Entry;
 use crate::manifest::Manifest;
 use crate::path::EntryPath;
 use crate::row::Value;
 use crate::scan::scan;
+use crate::shape::{Want, require};
 
 /// Takes in the payload entry by entry, in their order, and compares in the end what must fit together.
 #[derive(Debug)]
@@ -107,23 +112,22 @@ impl Payload {
 
     fn json(&mut self, kind: Kind<'_>, path: &EntryPath, value: &Value, content: &[u8], findings: &mut Findings) {
         match kind {
-            Kind::App(id, AppPart::App) => match serde_json::from_slice::<App>(content) {
-                Err(err) => findings.add(Code::Document.at(path, err)),
-                Ok(app) if app.id.as_str() != id => {
-                    findings.add(Code::Document.at(path, "its id is not the name of its folder"))
+            Kind::App(id, AppPart::App) => {
+                let read = require(value, &[("schema", Want::Exactly(APP_SCHEMA))])
+                    .and_then(|()| serde_json::from_slice::<App>(content).map_err(|err| err.to_string()));
+                match read {
+                    Err(why) => findings.add(Code::Document.at(path, why)),
+                    Ok(app) if app.id.as_str() != id => {
+                        findings.add(Code::Document.at(path, "its id is not the name of its folder"))
+                    }
+                    Ok(app) => self.apps.entry(id.to_owned()).or_default().app = Some(app),
                 }
-                Ok(app) => self.apps.entry(id.to_owned()).or_default().app = Some(app),
-            },
+            }
             Kind::Domains => self.domains = true,
-            Kind::Account => {
-                if let Err(err) = serde_json::from_slice::<crate::entry::Account>(content) {
-                    findings.add(Code::Document.at(path, err));
-                }
-            }
-            Kind::Settings if !matches!(value, Value::Object(_)) => {
-                findings.add(Code::Document.at(path, "it is no object"))
-            }
             _ => {}
+        }
+        if let Err(why) = require_of_document(kind, value) {
+            findings.add(Code::Document.at(path, why));
         }
     }
 
@@ -152,12 +156,13 @@ impl Payload {
             match kind {
                 Kind::App(id, AppPart::Segment(_)) => self.table_row(id, path, index + 1, &value, &mut ids, findings),
                 Kind::App(id, AppPart::Files) => self.file_row(id, path, index + 1, line, findings),
-                Kind::Permissions => {
-                    if let Err(err) = serde_json::from_str::<Permission>(line) {
-                        findings.add(Code::Row.at(path, format_args!("line {}: {err}", index + 1)));
-                    }
+                Kind::Provider(provider, ProviderPart::Invoices) => {
+                    self.readable_bill(provider, path, index + 1, &value, findings)
                 }
                 _ => {}
+            }
+            if let Err(why) = require_of_row(kind, &value) {
+                findings.add(Code::Row.at(path, format_args!("line {}: {why}", index + 1)));
             }
         }
         match kind {
@@ -217,6 +222,14 @@ impl Payload {
         }
     }
 
+    fn readable_bill(&self, provider: &str, path: &EntryPath, line: usize, row: &Value, findings: &mut Findings) {
+        if let Some(text) = row.get("text").and_then(Value::as_text)
+            && !self.known.contains_key(format!("data/providers/{provider}/{text}").as_str())
+        {
+            findings.add(Code::BlobMissing.at(path, format_args!("line {line}: {text}")));
+        }
+    }
+
     /// Compares what must fit together.
     pub(crate) fn finish(self, manifest: Option<&Manifest>, findings: &mut Findings) {
         let mut counts = [("apps", self.apps.len() as u64), ("tables", 0), ("documents", 0), ("files", 0)];
@@ -227,6 +240,13 @@ impl Payload {
                 Some(app) => {
                     counts[1].1 += app.tables.len() as u64;
                     seen.compare_tables(app, &at, findings);
+                    for schema in app.tables.iter().filter_map(|table| table.schema.as_ref()) {
+                        let schema = format!("{at}/{schema}");
+                        if !self.known.contains_key(schema.as_str()) {
+                            findings
+                                .add(Code::Segment.at(schema, "a table names it as its schema, and it is not there"));
+                        }
+                    }
                 }
             }
             counts[2].1 += seen.segments.values().sum::<u64>();
@@ -244,10 +264,18 @@ impl Payload {
                     findings.add(Code::Counts.found(format_args!("it says {said} {what}, there are {count}")));
                 }
             }
-            for sealed in manifest.secrets.iter().flat_map(|secrets| &secrets.files) {
-                if !self.known.contains_key(sealed.as_str()) {
-                    findings.add(Code::Secrets.at(sealed, "it is missing"));
+            let mut sealed: BTreeSet<&str> =
+                self.known.keys().filter(|path| is_sealed(path)).map(EntryPath::as_str).collect();
+            for listed in manifest.secrets.iter().flat_map(|secrets| &secrets.files) {
+                if !sealed.remove(listed.as_str()) {
+                    findings.add(
+                        Code::Secrets
+                            .at(listed, "pcc.json lists it, and it is missing, no sealed file, or listed twice"),
+                    );
                 }
+            }
+            for unlisted in sealed {
+                findings.add(Code::Secrets.at(unlisted, "pcc.json does not list it"));
             }
         }
         if self.grants > 0 {
@@ -265,11 +293,16 @@ impl Payload {
 impl AppSeen {
     fn compare_tables(&self, app: &App, at: &str, findings: &mut Findings) {
         let mut left: BTreeSet<&str> = self.segments.keys().map(String::as_str).collect();
+        let mut names = BTreeSet::new();
         for table in &app.tables {
+            if !names.insert(table.name.as_str()) {
+                findings.add(Code::Segment.at(at, format_args!("two tables have the name {}", table.name)));
+            }
             let mut rows = 0;
             let mut last: Option<&str> = None;
             for segment in &table.segments {
                 match self.segments.get(segment) {
+                    Some(0) => findings.add(Code::Segment.at(format_args!("{at}/{segment}"), "it has no row")),
                     Some(count) if left.remove(segment.as_str()) => rows += count,
                     _ => findings.add(Code::Segment.at(format_args!("{at}/{segment}"), "")),
                 }
@@ -291,6 +324,66 @@ impl AppSeen {
         for segment in left {
             findings.add(Code::Segment.at(format_args!("{at}/{segment}"), "no table lists it"));
         }
+    }
+}
+
+/// Compares a JSON document with what one of its kind must say.
+fn require_of_document(kind: Kind<'_>, value: &Value) -> Result<(), String> {
+    use Want::{Exactly, Text};
+    match kind {
+        Kind::Account => require(
+            value,
+            &[("schema", Exactly(ACCOUNT_SCHEMA)), ("id", Text), ("handle", Text), ("displayName", Text)],
+        ),
+        Kind::Settings | Kind::Domains if value.get("schema").is_none() => require(value, &[]),
+        Kind::Settings => require(value, &[("schema", Exactly(SETTINGS_SCHEMA))]),
+        Kind::Domains => require(value, &[("schema", Exactly(DOMAINS_SCHEMA))]),
+        Kind::Provider(_, ProviderPart::Provider) => {
+            require(value, &[("schema", Exactly(PROVIDER_SCHEMA)), ("name", Text), ("origin", Text)])
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Compares a row with what one of its kind must say.
+fn require_of_row(kind: Kind<'_>, value: &Value) -> Result<(), String> {
+    use Want::{Any, Day, Exactly, Moment, Naming, Text, Texts, Whole};
+    match kind {
+        Kind::Permissions => require(
+            value,
+            &[
+                ("schema", Exactly(PERMISSION_SCHEMA)),
+                ("id", Text),
+                ("grantor", Text),
+                ("grantee", Any),
+                ("resource", Any),
+                ("actions", Texts),
+            ],
+        ),
+        Kind::Provider(_, ProviderPart::Invoices) => require(
+            value,
+            &[
+                ("schema", Exactly(INVOICE_SCHEMA)),
+                ("id", Text),
+                ("issued", Moment),
+                ("currency", Text),
+                ("amount", Whole),
+                ("status", Text),
+            ],
+        ),
+        Kind::Provider(_, ProviderPart::Usage) => require(value, &[("schema", Exactly(USAGE_SCHEMA)), ("date", Day)]),
+        Kind::Provider(_, ProviderPart::Log) => require(
+            value,
+            &[
+                ("schema", Exactly(EVENT_SCHEMA)),
+                ("id", Text),
+                ("at", Moment),
+                ("what", Text),
+                ("who", Naming("kind")),
+                ("text", Text),
+            ],
+        ),
+        _ => Ok(()),
     }
 }
 

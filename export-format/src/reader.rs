@@ -296,7 +296,10 @@ fn read_tags(source: &(impl Source + ?Sized), layout: &Layout, findings: &mut Fi
     for entry in layout.entries.iter().filter(|entry| !entry.path.is_payload()) {
         let Some(name) = names::TAG_FILES.into_iter().find(|name| *name == entry.path.as_str()) else { continue };
         let limit = head::tag_file_limit(name, layout.entries.len() as u64);
-        if entry.size > limit || entry.stored != Stored::Whole {
+        if entry.stored != Stored::Whole {
+            continue; // Said before, with the list of entries.
+        }
+        if entry.size > limit {
             findings.add(Code::TagTooLong.at(name, format_args!("{} bytes; {limit} are allowed", entry.size)));
             continue;
         }

@@ -315,12 +315,13 @@ impl PartialOrd for Name {
     }
 }
 
-/// ECMA-262 `Number::toString`, which RFC 8785 prescribes. Rust yields the shortest digits; only their layout differs.
+/// ECMA-262 `Number::toString`, which RFC 8785 prescribes. Rust yields the shortest digits; their layout differs, and
+/// which of two is taken that are equally near.
 fn write_float(out: &mut String, number: f64) {
-    let scientific = format!("{:e}", number.abs());
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let digits: String = digits.chars().filter(|&c| c != '.').collect();
-    let point = exponent.parse::<i32>().unwrap_or(0) + 1;
+    let (mut digits, mut point) = decimal(&format!("{:e}", number.abs()));
+    if let Some((even, at)) = even_of_a_tie(number.abs(), &digits) {
+        (digits, point) = (even, at);
+    }
     let count = digits.len() as i32;
     if number < 0.0 {
         out.push('-');
@@ -337,6 +338,41 @@ fn write_float(out: &mut String, number: f64) {
         let dot = if rest.is_empty() { "" } else { "." };
         write!(out, "{first}{dot}{rest}e{:+}", point - 1)
     };
+}
+
+/// The digits of `d.ddde±x`, and after how many of them the point stands.
+fn decimal(scientific: &str) -> (String, i32) {
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    (digits.chars().filter(|&c| c != '.').collect(), exponent.parse::<i32>().unwrap_or(0) + 1)
+}
+
+/// Where the exact value lies midway between two shortest spellings, the one that ends in an even digit, if `digits`
+/// is the other.
+fn even_of_a_tie(number: f64, digits: &str) -> Option<(String, i32)> {
+    // Shorter spellings are never tied: the digits of a tie are all but one of the exact value's, which are many.
+    if digits.len() < 15 || !digits.ends_with(['1', '3', '5', '7', '9']) {
+        return None;
+    }
+    let (longer, _) = decimal(&format!("{number:.*e}", digits.len()));
+    if !longer.ends_with('5') {
+        return None;
+    }
+    // No binary64 has more than 767 digits; so this is the exact value.
+    let (exact, point) = decimal(&format!("{number:.770e}"));
+    let (kept, rest) = exact.split_at(digits.len());
+    if rest.trim_end_matches('0') != "5" {
+        return None;
+    }
+    // `digits` is odd, so the even one is its neighbour on the other side of the exact value.
+    let even = if kept == digits { plus_one(kept)? } else { kept.to_owned() };
+    let spelled = format!("{}.{}e{}", &even[..1], &even[1..], point - 1);
+    (spelled.parse() == Ok(number)).then_some((even, point))
+}
+
+/// The next higher number of as many digits.
+fn plus_one(digits: &str) -> Option<String> {
+    let next = digits.parse::<u64>().ok()?.checked_add(1)?.to_string();
+    (next.len() == digits.len()).then_some(next)
 }
 
 /// Whether a number with a fraction or exponent is in its one spelling, and is not a whole number in disguise.
@@ -442,6 +478,10 @@ mod tests {
             ("0.30000000000000004", "0.30000000000000004"),
             ("2.2250738585072014e-308", "2.2250738585072014e-308"),
             ("1000000000000000000000000000000", "1e+30"),
+            // Two shortest spellings, equally near: the even one.
+            ("1424953923781206.25", "1424953923781206.2"),
+            ("1424953923781206.75", "1424953923781206.8"),
+            ("-1424953923781206.25", "-1424953923781206.2"),
             ("123456789012345680000.5", r#"{"$int":"123456789012345683968"}"#),
         ] {
             assert_eq!(row(stored), expected, "{stored}");
@@ -462,6 +502,7 @@ mod tests {
     fn tags_and_look_alikes_come_back_as_they_were() {
         assert_eq!(row(r#"{"$int":"9007199254740993"}"#), r#"{"$$int":"9007199254740993"}"#);
         assert_eq!(row(r#"{"$bytes":"AAEC"}"#), r#"{"$bytes":"AAEC"}"#);
+        assert_eq!(Value::from_row(r#"{"a":{"$$bytes":"AAEC"}}"#).unwrap().to_stored(), r#"{"a":{"$$bytes":"AAEC"}}"#);
         assert_eq!(row(r#"{"$bytes":"AAE"}"#), r#"{"$$bytes":"AAE"}"#);
         assert_eq!(row(r#"{"$$bytes":"AAEC"}"#), r#"{"$$bytes":"AAEC"}"#, "the person's own $bytes");
         assert_eq!(row(r#"{"$$$bytes":"AAEC"}"#), r#"{"$$$bytes":"AAEC"}"#, "the person's own $$bytes");
@@ -469,6 +510,8 @@ mod tests {
         assert_eq!(row(r#"{"$":1,"$$x":2}"#), r#"{"$$":1,"$$$x":2}"#);
         let blob = format!(r#"{{"$blob":{{"path":"files/a","sha256":"{}","size":5,"type":"x/y"}}}}"#, Digest::of(b""));
         assert_eq!(row(&blob), blob);
+        let own = blob.replace("$blob", "$$blob");
+        assert_eq!(row(&own), own);
         assert_eq!(row(&blob.replace("5", "5.5")), blob.replace("$blob", "$$blob").replace("5", "5.5"));
     }
 

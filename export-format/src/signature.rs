@@ -41,6 +41,9 @@ pub enum SignatureError {
     /// Not readable as a signature.
     #[error("this is no SSH signature")]
     Unreadable(#[source] ssh_key::Error),
+    /// Right, but not in the one spelling, or with another hash.
+    #[error("the signature is not spelled as ssh-keygen spells it, or not made with sha512")]
+    Spelling,
     /// Made for another purpose.
     #[error("the signature was made for the namespace {0:?}, not {NAMESPACE:?}")]
     Namespace(String),
@@ -98,11 +101,7 @@ impl Signer {
     /// # Errors
     /// Only when the key is unusable.
     pub fn sign(&self, message: &[u8]) -> Result<String, SignatureError> {
-        let signature = self.0.sign(NAMESPACE, HashAlg::Sha512, message).map_err(SignatureError::Sign)?;
-        signature
-            .to_pem(LineEnding::LF)
-            .map(|pem| if pem.ends_with('\n') { pem } else { pem + "\n" })
-            .map_err(SignatureError::Sign)
+        armoured(&self.0.sign(NAMESPACE, HashAlg::Sha512, message).map_err(SignatureError::Sign)?)
     }
 }
 
@@ -123,18 +122,28 @@ impl SigningKey {
 /// Checks a signature against the key that stands in it, and returns that key.
 ///
 /// # Errors
-/// When it cannot be read, was made for another purpose, by another kind of key, or does not fit `message`.
+/// When it cannot be read, is spelled in another way than `ssh-keygen` does, was made for another purpose, by another
+/// kind of key or hash, or does not fit `message`.
 pub fn signed_by(signature: &[u8], message: &[u8]) -> Result<SigningKey, SignatureError> {
-    let signature = SshSig::from_pem(signature).map_err(SignatureError::Unreadable)?;
+    let text = signature;
+    let signature = SshSig::from_pem(text).map_err(SignatureError::Unreadable)?;
     if signature.namespace() != NAMESPACE {
         return Err(SignatureError::Namespace(signature.namespace().to_owned()));
     }
     if signature.algorithm() != Algorithm::Ed25519 {
         return Err(SignatureError::Algorithm(signature.algorithm().to_string()));
     }
+    if signature.hash_alg() != HashAlg::Sha512 || armoured(&signature)?.as_bytes() != text {
+        return Err(SignatureError::Spelling);
+    }
     let key = PublicKey::new(signature.public_key().clone(), "");
     key.verify(NAMESPACE, message, &signature).map_err(SignatureError::Wrong)?;
     Ok(SigningKey(key))
+}
+
+fn armoured(signature: &SshSig) -> Result<String, SignatureError> {
+    let pem = signature.to_pem(LineEnding::LF).map_err(SignatureError::Sign)?;
+    Ok(if pem.ends_with('\n') { pem } else { pem + "\n" })
 }
 
 impl FromStr for SigningKey {
@@ -175,6 +184,11 @@ mod tests {
         assert!(matches!(signed_by(signature.as_bytes(), b"hellO"), Err(SignatureError::Wrong(_))));
         let other = signer.0.sign("file", HashAlg::Sha512, b"hello").unwrap().to_pem(LineEnding::LF).unwrap();
         assert!(matches!(signed_by(other.as_bytes(), b"hello"), Err(SignatureError::Namespace(_))));
+        let weaker = signer.0.sign(NAMESPACE, HashAlg::Sha256, b"hello").unwrap().to_pem(LineEnding::LF).unwrap();
+        assert!(matches!(signed_by(weaker.as_bytes(), b"hello"), Err(SignatureError::Spelling)));
+        for other in [signature.replace('\n', "\r\n"), format!("{signature}\n"), signature.trim_end().to_owned()] {
+            assert!(signed_by(other.as_bytes(), b"hello").is_err(), "{other:?}");
+        }
         assert_eq!(signer.public().to_string().parse::<SigningKey>().unwrap(), signer.public());
     }
 }

@@ -15,9 +15,10 @@ use bytes::Bytes;
 use crate::bag::{self, names};
 use crate::cover::Cover;
 use crate::digest::{Digest, Summary};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Secrets};
 use crate::packed::{self, Stored};
 use crate::path::{Collision, EntryPath, PathError, Taken};
+use crate::payload::is_sealed;
 use crate::plan::{Body, Plan, Planned};
 use crate::reader::{Reader, Verified};
 use crate::signature::{SignatureError, Signer};
@@ -39,7 +40,7 @@ pub struct Payload<S> {
 /// What stands at the head of an archive.
 #[derive(Debug, Clone)]
 pub struct Head {
-    /// `pcc.json`; `counts.bytes` is filled in by [`Writer::seal`].
+    /// `pcc.json`; `counts.bytes` and the list of sealed files are filled in by [`Writer::seal`].
     pub manifest: Manifest,
     /// What the page for people shows beyond it.
     pub cover: Cover,
@@ -172,6 +173,7 @@ impl<S> Writer<Open<S>> {
         }
         let head = &mut self.head;
         head.manifest.counts.bytes = bytes;
+        list_sealed(&mut head.manifest, files.iter().map(|file| &file.path));
         let mut pcc = serde_json::to_string_pretty(&head.manifest).map_err(|err| WriteError::Manifest(Some(err)))?;
         pcc.push('\n');
         if pcc.len() as u64 > crate::manifest::MAX_BYTES {
@@ -235,6 +237,19 @@ pub fn sign_anew<S: Source>(archive: &Reader<S, Verified>, signer: &Signer) -> s
         entries.push(planned);
     }
     Ok(Plan::new(entries))
+}
+
+/// Makes `pcc.json` list exactly the sealed files, whoever put them in.
+fn list_sealed<'a>(manifest: &mut Manifest, paths: impl Iterator<Item = &'a EntryPath>) {
+    let files: Vec<String> = paths.filter(|path| is_sealed(path)).map(EntryPath::to_string).collect();
+    match &mut manifest.secrets {
+        Some(secrets) => secrets.files = files,
+        None if files.is_empty() => {}
+        None => {
+            manifest.secrets =
+                Some(Secrets { scheme: "age".to_owned(), files, unlock: Vec::new(), other: serde_json::Map::new() });
+        }
+    }
 }
 
 impl<S> Writer<Sealed<S>> {

@@ -10,12 +10,40 @@ use crate::made;
 
 const SPEC: &str = include_str!("../../SPEC.md");
 
+/// The cells of the rows of the table that begins with this header.
+fn table(header: &str) -> Vec<Vec<&'static str>> {
+    let (_, rest) = SPEC.split_once(header).unwrap_or_else(|| panic!("SPEC.md has no table {header}"));
+    rest.lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect()
+}
+
+fn is_clause(clause: &str) -> bool {
+    SPEC.contains(&format!("- **{clause}** ")) || SPEC.contains(&format!("\n## {clause} "))
+}
+
 #[test]
-fn every_code_stands_at_a_clause() {
-    for code in Code::ALL {
-        assert!(SPEC.contains(&format!("`{code}`")), "{code} is not in SPEC.md");
+fn the_table_of_codes_is_the_codes() {
+    let rows = table("| Code | Weight | Clause | Threat | Meaning |");
+    let spoken: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+    let real: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(spoken, real);
+    for (row, code) in rows.iter().zip(Code::ALL) {
+        let threat = code.threat().map_or("–".to_owned(), |threat| threat.to_string());
+        let weight = format!("{:?}", code.severity()).to_lowercase();
+        assert_eq!((row[1], row[3], row[4]), (weight.as_str(), threat.as_str(), code.sentence()), "{code}");
+        assert!(is_clause(row[2]), "{code} stands at {}, which is no clause", row[2]);
     }
-    // And no code stands there that no reader reports.
+}
+
+#[test]
+fn every_code_is_named_by_a_clause_and_every_vector_names_a_clause() {
+    let clauses = SPEC.split("\n## 14 ").next().unwrap();
+    for code in Code::ALL {
+        assert!(clauses.contains(&format!("`{code}`")), "{code} is named by no clause");
+    }
     for quoted in SPEC.split('`').skip(1).step_by(2) {
         let is_code = quoted.split_once('.').is_some_and(|(area, rest)| {
             ["zip", "path", "bag", "entry", "limit", "signature", "pcc", "doc", "row", "import", "directory"]
@@ -25,6 +53,17 @@ fn every_code_stands_at_a_clause() {
         });
         assert!(!is_code || Code::ALL.iter().any(|code| code.as_str() == quoted), "{quoted} is no code");
     }
+    for vector in crate::vectors::ALL.iter() {
+        assert!(is_clause(vector.clause), "{}: {} is no clause", vector.name, vector.clause);
+    }
+}
+
+#[test]
+fn the_profile_in_the_text_is_the_one_we_write() {
+    let text = SPEC.split("```json").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let here: serde_json::Value = serde_json::from_str(text).unwrap();
+    let ours: serde_json::Value = serde_json::from_str(export_format::bag::PROFILE).unwrap();
+    assert_eq!(here, ours);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Archives made for the tests.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use export_format::cover::Cover;
 use export_format::digest::Summary;
@@ -8,9 +10,47 @@ use export_format::packed::{Packed, Stored};
 use export_format::plan::{Piece, Plan};
 use export_format::signature::Signer;
 use export_format::writer::{Head, Payload, Sealed, Writer};
+use ssh_key::private::Ed25519Keypair;
+use ssh_key::{HashAlg, LineEnding, PrivateKey};
+
+/// The seed of the key that signs all of them. It is nobody's.
+const SEED: [u8; 32] = [7; 32];
+
+/// What opens [`SEALED_KEYS`]. It is nobody's.
+pub(crate) const SEALED_FOR: &str = "AGE-SECRET-KEY-158R59JZHYXU6VXGKYXMTCHA75PN0S0G66QGCYWETU5J6UNSXVATQUU952G";
+
+/// The key above as a JWK set, sealed once by `age`: sealing anew would give other bytes each time.
+pub(crate) const SEALED_KEYS: &[u8] = include_bytes!("keys.secret.jwks.json.age");
 
 pub(crate) fn signer() -> Signer {
-    Signer::from_seed(&[7; 32])
+    Signer::from_seed(&SEED)
+}
+
+/// A signature by the same key for another purpose or with another hash.
+pub(crate) fn sign_as(namespace: &str, hash: HashAlg, message: &[u8]) -> Vec<u8> {
+    let key = PrivateKey::from(Ed25519Keypair::from_seed(&SEED));
+    let armour = key.sign(namespace, hash, message).unwrap().to_pem(LineEnding::LF).unwrap();
+    format!("{}\n", armour.trim_end()).into_bytes()
+}
+
+/// A signature whose S is larger by the order of the group: the same point, spelled otherwise.
+pub(crate) fn high_s(message: &[u8]) -> Vec<u8> {
+    const ORDER: [u8; 32] = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let armour = signer().sign(message).unwrap();
+    let lines: Vec<&str> = armour.lines().collect();
+    let mut bytes = STANDARD.decode(lines[1..lines.len() - 1].concat()).unwrap();
+    let at = bytes.len() - 32;
+    let mut carry = 0;
+    for (byte, more) in bytes[at..].iter_mut().zip(ORDER) {
+        let sum = u16::from(*byte) + u16::from(more) + carry;
+        (*byte, carry) = (sum as u8, sum >> 8);
+    }
+    let body = STANDARD.encode(bytes);
+    let body: Vec<&str> = body.as_bytes().chunks(70).map(|chunk| std::str::from_utf8(chunk).unwrap()).collect();
+    format!("{}\n{}\n{}\n", lines[0], body.join("\n"), lines[lines.len() - 1]).into_bytes()
 }
 
 pub(crate) fn manifest() -> Manifest {
@@ -101,4 +141,16 @@ pub(crate) fn bytes_of(plan: &Plan<Bytes>, range: std::ops::Range<u64>) -> Vec<u
 pub(crate) fn archive(payload: Vec<Payload<Bytes>>) -> Vec<u8> {
     let sealed = seal_with(payload, |_| {});
     bytes_of(sealed.plan(), 0..sealed.plan().len())
+}
+
+/// The bits of the last byte of a stream that no reader looks at.
+pub(crate) fn unused_bits(stream: &[u8], content: &[u8]) -> u8 {
+    let (last, before) = stream.split_last().unwrap();
+    let is_unused = |bit: &u8| {
+        let other = [before, &[last ^ bit]].concat();
+        let mut plain = vec![0; content.len() + 1];
+        let len = libdeflater::Decompressor::new().deflate_decompress(&other, &mut plain);
+        len == Ok(content.len()) && plain[..content.len()] == *content
+    };
+    (0..8).rev().map(|bit| 1 << bit).take_while(is_unused).fold(0, |bits, bit| bits | bit)
 }
