@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use infra::agent::Disk;
 use infra::hosts::HostId;
 use infra::isolation::IsolationReport;
 use jiff::Timestamp;
@@ -27,6 +28,8 @@ pub struct HostView {
     pub memory_total: u64,
     /// Memory that is free to be used, in bytes.
     pub memory_available: u64,
+    /// The disks that caches and homes lie on there.
+    pub disks: Vec<Disk>,
     /// How well servers are kept apart there.
     pub isolation: IsolationReport,
     /// When this was seen.
@@ -61,6 +64,7 @@ pub async fn hosts(plane: &ControlPlane, actor: &Actor) -> Result<Vec<HostView>>
             awake,
             memory_total: memory.total,
             memory_available: memory.available,
+            disks: plane.host().disks(),
             isolation: plane.host().isolation(),
             seen_at: plane.now(),
         })

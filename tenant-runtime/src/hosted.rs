@@ -15,8 +15,8 @@ use tenant_runtime::server::inherited::Inherited;
 use tenant_runtime::server::listen::Listener;
 use tenant_runtime::server::serve::{reap, serve, stop_signal};
 use tenant_runtime::server::{Server, now, router, unavailable};
-use tenant_runtime::store::Bucket;
 use tenant_runtime::store::bucket::Brokered;
+use tenant_runtime::store::{Bucket, Kind};
 use tenant_runtime::{admin, housekeeping, rest};
 use tokio::net::UnixListener;
 
@@ -60,6 +60,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
                     Err(error) if lost.peek().is_some() => {
                         tracing::warn!(cause = chain(&error), "the host's broker is gone, and this runtime with it");
                     }
+                    // Nothing acknowledged lies in the copy alone, so going without it is an end in good order too.
+                    Err(error) if matches!(error.kind(), Kind::Retry | Kind::Full) => {
+                        let cause = chain(&error);
+                        tracing::warn!(cause, "the local copy is left behind; the next wake makes it anew");
+                    }
                     slept => slept.context("the home could not be put to sleep")?,
                 }
                 tracing::info!(server.id = %server.launch.server, "asleep");
@@ -94,12 +99,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
 async fn bucket(storage: &StorageAt, socket: Option<UnixStream>) -> anyhow::Result<(Bucket, Lost)> {
     match (storage, socket) {
         (StorageAt::Directory { path }, _) => Ok((Bucket::directory(path), std::future::pending().boxed().shared())),
-        (StorageAt::Broker, Some(socket)) => {
+        (StorageAt::Broker { patience_ms }, Some(socket)) => {
             let broker = Brokered::over(socket).await.context("the host's broker does not answer")?;
             let lost = broker.ended().boxed().shared();
-            Ok((Bucket::new(broker), lost))
+            Ok((Bucket::new(broker).with_patience(Duration::from_millis(*patience_ms)), lost))
         }
-        (StorageAt::Broker, None) => anyhow::bail!("the host gave no connection to its broker"),
+        (StorageAt::Broker { .. }, None) => anyhow::bail!("the host gave no connection to its broker"),
     }
 }
 

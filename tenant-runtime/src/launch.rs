@@ -133,7 +133,10 @@ pub enum StorageAt {
     },
     /// An object store elsewhere, behind the host's broker: a connection to it, on which this server's objects and
     /// nobody else's are to be had, is at [`STORAGE_FD`].
-    Broker,
+    Broker {
+        /// How long the store may take before whoever waits for it is told that it does not answer, in milliseconds.
+        patience_ms: u64,
+    },
 }
 
 /// What the plan grants.
@@ -195,7 +198,7 @@ mod tests {
         let text = serde_json::to_string(&launch).expect("a launch is plain data");
         assert!(text.contains(r#""kind":"directory""#) && text.contains(r#""standing":"read_only""#), "{text}");
         assert_eq!(serde_json::from_str::<Launch>(&text).expect("it was just written"), launch);
-        let broker = serde_json::to_string(&StorageAt::Broker).expect("plain data");
-        assert_eq!(broker, r#"{"kind":"broker"}"#);
+        let broker = serde_json::to_string(&StorageAt::Broker { patience_ms: 10_000 }).expect("plain data");
+        assert_eq!(broker, r#"{"kind":"broker","patience_ms":10000}"#);
     }
 }

@@ -118,8 +118,8 @@ impl Problem {
 
     /// The machine under the server has no room, which is not the person's to mend.
     fn host_full() -> Self {
-        let detail = "Nothing was saved: the provider's own storage is full, not yours. The provider has been told. Everything saved before is safe and can be read and exported.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "host_full", detail).retry_after(60)
+        let detail = "This was not saved: the provider's own disk is full, not your plan. The provider has been told and must make room. Everything saved before is safe. Try again in a minute.";
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "host_full", detail).retry_after(60)
     }
 
     /// Something only the operator can mend. The cause is logged.
@@ -285,6 +285,15 @@ impl From<store::Error> for Problem {
                 Self::host_full()
             }
             (_, Kind::Fix) => Self::bad_request(detail),
+            (store::Error::Damaged { .. }, _) => {
+                tracing::error!(cause = chain(&error), "the storage gave back something wrong");
+                let detail = "The storage behind this server gave back something else than was saved, and that was noticed. Nothing wrong is shown and nothing was changed. The provider has been told and must look; all else on this server works.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_wrong", detail).retry_after(60)
+            }
+            (store::Error::Away, _) => later(
+                "storage_busy",
+                "The storage does not answer just now, so this was not saved. Everything saved before is safe. Try again in a moment.",
+            ),
             (_, Kind::Retry) => {
                 tracing::warn!(cause = chain(&error), "the storage did not answer in time");
                 later(

@@ -159,7 +159,7 @@ fn words(kind: Kind) -> Words {
         ),
         Kind::Full => (
             "There is no room for this",
-            "What you had saved is safe. Free some space or choose a larger plan, then try again.",
+            "What you had saved is safe. Once there is room, try again.",
             "To the front page",
             false,
         ),

@@ -138,12 +138,17 @@ async fn freeze(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<
                 let why = "The provider was restarted before your passphrase reached your server. Nothing is lost; export once more.";
                 return Err(Error::new(Kind::Gone, why));
             }
-            runtime.begin_export(passphrase).await?
+            // An export is not refused for what the plan holds; it is the host that has no room, and that passes.
+            let later = |error: Error| match error.kind() {
+                Kind::Full => Error::retry(error.sentence().to_owned()),
+                _ => error,
+            };
+            runtime.begin_export(passphrase).await.map_err(later)?
         }
     };
     plane.desk().forget_passphrase(kept.id);
     match view.state {
-        ExportState::Freezing => progress(plane, kept, view.done, view.total).await,
+        ExportState::Freezing => at_work(plane, kept, view.error, (view.done, view.total)).await,
         ExportState::Failed => {
             Err(Error::new(Kind::Gone, view.error.unwrap_or_else(|| "The archive could not be made.".into())))
         }
@@ -182,7 +187,9 @@ async fn check(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<(
         view = runtime.check().await?;
     }
     match view.state {
-        ImportState::Uploading | ImportState::Checking => progress(plane, kept, view.done, view.total).await,
+        ImportState::Uploading | ImportState::Checking => {
+            at_work(plane, kept, view.error, (view.done, view.total)).await
+        }
         ImportState::Locked => {
             let expires_ms = Some(plane.now().as_millisecond() + UPLOAD_KEPT_MS);
             let after = Kept { state: State::Waiting, progress: (0, 0), error: None, expires_ms, ..kept.clone() };
@@ -238,7 +245,7 @@ async fn take(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<()
         }
     };
     if Step::Import(step) == kept.step {
-        return progress(plane, kept, view.done, view.total).await;
+        return at_work(plane, kept, view.error, (view.done, view.total)).await;
     }
     let after = Kept { step: Step::Import(step), progress: (view.done, view.total), error: None, ..kept.clone() };
     turn(plane, kept, after).await
@@ -281,6 +288,19 @@ pub(super) async fn link(
 ) -> Result<String> {
     let console = business::console_origin(plane).await?;
     Ok(format!("{console}/servers/{}/{what}/{id}", server.name))
+}
+
+/// The runtime is at it. What hinders it is told, and it goes on by itself when that has passed.
+async fn at_work(
+    plane: &ControlPlane,
+    kept: &Kept,
+    hindrance: Option<String>,
+    (done, total): (u64, u64),
+) -> Result<()> {
+    match hindrance {
+        Some(why) => Err(Error::retry(why)),
+        None => progress(plane, kept, done, total).await,
+    }
 }
 
 pub(super) async fn progress(plane: &ControlPlane, kept: &Kept, done: u64, total: u64) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use futures::future::BoxFuture;
-use infra::agent::{Agent, Error, HostEvent, RunId, RunReading, SandboxLimits, SeenServer};
+use infra::agent::{Agent, Disk, Error, HostEvent, RunId, RunReading, SandboxLimits, SeenServer};
 use infra::isolation::IsolationReport;
 use tenant_runtime::ids::ServerId;
 use tenant_runtime::launch::Launch;
@@ -36,6 +36,10 @@ pub trait Host: Send + Sync + 'static {
     fn admin_socket(&self, id: ServerId) -> PathBuf;
     /// How well servers are kept apart here.
     fn isolation(&self) -> IsolationReport;
+    /// The disks that caches and homes lie on.
+    fn disks(&self) -> Vec<Disk> {
+        Vec::new()
+    }
 }
 
 impl Host for Agent {
@@ -81,5 +85,9 @@ impl Host for Agent {
 
     fn isolation(&self) -> IsolationReport {
         Self::isolation(self).clone()
+    }
+
+    fn disks(&self) -> Vec<Disk> {
+        Self::disks(self)
     }
 }

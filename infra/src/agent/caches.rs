@@ -5,6 +5,10 @@
 //! alone. The cache of an awake server is in use and is never taken; it has a bound of its own, by its plan, and a
 //! server that outgrows it is put to sleep and begins with an empty one.
 //!
+//! The disk itself is looked at twice a second. Where it runs short, caches go until it has its reserve again: those of
+//! sleeping servers first, coldest first, and if that is not enough the largest of a server that is awake, which is
+//! ended for it. So neither a server that writes its cache full nor the homes beside it take the host's last room.
+//!
 //! Setting a cache aside is the launcher's doing, for only there can no connection wake the server meanwhile.
 //!
 //! Failure: what cannot be measured counts as it did before; what could not be deleted is deleted at the next start.
@@ -12,7 +16,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Weak;
 use std::time::{Duration, SystemTime};
 
@@ -25,14 +29,27 @@ use tokio::task::spawn_blocking;
 use crate::storage;
 
 use super::api::{Event, HostEvent};
+use super::disk::Disk;
 use super::{Agent, Inner};
 
 /// Marks a cache that is being deleted.
 const ASIDE: &str = ".evicted-";
 
-/// How often the caches of awake servers are measured. What a server can write in this time is what it can have
-/// beyond its bound.
-pub(super) const ROUND: Duration = Duration::from_secs(5);
+/// How often the disk is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// After how many looks the caches of awake servers are measured, where the disk gives no reason to do so at once.
+/// What a server can write in this time is what it can have beyond its bound.
+const LOOKS: u32 = 10;
+
+/// The same, for people.
+pub(super) const HOW_OFTEN: &str = "every 5 s while it is awake, and at once where the disk runs short";
+
+/// So much less room at one look than at the one before is a reason.
+const SUDDEN: u64 = 64 << 20;
+
+/// How long a server may take to end that is ended for its cache.
+const HASTE: Duration = Duration::from_secs(2);
 
 /// The caches of one host.
 #[derive(Debug)]
@@ -105,6 +122,14 @@ impl Caches {
         self.known.lock().values().map(|cache| cache.bytes).sum()
     }
 
+    /// The one of an awake server that takes most.
+    fn largest(&self, awake: &HashSet<ServerId>) -> Option<(ServerId, u64)> {
+        let known = self.known.lock();
+        let all =
+            known.iter().filter(|(server, _)| awake.contains(server)).map(|(server, cache)| (*server, cache.bytes));
+        all.max_by_key(|(_, bytes)| *bytes)
+    }
+
     /// Those that must go so that the rest takes no more than `most`: the coldest of servers that are not awake.
     fn coldest(&self, most: u64, awake: &HashSet<ServerId>) -> Vec<ServerId> {
         let known = self.known.lock();
@@ -121,9 +146,8 @@ impl Caches {
 }
 
 /// The bound of all caches where the operator has named none: half of what the disk has left for them.
-fn usual_bound(folder: &Path, taken: u64) -> u64 {
-    let free = rustix::fs::statvfs(folder).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-    free.saturating_add(taken) / 2
+fn usual_bound(disk: &Disk, taken: u64) -> u64 {
+    disk.free_bytes.saturating_add(taken) / 2
 }
 
 /// Keeps the caches within their bounds for as long as the agent is there.
@@ -133,13 +157,14 @@ pub(super) async fn keep(inner: Weak<Inner>, mut events: Receiver<HostEvent>, na
         let caches = caches.clone();
         move || {
             caches.survey();
-            named.unwrap_or_else(|| usual_bound(&caches.folder, caches.bytes()))
+            named.unwrap_or_else(|| usual_bound(&Disk::under(&caches.folder), caches.bytes()))
         }
     });
     let Ok(most) = surveyed.await else { return };
     let mut awake = HashSet::new();
-    let mut round = tokio::time::interval(ROUND);
-    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut looks, mut disk) = (0, Disk::under(&caches.folder));
     loop {
         let measured: Vec<ServerId> = tokio::select! {
             event = events.recv() => match event {
@@ -158,7 +183,15 @@ pub(super) async fn keep(inner: Weak<Inner>, mut events: Receiver<HostEvent>, na
                 }
                 Err(RecvError::Closed) => return,
             },
-            _ = round.tick() => awake.iter().copied().collect(),
+            _ = look.tick() => {
+                let before = std::mem::replace(&mut disk, Disk::under(&caches.folder));
+                looks += 1;
+                if looks < LOOKS && disk.lacks() == 0 && disk.free_bytes.saturating_add(SUDDEN) > before.free_bytes {
+                    continue;
+                }
+                looks = 0;
+                awake.iter().copied().collect()
+            }
         };
         let Some(inner) = inner.upgrade() else { return };
         let agent = Agent { inner };
@@ -170,15 +203,29 @@ pub(super) async fn keep(inner: Weak<Inner>, mut events: Receiver<HostEvent>, na
         for (server, bytes) in sizes {
             if agent.cache_bound(server).is_some_and(|most| bytes > most) {
                 tracing::warn!(server.id = %server, bytes, "the server's cache outgrew its plan and is emptied");
-                let _ = agent.sleep(server).await;
-                awake.remove(&server);
-                empty(&agent, server).await;
+                end(&agent, server, &mut awake).await;
             }
         }
-        for server in caches.coldest(most, &awake) {
+        let lacks = Disk::under(&caches.folder).lacks();
+        for server in caches.coldest(most.min(caches.bytes().saturating_sub(lacks)), &awake) {
             empty(&agent, server).await;
         }
+        let disk = Disk::under(&caches.folder);
+        let (lacks, free, reserve) = (disk.lacks(), disk.free_bytes, disk.reserve());
+        // One whose cache is not what takes the room would be ended for nothing.
+        if let Some((server, bytes)) = caches.largest(&awake).filter(|(_, bytes)| lacks > 0 && *bytes > reserve) {
+            tracing::error!(server.id = %server, bytes, free, reserve, "the disk runs short: the largest cache is emptied");
+            end(&agent, server, &mut awake).await;
+        }
     }
+}
+
+/// Ends an awake server and empties its cache.
+async fn end(agent: &Agent, server: ServerId, awake: &mut HashSet<ServerId>) {
+    // What could not be ended keeps its cache, and is met again at the next look.
+    let _ = agent.end(server, HASTE).await;
+    awake.remove(&server);
+    empty(agent, server).await;
 }
 
 async fn empty(agent: &Agent, server: ServerId) {
@@ -231,6 +278,6 @@ mod tests {
         caches.survey();
         assert!(!caches.aside(gone).exists() && caches.bytes() >= 100_000);
         assert_eq!(caches.coldest(0, &HashSet::new()), [there]);
-        assert!(usual_bound(folder.path(), 100) > 50);
+        assert!(usual_bound(&Disk::under(folder.path()), 100) > 50);
     }
 }

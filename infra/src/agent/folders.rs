@@ -91,7 +91,7 @@ impl Folders {
         launch.storage = match &home {
             Home::Folder(_) if own_files => StorageAt::Directory { path: INNER_HOME.into() },
             Home::Folder(folder) => StorageAt::Directory { path: folder.clone() },
-            Home::Broker(_) => StorageAt::Broker,
+            Home::Broker(_) => StorageAt::Broker { patience_ms: self.homes.patience_ms() },
         };
         let file_bytes = launch.limits.storage_bytes.saturating_add(FILE_SLACK_BYTES);
         let text = serde_json::to_string(&launch).expect("a launch is plain data with string keys");

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use tenant_runtime::ids::ServerId;
+use tenant_runtime::store::bucket::PATIENCE;
 use tokio::task::spawn_blocking;
 
 use crate::broker::{Broker, SOCKET};
@@ -64,6 +65,15 @@ impl Homes {
             }
             Self::Objects { socket, .. } => Ok(Home::Broker(socket.clone())),
         }
+    }
+
+    /// How long homes may take to answer, in milliseconds.
+    pub(super) fn patience_ms(&self) -> u64 {
+        let patience = match self {
+            Self::Folder(_) => PATIENCE,
+            Self::Objects { objects, .. } => objects.patience(),
+        };
+        u64::try_from(patience.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Deletes a server's home.

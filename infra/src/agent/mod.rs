@@ -8,6 +8,7 @@
 
 mod api;
 mod caches;
+mod disk;
 mod figures;
 mod folders;
 mod follow;
@@ -18,7 +19,8 @@ mod sweep;
 mod users;
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -33,11 +35,14 @@ use crate::broker::Broker;
 use crate::isolation::{Holds, IsolationReport, Mechanism};
 use crate::launcher::wire::{Doing, Listed, Order};
 use crate::launcher::{self, LauncherHandle};
+use crate::storage::Storage;
 
 pub use api::{
     AgentOptions, Ended, Error, Event, HostEvent, Insist, Kind, RunId, RunReading, SandboxLimits, SeenServer, State,
     Usage,
 };
+
+pub use disk::Disk;
 
 use folders::Folders;
 use follow::{Common, Placed};
@@ -95,8 +100,7 @@ impl Agent {
         let broker = folders.homes().begin().await?;
         let begun = link::set_up(launcher.into_parts(), set_up.clone()).await;
         let (mut ground, hearing, write) = begun.map_err(|e| Error::Launcher { doing: "begin", why: e.to_string() })?;
-        let every = caches::ROUND.as_secs();
-        let how = format!("each file by rlimit, all of a server's cache measured every {every} s while it is awake");
+        let how = format!("each file by rlimit, all of a server's cache measured {}", caches::HOW_OFTEN);
         ground.report.add(Mechanism::DiskLimit, Holds::On { how });
         if options.insist == Insist::OnIsolation && !ground.report.is_sufficient() {
             return Err(Error::Isolation(ground.report));
@@ -163,8 +167,13 @@ impl Agent {
     /// # Errors
     /// [`Error::NotPlaced`], [`Error::LauncherGone`].
     pub async fn sleep(&self, id: ServerId) -> Result<(), Error> {
+        self.end(id, PATIENCE).await
+    }
+
+    /// The same, with so much time before it is killed.
+    async fn end(&self, id: ServerId, patience: Duration) -> Result<(), Error> {
         let _turn = self.turn(id).await;
-        let deadline_ms = millis(PATIENCE);
+        let deadline_ms = millis(patience);
         self.ask("put a server to sleep", id, |number| Order::Sleep { number, server: id, deadline_ms }).await
     }
 
@@ -287,6 +296,19 @@ impl Agent {
     /// When it cannot be read.
     pub async fn home_bytes(&self, id: ServerId) -> Result<u64, Error> {
         self.inner.folders.homes().bytes(id).await
+    }
+
+    /// The disks that caches and homes lie on, as they are now; one that carries both is told of once.
+    #[must_use]
+    pub fn disks(&self) -> Vec<Disk> {
+        let homes = match &self.inner.options.storage {
+            Storage::Folder(folder) => Some(folder.as_path()),
+            Storage::Objects(_) => None,
+        };
+        let folders = [Some(self.inner.options.data_dir.as_path()), homes];
+        let mut seen = HashSet::new();
+        let is_another = |folder: &&Path| std::fs::metadata(folder).is_ok_and(|meta| seen.insert(meta.dev()));
+        folders.into_iter().flatten().filter(is_another).map(Disk::under).collect()
     }
 
     /// Which mechanisms keep servers apart here, and which are missing and why.

@@ -122,10 +122,14 @@ impl Server {
         }
         let cache = &self.spec.cache;
         fs::rename(cache, aside)?;
-        storage::own(cache, self.spec.user).inspect_err(|_| {
-            let _ = fs::remove_dir(cache);
-            let _ = fs::rename(aside, cache);
-        })?;
+        let Err(error) = storage::own(cache, self.spec.user) else { return Ok(true) };
+        let _ = fs::remove_dir(cache);
+        fs::rename(aside, cache)?;
+        if error.kind() != io::ErrorKind::StorageFull {
+            return Err(error);
+        }
+        // A disk without room for one more folder is just when a cache must go; so it is emptied where it is.
+        storage::empty(cache)?;
         Ok(true)
     }
 

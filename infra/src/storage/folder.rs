@@ -112,6 +112,15 @@ pub(crate) fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// Deletes all that is in a folder, and keeps the folder.
+pub(crate) fn empty(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() { remove(&entry.path())? } else { fs::remove_file(entry.path())? }
+    }
+    Ok(())
+}
+
 fn sync(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }

@@ -13,7 +13,7 @@ mod remote;
 use std::path::PathBuf;
 
 pub use folder::Folder;
-pub(crate) use folder::{bytes_below, own, remove};
+pub(crate) use folder::{bytes_below, empty, own, remove};
 pub use objects::Objects;
 pub use probe::{Flaw, probe};
 pub use remote::{Kind, Remote, Secret, Unusable};

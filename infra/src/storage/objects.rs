@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
@@ -26,6 +27,7 @@ pub struct Objects {
     patient: Arc<dyn ObjectStore>,
     prefix: String,
     address: String,
+    patience: Duration,
 }
 
 impl fmt::Debug for Objects {
@@ -40,7 +42,19 @@ impl Objects {
     #[must_use]
     pub fn new(plain: Arc<dyn ObjectStore>, patient: Arc<dyn ObjectStore>, prefix: &str, address: String) -> Self {
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Self { plain, patient, prefix, address }
+        Self { plain, patient, prefix, address, patience: bucket::PATIENCE }
+    }
+
+    /// How long the store may take to answer a runtime before people are told.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// How long that is.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// What people know it by.

@@ -62,6 +62,8 @@ pub struct Remote {
     pub secret: Option<Secret>,
     /// Whether the bucket stands in the path of addresses rather than in the host name.
     pub path_style: bool,
+    /// How long the store may take to answer before people are told that it does not.
+    pub patience: Duration,
 }
 
 /// What is written down names no object store that could be reached.
@@ -98,7 +100,9 @@ impl Remote {
         if !plain || !bare {
             return Err(like());
         }
-        Ok(Self { kind, bucket, prefix, endpoint: None, region: None, key_id: None, secret: None, path_style: false })
+        let patience = tenant_runtime::store::bucket::PATIENCE;
+        let (endpoint, region, key_id, secret) = (None, None, None, None);
+        Ok(Self { kind, bucket, prefix, endpoint, region, key_id, secret, path_style: false, patience })
     }
 
     /// The address, for people.
@@ -127,7 +131,7 @@ impl Remote {
             retry_timeout: PATIENCE,
             backoff: BackoffConfig { init_backoff: Duration::from_millis(50), ..BackoffConfig::default() },
         })?;
-        Ok(Objects::new(plain, patient, &self.prefix, self.address()))
+        Ok(Objects::new(plain, patient, &self.prefix, self.address()).with_patience(self.patience))
     }
 
     fn client(&self, retry: RetryConfig) -> Result<Arc<dyn ObjectStore>, Unusable> {

@@ -27,11 +27,11 @@ impl From<Error> for Problem {
             Error::Refused(_) | Error::Differs(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Error::Missing(_) => StatusCode::NOT_FOUND,
             Error::State(_) => StatusCode::CONFLICT,
-            Error::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
+            Error::Full(_) | Error::HostFull(_) => StatusCode::INSUFFICIENT_STORAGE,
             Error::Store(error) => of_store(error.kind()),
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        if status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE {
+        if status.is_server_error() && !matches!(error, Error::Full(_)) {
             tracing::error!(error = error.chain(), "an admin request failed");
         }
         Self::new(status, error.to_string())

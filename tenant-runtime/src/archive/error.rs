@@ -1,5 +1,7 @@
 //! Why leaving or arriving did not go on, and what its owner can do about it.
 
+use std::io::ErrorKind;
+
 use crate::store;
 
 /// Why an export or import did not go on.
@@ -17,6 +19,11 @@ pub enum Error {
     /// It does not fit.
     #[error("{0}")]
     Full(String),
+    /// The host's disk has no room, whatever the plan says.
+    #[error(
+        "The provider's own disk is full, not your plan, so this did not go on. Nothing was lost or changed. The provider has been told; try again later."
+    )]
+    HostFull(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What was staged is not what the archive holds.
     #[error("{0} came out differently than the archive says; nothing was changed")]
     Differs(String),
@@ -25,7 +32,7 @@ pub enum Error {
     Database(#[from] rusqlite::Error),
     /// The durable home did not do as told.
     #[error("the server's storage did not answer")]
-    Store(#[from] store::Error),
+    Store(#[source] store::Error),
     /// Records could not be reached.
     #[error("the server's records did not answer")]
     Documents(#[from] crate::documents::Error),
@@ -61,7 +68,10 @@ pub enum Error {
 impl Error {
     /// Wraps what the system said about a work file.
     pub(crate) fn file(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::File { what, source }
+        move |source| match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::HostFull(Box::new(source)),
+            _ => Self::File { what, source },
+        }
     }
 
     /// True when the work was not refused but cut off, by a sleep or by another runtime that took the home over.
@@ -73,7 +83,10 @@ impl Error {
     /// True when trying again may help: the storage did not answer, or not clearly.
     #[must_use]
     pub(crate) fn may_pass(&self) -> bool {
-        matches!(self, Self::Store(error) if error.kind() == store::Kind::Retry)
+        match self {
+            Self::Store(error) => error.kind() == store::Kind::Retry,
+            error => matches!(error, Self::HostFull(_)),
+        }
     }
 
     /// The sentence and everything behind it, for one line of a log.
@@ -87,5 +100,16 @@ impl Error {
             cause = error.source();
         }
         text
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            // Only files have a limit of their own; all else that is full is the disk.
+            store::Error::TooLarge { .. } => Self::Store(error),
+            error if error.kind() == store::Kind::Full => Self::HostFull(Box::new(error)),
+            error => Self::Store(error),
+        }
     }
 }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::error::Error;
+
 /// The work under way, by the id of its export or import.
 #[derive(Default)]
 pub(super) struct Running {
@@ -39,9 +41,25 @@ impl Running {
 pub(super) struct Progress {
     done: AtomicU64,
     total: AtomicU64,
+    hindrance: Mutex<Option<String>>,
 }
 
 impl Progress {
+    /// It is being tried again because of this.
+    pub(super) fn hinder(&self, why: &Error) {
+        *self.hindrance.lock() = Some(why.to_string());
+    }
+
+    /// It gets on again.
+    pub(super) fn unhinder(&self) {
+        *self.hindrance.lock() = None;
+    }
+
+    /// Why it does not get on just now.
+    pub(super) fn hindrance(&self) -> Option<String> {
+        self.hindrance.lock().clone()
+    }
+
     /// Begins to count anew, towards `total`.
     pub(super) fn expect(&self, total: u64) {
         self.done.store(0, Ordering::Relaxed);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::Error;
+use super::running::Progress;
 use crate::store;
 
 /// An id that may name a folder: letters, digits, `-` and `_`, at most 64.
@@ -82,18 +83,39 @@ pub(crate) fn remove(folder: &Path) -> Result<(), Error> {
 
 /// How often work is begun anew when the storage does not answer, and how long the pauses are.
 const ATTEMPTS: u32 = 5;
-const PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
+pub(crate) const PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// Does `work`, which can be done twice, again while the storage does not answer.
-pub(crate) async fn patiently<F: Future<Output = Result<(), Error>>>(mut work: impl FnMut() -> F) -> Result<(), Error> {
+/// Does `work`, which can be done twice, again while the storage does not answer. Whoever looks is told meanwhile.
+pub(super) async fn patiently<F: Future<Output = Result<(), Error>>>(
+    progress: &Progress,
+    mut work: impl FnMut() -> F,
+) -> Result<(), Error> {
     let mut attempt = 1;
     loop {
         match work().await {
             Err(error) if error.may_pass() && attempt < ATTEMPTS => {
-                tracing::info!(error = error.chain(), attempt, "the storage did not answer; trying again");
+                tracing::warn!(error = error.chain(), attempt, "the storage did not do as asked; trying again");
+                progress.hinder(&error);
                 attempt += 1;
                 tokio::time::sleep(PAUSE).await;
             }
+            Ok(()) => {
+                progress.unhinder();
+                return Ok(());
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The same, and for want of room on the host as long as it takes: for work that needs little of it.
+pub(super) async fn until_there_is_room<F: Future<Output = Result<(), Error>>>(
+    progress: &Progress,
+    mut work: impl FnMut() -> F,
+) -> Result<(), Error> {
+    loop {
+        match patiently(progress, &mut work).await {
+            Err(Error::HostFull(_)) => {}
             outcome => return outcome,
         }
     }

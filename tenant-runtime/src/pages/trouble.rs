@@ -39,6 +39,7 @@ pub(crate) fn is_visit(headers: &HeaderMap) -> bool {
 pub(crate) fn page(status: StatusCode, told: &Told, host: String, console: &str) -> Response {
     let (title, passes) = match told.code {
         "storage_busy" => ("The storage does not answer just now", true),
+        "storage_wrong" => ("The storage gave back something wrong", true),
         "moved" => ("Just a moment", true),
         "host_full" => ("The provider has no room just now", true),
         "no_room" => ("Your server is full", false),
@@ -50,8 +51,8 @@ pub(crate) fn page(status: StatusCode, told: &Told, host: String, console: &str)
     };
     let again = if passes { told.retry_after.unwrap_or(5).clamp(2, 60) } else { 0 };
     let (link, action) = match status {
-        StatusCode::UNAUTHORIZED | StatusCode::INSUFFICIENT_STORAGE => (console.to_owned(), "Open the console".into()),
         _ if passes => (String::new(), "Try again".into()),
+        StatusCode::UNAUTHORIZED | StatusCode::INSUFFICIENT_STORAGE => (console.to_owned(), "Open the console".into()),
         _ => ("/".to_owned(), "To the start".into()),
     };
     let mut response = own(status, &Trouble { title, text: told.detail.clone(), again, link, action, host });
@@ -62,8 +63,8 @@ pub(crate) fn page(status: StatusCode, told: &Told, host: String, console: &str)
 }
 
 /// The page of a server that cannot open its home.
-pub(crate) fn out_of_order(title: &'static str, text: &str, again: u32) -> Response {
+pub(crate) fn out_of_order(status: StatusCode, title: &'static str, text: &str, again: u32) -> Response {
     let host = "Out of order".to_owned();
     let page = Trouble { title, text: text.to_owned(), again, link: String::new(), action: "Try again".into(), host };
-    own(StatusCode::SERVICE_UNAVAILABLE, &page)
+    own(status, &page)
 }

@@ -39,7 +39,7 @@ impl Inherited {
         let ready = is_open.then(|| File::from(own(READY_FD)));
         let storage = match storage {
             StorageAt::Directory { .. } => None,
-            StorageAt::Broker => Some(UnixStream::from(own(STORAGE_FD))),
+            StorageAt::Broker { .. } => Some(UnixStream::from(own(STORAGE_FD))),
         };
         Ok(Self { public, admin, storage, ready })
     }

@@ -35,8 +35,19 @@ pub enum Error {
     #[error("the home lies behind a broker, and there is no connection to it")]
     NoBroker,
     /// Something else in the home cannot be read.
-    #[error("the home cannot be read: {0}")]
-    Read(String),
+    #[error("the home cannot be read: {detail}")]
+    Read {
+        /// What kind of problem it is.
+        code: &'static str,
+        /// What it says.
+        detail: String,
+    },
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Read { code: problem.code, detail: problem.detail }
+    }
 }
 
 /// What a server may spend on writing to an object store: two thousand writes in one go are not slowed down, and a
@@ -89,8 +100,9 @@ impl Server {
         let place = Place { bucket, cache: launch.cache.clone(), owner };
         let history = past::history(&launch.limits);
         // A folder costs nothing to write to.
-        let budget = matches!(launch.storage, StorageAt::Broker).then_some(BUDGET);
-        let home = Home::open(place, Options { history, budget, ..Options::default() }).await?;
+        let budget = matches!(launch.storage, StorageAt::Broker { .. }).then_some(BUDGET);
+        let layout = Some(schema::VERSION);
+        let home = Home::open(place, Options { history, layout, budget, ..Options::default() }).await?;
         Self::around(home, launch, now).await
     }
 
@@ -100,11 +112,11 @@ impl Server {
         migrate(&home).await?;
         let sessions = Sessions::load(home.clone()).await?;
         let apps = Registry::default();
-        apps.refresh(&home).await.map_err(|problem| Error::Read(problem.detail))?;
+        apps.refresh(&home).await?;
         let quota = Quota::new(launch.limits.storage_bytes, &launch.provider.name);
-        quota.hold_pending(&home).await.map_err(|problem| Error::Read(problem.detail))?;
+        quota.hold_pending(&home).await?;
         // The launcher says it, and every change asks for it.
-        quota.free(&home, now).await.map_err(|problem| Error::Read(problem.detail))?;
+        quota.free(&home, now).await?;
         let (advisor, changes, stopping) = (Advisor::default(), Changes::default(), watch::channel(false).0);
         Ok(Self(Arc::new(Inner { launch, home, sessions, apps, advisor, changes, quota, provider, stopping })))
     }

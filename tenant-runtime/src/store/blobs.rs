@@ -20,11 +20,12 @@ use bytes::Bytes;
 use export_format::Digest;
 use export_format::digest::Tally;
 use futures::{Stream, StreamExt as _};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use super::bucket::{Bucket, Writer};
 use super::error::Error;
 use super::pack::blocking;
+use super::scrub;
 
 const FOLDER: &str = "blob/";
 
@@ -66,11 +67,16 @@ struct Inner {
     bytes: Mutex<Option<u64>>,
     /// Bytes stored since the home was opened.
     stored: AtomicU64,
+    /// Files that are known to be something else than their names say.
+    damaged: parking_lot::Mutex<HashSet<Digest>>,
+    recalled: OnceCell<()>,
 }
 
 impl Blobs {
     pub(super) fn new(bucket: Bucket) -> Self {
-        Self { inner: Arc::new(Inner { bucket, bytes: Mutex::new(None), stored: AtomicU64::new(0) }) }
+        let (bytes, stored) = (Mutex::new(None), AtomicU64::new(0));
+        let (damaged, recalled) = (parking_lot::Mutex::default(), OnceCell::new());
+        Self { inner: Arc::new(Inner { bucket, bytes, stored, damaged, recalled }) }
     }
 
     /// Stores a file; durable when it returns. With a limit, a longer one is refused with [`Error::TooLarge`].
@@ -95,6 +101,7 @@ impl Blobs {
         let mut bytes = self.inner.bytes.lock().await;
         let known = self.inner.bucket.stat(&key).await?.is_some();
         writer.commit(key).await?;
+        self.inner.damaged.lock().remove(&summary.digest);
         self.inner.stored.fetch_add(summary.size, Ordering::Relaxed);
         if let (Some(bytes), false) = (bytes.as_mut(), known) {
             *bytes += summary.size;
@@ -105,7 +112,9 @@ impl Blobs {
     /// A range of a file as a stream of pieces; what lies beyond its end is left out.
     ///
     /// A file that is read whole is compared with its name on the way: the last piece comes only when it is right, and
-    /// otherwise [`Error::Damaged`], so that nobody takes a damaged file for the file.
+    /// otherwise [`Error::Damaged`], so that nobody takes a damaged file for the file. A short one is compared before its
+    /// first piece, whatever part of it is wanted. Of a long one parts cannot be compared; but once it was found
+    /// damaged, by a scrub or by whoever read all of it, no part of it is given out until it is whole again.
     pub async fn get(
         &self,
         digest: &Digest,
@@ -113,8 +122,50 @@ impl Blobs {
     ) -> Result<impl Stream<Item = Result<Bytes, Error>> + Send + use<>, Error> {
         let size = self.size(digest).await?.ok_or_else(|| missing(digest))?;
         let (range, digest) = (range.start..range.end.min(size), *digest);
-        let pieces = stream(self.inner.bucket.clone(), key(&digest), range.clone());
-        Ok(if range == (0..size) { compared(pieces, digest).left_stream() } else { pieces.right_stream() })
+        let part = range != (0..size);
+        if size <= self.inner.bucket.stride() {
+            let body = self.whole(&digest, size).await?;
+            let piece = body.slice(range.start.min(range.end) as usize..range.end as usize);
+            return Ok(futures::stream::iter([Ok(piece)]).boxed());
+        }
+        if part {
+            self.inner.recalled.get_or_try_init(|| self.recall()).await?;
+            if self.inner.damaged.lock().contains(&digest) {
+                return Err(damaged(&digest));
+            }
+        }
+        let pieces = stream(self.inner.bucket.clone(), key(&digest), range);
+        Ok(if part { pieces.boxed() } else { compared(pieces, digest, self.clone()).boxed() })
+    }
+
+    /// A short file, compared with its name.
+    async fn whole(&self, digest: &Digest, size: u64) -> Result<Bytes, Error> {
+        if size == 0 {
+            return Ok(Bytes::new());
+        }
+        let body = self.inner.bucket.get_range(&key(digest), 0..size).await?;
+        let (found, body) = blocking(move || Ok((Digest::of(&body), body))).await?;
+        self.judge(digest, found)?;
+        Ok(body)
+    }
+
+    /// Whether a file was found to be something else than its name says; remembered until it is found whole.
+    fn judge(&self, digest: &Digest, found: Digest) -> Result<(), Error> {
+        let mut damaged = self.inner.damaged.lock();
+        if found == *digest {
+            damaged.remove(digest);
+            return Ok(());
+        }
+        damaged.insert(*digest);
+        Err(self::damaged(digest))
+    }
+
+    /// Takes up what the last scrub found damaged, perhaps in another run.
+    async fn recall(&self) -> Result<(), Error> {
+        let care = scrub::noted(&self.inner.bucket).await?;
+        let files = care.findings.iter().filter_map(|finding| finding.key.parse::<Digest>().ok());
+        self.inner.damaged.lock().extend(files);
+        Ok(())
     }
 
     /// A file's size, or nothing when it is not here.
@@ -133,9 +184,7 @@ impl Blobs {
             tally = blocking(move || Ok(took(tally, &[piece]))).await?;
         }
         let found = tally.finish();
-        if found.digest != *digest {
-            return Err(Error::damaged(&key(digest), "its content does not match its name"));
-        }
+        self.judge(digest, found.digest)?;
         Ok(Some(Blob { digest: *digest, size, crc32: found.crc32 }))
     }
 
@@ -191,6 +240,10 @@ fn missing(digest: &Digest) -> Error {
     Error::Missing { what: "file", name: digest.to_string() }
 }
 
+fn damaged(digest: &Digest) -> Error {
+    Error::damaged(&key(digest), "its content does not match its name")
+}
+
 fn took(mut tally: Tally, pieces: &[Bytes]) -> Tally {
     pieces.iter().for_each(|piece| tally.update(piece));
     tally
@@ -230,9 +283,10 @@ where
 fn compared(
     pieces: impl Stream<Item = Result<Bytes, Error>> + Send,
     digest: Digest,
+    blobs: Blobs,
 ) -> impl Stream<Item = Result<Bytes, Error>> + Send {
     let state = Some((Box::pin(pieces), Tally::new(), None::<Bytes>));
-    futures::stream::try_unfold(state, move |state| async move {
+    futures::stream::try_unfold((state, blobs), move |(state, blobs)| async move {
         let Some((mut pieces, mut tally, mut held)) = state else { return Ok(None) };
         loop {
             let next = pieces.next().await.transpose()?;
@@ -242,12 +296,12 @@ fn compared(
             }
             match (held.take(), next) {
                 (None, Some(piece)) => held = Some(piece),
-                (Some(piece), next @ Some(_)) => return Ok(Some((piece, Some((pieces, tally, next))))),
+                (Some(piece), next @ Some(_)) => {
+                    return Ok(Some((piece, (Some((pieces, tally, next)), blobs))));
+                }
                 (last, None) => {
-                    if tally.finish().digest != digest {
-                        return Err(Error::damaged(&key(&digest), "its content does not match its name"));
-                    }
-                    return Ok(last.map(|piece| (piece, None)));
+                    blobs.judge(&digest, tally.finish().digest)?;
+                    return Ok(last.map(|piece| (piece, (None, blobs))));
                 }
             }
         }

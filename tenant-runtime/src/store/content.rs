@@ -70,9 +70,15 @@ impl Content {
         self.folder.join("main.db-wal")
     }
 
+    /// Where the end of that log is kept while its fate is not known.
+    pub(super) fn aside(&self) -> PathBuf {
+        self.folder.join("main.db-aside")
+    }
+
     /// Forgets what an unclean stop may have left beside the database file.
     pub(super) fn forget_log(&self) -> Result<(), Error> {
         self.forget("main.db-wal")?;
+        self.forget("main.db-aside")?;
         self.forget_index()
     }
 

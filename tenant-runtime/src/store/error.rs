@@ -38,6 +38,9 @@ pub enum Error {
         #[source]
         source: Source,
     },
+    /// The object store is known to be away, so this was not even tried.
+    #[error("the object store does not answer at present")]
+    Away,
     /// A write was sent, and whether it arrived cannot be learned at present.
     #[error("whether the last write became durable is not known yet")]
     Unsettled,
@@ -107,6 +110,16 @@ pub enum Error {
         /// The newest format known here.
         known: u32,
     },
+    /// The home's database was written in a newer layout.
+    #[error(
+        "this home has layout {found}, and this runtime knows layouts up to {known}: use the newer release that last ran it"
+    )]
+    NewerLayout {
+        /// The home's layout.
+        found: u32,
+        /// The newest layout known here.
+        known: u32,
+    },
     /// An object does not hold what was written to it.
     #[error("object {key} is damaged: {detail}")]
     Damaged {
@@ -153,11 +166,17 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Unavailable { .. } | Self::Unsettled | Self::Interrupted(_) | Self::Broken(_) => Kind::Retry,
+            Self::Unavailable { .. } | Self::Away | Self::Unsettled | Self::Interrupted(_) | Self::Broken(_) => {
+                Kind::Retry
+            }
             Self::Fenced => Kind::Conflict,
             Self::Asleep | Self::Missing { .. } => Kind::Gone,
             Self::Full { .. } | Self::TooLarge { .. } => Kind::Full,
-            Self::WrongOffset { .. } | Self::Taken { .. } | Self::BadName { .. } | Self::Newer { .. } => Kind::Fix,
+            Self::WrongOffset { .. }
+            | Self::Taken { .. }
+            | Self::BadName { .. }
+            | Self::Newer { .. }
+            | Self::NewerLayout { .. } => Kind::Fix,
             Self::Cache { source, .. } if is_full(&**source) => Kind::Full,
             Self::Cache { source, .. } if is_busy(&**source) => Kind::Retry,
             Self::Database { source, .. } => match source.sqlite_error_code() {

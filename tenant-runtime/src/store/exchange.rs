@@ -176,7 +176,7 @@ impl Keeper {
         let mut head = self.head.clone();
         head.seq = head.seq.max(source.seq) + 1;
         head.next_pack = head.next_pack.max(source.next_pack);
-        head.pages = source.pages;
+        (head.pages, head.layout) = (source.pages, source.layout);
         head.base = source.base.clone();
         head.hot.clone_from(&source.hot);
         head.spilled.clone_from(&source.spilled);

@@ -101,6 +101,9 @@ pub(super) struct Head {
     pub(super) nonce: String,
     /// Size of the database in pages.
     pub(super) pages: u32,
+    /// The layout of the database: what SQLite knows as its user version. 0 when nobody has noted it yet.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) layout: u32,
     /// The next pack's number.
     pub(super) next_pack: u32,
     /// The base, without the log.
@@ -153,6 +156,7 @@ impl Head {
             owner: String::new(),
             nonce: String::new(),
             pages: 0,
+            layout: 0,
             next_pack: 0,
             base: BaseAt::Inline(Arc::default()),
             hot: None,
@@ -234,6 +238,10 @@ impl Head {
         }
         Ok(head)
     }
+}
+
+fn is_none(layout: &u32) -> bool {
+    *layout == 0
 }
 
 fn is_zero(ms: &i64) -> bool {

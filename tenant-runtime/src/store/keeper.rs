@@ -24,6 +24,7 @@ use super::exchange;
 use super::gate::Gate;
 use super::head::Head;
 use super::history::Moments;
+use super::inquiry::Inquiry;
 use super::operation::{self, Operation};
 use super::options::{Durability, Options};
 use super::pace::Pace;
@@ -157,6 +158,8 @@ pub(super) struct Keeper {
     pub(super) pace: Pace,
     /// A head whose fate is not known.
     pub(super) pending: Option<Pending>,
+    /// The question what became of it.
+    pub(super) inquiry: Option<Inquiry>,
     /// Whether the head of the stage that became this content may still lie about.
     pub(super) left_over: bool,
     /// Keeps other processes out of the cache folder.
@@ -186,6 +189,12 @@ impl Keeper {
                 }
                 () = until(self.repay_at()) => {
                     self.repay_or_warn().await;
+                    continue;
+                }
+                found = Inquiry::answered(&mut self.inquiry) => {
+                    if let Err(error) = self.learn(found).await {
+                        tracing::warn!(key = self.key, error = &error as &dyn std::error::Error, "still open");
+                    }
                     continue;
                 }
                 built = Build::finished(&mut self.build) => {
@@ -273,6 +282,8 @@ impl Keeper {
     async fn answer(&mut self, message: Message) {
         match message {
             Message::Write(operation) => self.write(vec![operation]).await,
+            // A commit in doubt may have been set aside since that was asked.
+            Message::Settle(reply) if !self.gate.in_doubt() => drop(reply.send(Ok(()))),
             Message::Settle(reply) => drop(reply.send(self.resolve().await)),
             Message::Confirm(reply) => drop(reply.send(self.confirm().await)),
             Message::Pages(reply) => drop(reply.send(Ok(self.head.pages))),
@@ -322,6 +333,7 @@ impl Keeper {
         for operation in group {
             operation.settle(end.clone());
         }
+        self.step_back().await;
     }
 
     /// Makes sure that another commit may follow.

@@ -43,6 +43,7 @@ mod head;
 mod history;
 mod home;
 mod hot;
+mod inquiry;
 mod keeper;
 mod marker;
 mod name;

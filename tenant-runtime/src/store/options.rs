@@ -34,6 +34,9 @@ pub struct Options {
     pub grace: Duration,
     /// How much of the past is kept, if any.
     pub history: Option<History>,
+    /// The newest layout of the database (SQLite's user version) that whoever opens the home understands; nothing when
+    /// that is looked after elsewhere. A home of a newer one is refused before anything of it is touched.
+    pub layout: Option<u32>,
     /// When a write is acknowledged.
     pub durability: Durability,
     /// How many requests writing may cost; nothing for no limit.
@@ -94,6 +97,7 @@ impl Default for Options {
             checkpoint_bytes: 8 << 20,
             grace: Duration::from_secs(600),
             history: None,
+            layout: None,
             durability: Durability::Durable,
             budget: None,
             idle_after: Duration::from_secs(2),

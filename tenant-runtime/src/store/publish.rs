@@ -2,7 +2,12 @@
 //!
 //! A conditional write ends in one of four ways: it happened; another owner was first, and we are fenced; it
 //! certainly did not happen; or nobody knows. In the last case the head is read back and compared byte by byte. As
-//! long as that fails too, the head stays *pending*: nothing further is written or read until its fate is known.
+//! long as that fails too, the head stays *pending*: nothing further is written until its fate is known, and readers
+//! get what is known to be durable. The commit in doubt is set aside for that long and put back if it has landed.
+//!
+//! A bucket that answers nothing costs its patience twice, for the write and for the question; then the callers are
+//! told that nobody knows, and the question is asked on in the background (`inquiry.rs`). One that answers is offered
+//! the very same head again, so that a write that was only late is found to be ours.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,14 +17,16 @@ use bytes::Bytes;
 
 use super::bucket::{Expect, Put};
 use super::checkpoint::Moved;
+use super::content::Content;
 use super::error::Error;
 use super::exchange::Incoming;
 use super::head::{Head, Spilled};
+use super::inquiry::{Found, Inquiry};
 use super::keeper::Keeper;
 use super::pack::{self, GROUP, Press, blocking};
 use super::segment::{self, Segment};
 use super::spill;
-use super::wal::{Delta, Mark};
+use super::wal::{Aside, Delta, Mark};
 
 /// The most pages in one log entry; 4 MiB.
 const ENTRY_PAGES: usize = 1024;
@@ -38,8 +45,8 @@ pub(super) struct Pending {
 enum Then {
     /// Nothing: it does not depend on that head.
     Nothing,
-    /// Its last commit is covered; otherwise it is taken back.
-    Cover(Commit),
+    /// Its last commit is covered; otherwise it is taken back. Meanwhile it may have been set aside.
+    Cover(Commit, Option<Aside>),
     /// Another copy takes its place.
     Switch(Incoming),
     /// Its base has moved.
@@ -98,7 +105,7 @@ impl Keeper {
                 // First of all, for taking the commit back lets later readers pass, and these must not.
                 self.gate.fail(ticket);
                 match &mut self.pending {
-                    Some(pending) => pending.then = Then::Cover(commit),
+                    Some(pending) => pending.then = Then::Cover(commit, None),
                     None => self.rewind().await,
                 }
                 Err(error)
@@ -141,6 +148,7 @@ impl Keeper {
         let mut head = self.head.clone();
         head.seq += 1;
         head.pages = delta.size;
+        head.layout = delta.layout()?.unwrap_or(head.layout);
         head.at_ms = at_ms;
         if self.head.seq == 0 && self.head.since_ms.is_none() {
             (head.since_ms, head.base_pages) = (Some(head.at_ms), Some(0));
@@ -205,7 +213,7 @@ impl Keeper {
                 Err(error) if error.is_definite() => return Err(error),
                 Err(error) => error,
             };
-            match self.fate(&body).await {
+            match self.bucket.get(&self.key).await.map(|found| self.fate(found, &body)) {
                 Ok(Fate::Landed(version)) => {
                     self.published(head, version);
                     return Ok(());
@@ -215,6 +223,7 @@ impl Keeper {
                 Ok(Fate::NotLanded) | Err(_) => {
                     tracing::warn!(key = self.key, error = %error, "the fate of a head is open");
                     self.pending = Some(Pending { head, body, then: Then::Nothing });
+                    self.inquiry = Some(Inquiry::begin(&self.bucket, &self.key));
                     return Err(error);
                 }
             }
@@ -227,14 +236,20 @@ impl Keeper {
     /// Finds out what became of a pending head and brings the local copy in line with it.
     pub(super) async fn resolve(&mut self) -> Result<(), Error> {
         self.gate.check()?;
+        if self.pending.is_none() {
+            return Ok(());
+        }
+        let found = self.inquire().await;
+        self.learn(found).await
+    }
+
+    /// The same, with what an inquiry came to.
+    pub(super) async fn learn(&mut self, found: Result<Found, Error>) -> Result<(), Error> {
+        let found = found?;
         let Some(pending) = self.pending.take() else { return Ok(()) };
-        match self.fate(&pending.body).await {
-            Err(error) => {
-                self.pending = Some(pending);
-                Err(error)
-            }
-            Ok(Fate::Fenced) => Err(self.fenced()),
-            Ok(Fate::Landed(version)) => {
+        match self.fate(found, &pending.body) {
+            Fate::Fenced => Err(self.fenced()),
+            Fate::Landed(version) => {
                 self.published(pending.head, version);
                 match pending.then {
                     Then::Nothing => {}
@@ -243,7 +258,10 @@ impl Keeper {
                         self.cover(commit);
                         self.owed = None;
                     }
-                    Then::Cover(commit) => {
+                    Then::Cover(commit, aside) => {
+                        if let Some(aside) = aside {
+                            self.put_back(aside).await?;
+                        }
                         self.cover(commit);
                         self.gate.clear();
                     }
@@ -254,10 +272,11 @@ impl Keeper {
                 }
                 Ok(())
             }
-            Ok(Fate::NotLanded) => {
+            Fate::NotLanded => {
                 match pending.then {
-                    Then::Nothing | Then::Move(_) | Then::Repay(_) => {}
-                    Then::Cover(_) => self.rewind().await,
+                    // What was set aside is taken back already.
+                    Then::Nothing | Then::Move(_) | Then::Repay(_) | Then::Cover(_, Some(_)) => {}
+                    Then::Cover(_, None) => self.rewind().await,
                     Then::Switch(incoming) => incoming.give_up(),
                 }
                 self.gate.check()
@@ -265,13 +284,13 @@ impl Keeper {
         }
     }
 
-    async fn fate(&mut self, body: &Bytes) -> Result<Fate, Error> {
-        Ok(match self.bucket.get(&self.key).await? {
+    fn fate(&self, found: Found, body: &Bytes) -> Fate {
+        match found {
             Some((found, version)) if found == *body => Fate::Landed(Expect::Version(version)),
             Some((_, version)) if Expect::Version(version.clone()) == self.version => Fate::NotLanded,
             None if self.version == Expect::Absent => Fate::NotLanded,
             _ => Fate::Fenced,
-        })
+        }
     }
 
     fn published(&mut self, head: Head, version: Expect) {
@@ -302,26 +321,65 @@ impl Keeper {
         if self.gate.check().is_err() {
             return;
         }
-        let live = Arc::clone(&self.live);
-        let _nobody_starts = live.write().await;
-        if let Err(error) = self.cut().await {
-            tracing::error!(error = &error as &dyn std::error::Error, "the local copy cannot be brought in step");
-            self.gate.end(Error::Broken(Arc::new(error)));
+        let mark = self.mark;
+        match self.at_rest(move |content| mark.cut(&content.wal())).await.flatten() {
+            Ok(()) => self.gate.clear(),
+            Err(error) => drop(self.broken(error)),
         }
     }
 
-    async fn cut(&mut self) -> Result<(), Error> {
+    /// Until the fate of the last commit is known, readers get what was there before it.
+    pub(super) async fn step_back(&mut self) {
+        if !matches!(&self.pending, Some(Pending { then: Then::Cover(_, None), .. })) {
+            return;
+        }
+        let mark = self.mark;
+        let aside = match self.at_rest(move |content| mark.set_aside(&content.wal(), &content.aside())).await {
+            Ok(Ok(aside)) => aside,
+            // As when the disk is full. Then readers wait as writers do.
+            Ok(Err(error)) => {
+                return tracing::warn!(error = &error as &dyn std::error::Error, "a commit in doubt stays in place");
+            }
+            Err(error) => return drop(self.broken(error)),
+        };
+        if let Some(Pending { then: Then::Cover(_, kept), .. }) = &mut self.pending {
+            *kept = Some(aside);
+            self.gate.clear();
+        }
+    }
+
+    /// The commit that was set aside has landed.
+    async fn put_back(&mut self, aside: Aside) -> Result<(), Error> {
+        let put = self.at_rest(move |content| aside.put_back(&content.wal(), &content.aside())).await;
+        put.flatten().map_err(|error| self.broken(error))
+    }
+
+    /// Changes SQLite's log while nobody has the database open. The outer error leaves it closed.
+    async fn at_rest<T: Send + 'static>(
+        &mut self,
+        change: impl FnOnce(&Content) -> Result<T, Error> + Send + 'static,
+    ) -> Result<Result<T, Error>, Error> {
+        let live = Arc::clone(&self.live);
+        let _nobody_starts = live.write().await;
         let _nobody_reads = self.content.quiet().await?;
-        let (db, content, mark) = (self.db.take(), Arc::clone(&self.content), self.mark);
-        let db = blocking(move || {
+        let (db, content) = (self.db.take(), Arc::clone(&self.content));
+        let changed = blocking(move || {
             drop(db);
-            mark.cut(&content.wal())?;
+            let end = change(&content);
             content.forget_index()?;
-            content.writing()
+            Ok((content.writing()?, end))
         });
-        self.db = Some(db.await?);
-        self.gate.clear();
-        Ok(())
+        let (db, end) = changed.await?;
+        self.db = Some(db);
+        Ok(end)
+    }
+
+    /// Ends the home, for only the next start can make a copy that is in step.
+    fn broken(&self, error: Error) -> Error {
+        tracing::error!(error = &error as &dyn std::error::Error, "the local copy cannot be brought in step");
+        let broken = Error::Broken(Arc::new(error));
+        self.gate.end(broken.clone());
+        broken
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use export_format::Digest;
 use serde::{Deserialize, Serialize};
 
+use super::bucket::Bucket;
 use super::error::Error;
 use super::head::{BaseAt, Head};
 use super::home::Home;
@@ -145,9 +146,7 @@ impl Home {
 
     /// What the last rounds came to.
     pub async fn care(&self) -> Result<Care, Error> {
-        let found = self.bucket().get(NOTE).await?;
-        // Figures of another release are counted anew.
-        Ok(found.and_then(|(body, _)| serde_json::from_slice(&body).ok()).unwrap_or_default())
+        noted(self.bucket()).await
     }
 
     /// Notes what the last rounds came to.
@@ -181,6 +180,13 @@ impl Home {
         }
         Ok(all)
     }
+}
+
+/// What was noted last.
+pub(super) async fn noted(bucket: &Bucket) -> Result<Care, Error> {
+    let found = bucket.get(NOTE).await?;
+    // Figures of another release are counted anew.
+    Ok(found.and_then(|(body, _)| serde_json::from_slice(&body).ok()).unwrap_or_default())
 }
 
 impl Keeper {

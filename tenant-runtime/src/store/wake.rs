@@ -51,6 +51,9 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         Some((body, version)) => (Head::decode(key, &body)?, Expect::Version(version)),
         None => (Head::empty(), Expect::Absent),
     };
+    if let Some(known) = options.layout.filter(|known| head.layout > *known) {
+        return Err(Error::NewerLayout { found: head.layout, known });
+    }
     let slept = marker::read(&cache).filter(|slept| cache.join(&slept.folder).is_dir());
     let same = |slept: &Marker| Expect::Version(Version(slept.version.clone())) == version;
     let warm = slept.as_ref().is_some_and(same);
@@ -87,6 +90,7 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         press: None,
         pace,
         pending: None,
+        inquiry: None,
         left_over,
         _lock: lock,
     };

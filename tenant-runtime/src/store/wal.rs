@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -41,6 +41,43 @@ impl Mark {
         };
         let same = salts(&file).map_err(Error::cache(doing))? == Some(self.salts);
         file.set_len(if same { self.at } else { 0 }).map_err(Error::cache(doing))
+    }
+}
+
+impl Mark {
+    /// Takes what the log holds after this mark out of it and keeps it in a file beside it. An error changes nothing.
+    pub(super) fn set_aside(&self, wal: &Path, aside: &Path) -> Result<Aside, Error> {
+        let set_aside = || {
+            let mut file = File::options().read(true).write(true).open(wal)?;
+            let from = if salts(&file)? == Some(self.salts) { self.at } else { 0 };
+            file.seek(SeekFrom::Start(from))?;
+            std::io::copy(&mut file, &mut File::create(aside)?)?;
+            file.set_len(from)?;
+            Ok(Aside { from })
+        };
+        set_aside().map_err(Error::cache("set a write aside"))
+    }
+}
+
+/// The end of the log, kept in a file of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Aside {
+    from: u64,
+}
+
+impl Aside {
+    /// Puts it back. Its checksums go on from where the log was cut, so nothing may have been written meanwhile.
+    pub(super) fn put_back(self, wal: &Path, aside: &Path) -> Result<(), Error> {
+        let put_back = || {
+            let mut file = File::options().write(true).create(true).truncate(false).open(wal)?;
+            if file.metadata()?.len() != self.from {
+                return Err(std::io::Error::other("something was written in its place"));
+            }
+            file.seek(SeekFrom::Start(self.from))?;
+            std::io::copy(&mut File::open(aside)?, &mut file)?;
+            std::fs::remove_file(aside)
+        };
+        put_back().map_err(Error::cache("put a write back"))
     }
 }
 
@@ -94,6 +131,14 @@ impl Delta {
     /// The numbers of the pages that changed.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
         self.pages.keys().copied()
+    }
+
+    /// SQLite's user version, where the page it stands on changed.
+    pub(super) fn layout(&self) -> Result<Option<u32>, Error> {
+        let Some(at) = self.pages.get(&1) else { return Ok(None) };
+        let mut version = [0; 4];
+        self.file.read_exact_at(&mut version, at + 60).map_err(Error::cache("read the log"))?;
+        Ok(Some(u32::from_be_bytes(version)))
     }
 
     /// How many pages changed.

@@ -7,6 +7,7 @@ mod bounds;
 mod cold_wake;
 mod faults;
 mod s3_peer;
+mod store_away;
 mod store_basics;
 mod store_clocks;
 mod store_content;

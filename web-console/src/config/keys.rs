@@ -1,5 +1,7 @@
 //! The one list of keys.
 
+use std::time::Duration;
+
 use control_plane::gateway::BadNetwork;
 use infra::storage::{Remote, Secret};
 
@@ -214,6 +216,19 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Whether an S3 bucket stands in the path of addresses (\"true\") or in the host name\n(\"false\"). \"auto\": in the path where an endpoint is given, as most such stores want it."
+    ),
+    key!(
+        "storage.patience",
+        "5s",
+        |config, value| {
+            let patience = duration(value)?;
+            if patience < Duration::from_millis(100) {
+                return Err("Write how long an object store may take to answer, like \"5s\".".to_owned());
+            }
+            config.storage.patience = Some(patience);
+            Ok(())
+        },
+        "How long an object store may take to answer a request. After twice that, people are told\nthat what they wrote is not confirmed; what was saved before can still be read, and it is\ntried on."
     ),
     key!(
         "servers.idle_after",

@@ -1,6 +1,7 @@
 //! The keys under `[storage]`, which only together say where homes lie.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use infra::storage::{Kind, Remote, Secret};
 
@@ -23,6 +24,8 @@ pub struct Storage {
     pub secret_file: Option<PathBuf>,
     /// Whether the bucket stands in the path; nothing to leave it to the endpoint.
     pub path_style: Option<bool>,
+    /// How long the store may take to answer; nothing for the usual.
+    pub patience: Option<Duration>,
 }
 
 impl Storage {
@@ -50,6 +53,7 @@ impl Storage {
         remote.region.clone_from(&self.region);
         remote.key_id.clone_from(&self.key_id);
         remote.path_style = self.path_style.unwrap_or(self.endpoint.is_some());
+        remote.patience = self.patience.unwrap_or(remote.patience);
         remote.secret = self.read_secret()?;
         match (remote.kind, &remote.key_id, &remote.secret) {
             (Kind::S3, Some(_), None) => Err(mend(

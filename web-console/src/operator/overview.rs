@@ -44,7 +44,8 @@ pub(super) async fn show(visit: Visit) -> Answer {
         }
     };
 
-    let mut needs = Vec::new();
+    let short_of_disk = hosts::short_of_disk(&control_plane::hosts::hosts(plane, actor).await?);
+    let mut needs: Vec<Banner> = short_of_disk.into_iter().collect();
     let mut need = |tone, what: String, meaning: &str, path: &str, label| {
         needs.push(Banner { tone, what, meaning: meaning.to_owned(), path: path.to_owned(), label });
     };

@@ -104,6 +104,7 @@ impl Exports {
         if let Some(progress) = self.inner.running.progress(id) {
             view.done = progress.done();
             view.total = progress.total();
+            view.error = progress.hindrance();
         } else if let Some(why) = request::failure(&folder)? {
             view.state = ExportState::Failed;
             view.error = Some(why);
@@ -163,7 +164,7 @@ impl Exports {
         tokio::spawn(async move {
             let folder = this.folder(&id);
             let freeze = || freeze::freeze(&this.inner.home, &folder, &id, progress.clone());
-            let outcome = work::patiently(freeze).await;
+            let outcome = work::until_there_is_room(&progress, freeze).await;
             if let Err(error) = &outcome
                 && error.is_a_pause()
             {

@@ -75,8 +75,9 @@ impl Job {
             return self.write(folder);
         }
         self.error = Some(why.to_owned());
-        self.set(folder, ImportState::Failed)?;
-        upload::discard(folder)
+        // First, for on a full disk this makes the room for the note; without its archive the import cannot go on.
+        upload::discard(folder)?;
+        self.set(folder, ImportState::Failed)
     }
 
     pub(super) fn finish(&mut self, folder: &Path, arrived_ms: i64, undo_days: u32) -> Result<(), Error> {

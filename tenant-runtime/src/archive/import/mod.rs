@@ -262,6 +262,7 @@ impl Imports {
         if let Some(progress) = self.inner.running.progress(id) {
             view.done = progress.done();
             view.total = progress.total();
+            view.error = progress.hindrance().or(view.error);
         }
         Ok(view)
     }
@@ -326,24 +327,29 @@ impl Imports {
     /// Works until nothing is due; an error is noted already, or is a pause.
     async fn work_off(&self, id: &str, progress: &Arc<Progress>) -> Result<(), Stopped> {
         while let Some(what) = self.due(id) {
-            let Err(error) = work::patiently(|| self.work_now(id, what, progress.clone())).await else { continue };
+            let attempt = || self.work_now(id, what, progress.clone());
+            let Err(error) = work::patiently(progress, attempt).await else { continue };
             if error.is_a_pause() {
                 tracing::info!(import.id = id, "an import pauses; the next start goes on with it");
                 return Err(Stopped);
             }
             tracing::warn!(import.id = id, error = error.chain(), "an import did not go on");
-            let folder = self.folder(id);
-            let noted =
-                job::read(&folder).and_then(|job| job.map_or(Ok(()), |mut job| job.fail(&folder, &error.to_string())));
-            if let Err(error) = noted {
-                tracing::error!(import.id = id, error = error.chain(), "the failure of an import could not be noted");
-            }
             if let Err(error) = self.inner.home.discard_stage(&stage_name(id)).await {
                 tracing::warn!(import.id = id, %error, "a stage could not be thrown away; it will be with the next import");
+            }
+            // Until it is noted the import counts as being at work.
+            while let Err(error) = self.fail(id, &error.to_string()) {
+                tracing::error!(import.id = id, error = error.chain(), "the failure of an import could not be noted");
+                tokio::time::sleep(work::PAUSE).await;
             }
             return Err(Stopped);
         }
         Ok(())
+    }
+
+    fn fail(&self, id: &str, why: &str) -> Result<(), Error> {
+        let folder = self.folder(id);
+        job::read(&folder)?.map_or(Ok(()), |mut job| job.fail(&folder, why))
     }
 
     /// The work that an import's state asks for.

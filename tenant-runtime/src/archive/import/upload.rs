@@ -116,23 +116,14 @@ pub(super) async fn append<E: std::fmt::Display>(
             break;
         }
         if let Err(error) = file.write_all(&chunk).await {
-            outcome = Err(full_or(error));
+            outcome = Err(Error::file("written")(error));
             break;
         }
         offset += chunk.len() as u64;
     }
-    let flushed = file.flush().await.map_err(full_or);
-    file.sync_data().await.map_err(full_or)?;
+    let flushed = file.flush().await.map_err(Error::file("written"));
+    file.sync_data().await.map_err(Error::file("written"))?;
     outcome.and(flushed).map(|()| offset)
-}
-
-fn full_or(error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Error::Full("The disk of this host is full. What has arrived is kept; go on later.".into())
-        }
-        _ => Error::file("written")(error),
-    }
 }
 
 /// Throws the archive away, and what opens it.

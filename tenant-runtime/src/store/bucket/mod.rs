@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
 
 use super::error::Error;
@@ -99,6 +99,9 @@ pub trait Driver: Send + Sync + 'static {
     }
 }
 
+/// How long an object store may take to answer, where nobody says otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
 /// A bucket, or the part of one that belongs to one server.
 #[derive(Clone)]
 pub struct Bucket {
@@ -116,7 +119,7 @@ impl Bucket {
     /// A bucket behind a driver.
     #[must_use]
     pub fn new(driver: impl Driver) -> Self {
-        Self { driver: Arc::new(driver), patience: Duration::from_secs(15) }
+        Self { driver: Arc::new(driver), patience: PATIENCE }
     }
 
     /// A folder as a bucket; it is made when it is first written to.
@@ -140,6 +143,16 @@ impl Bucket {
     /// The object with its version, or nothing.
     pub async fn get(&self, key: &str) -> Result<Option<(Bytes, Version)>, Error> {
         self.trying("read", key, || self.driver.get(key)).await
+    }
+
+    /// The same, asked once.
+    pub(super) async fn get_once(&self, key: &str) -> Result<Option<(Bytes, Version)>, Error> {
+        within(self.patience, "read", key, self.driver.get(key)).await
+    }
+
+    /// Whether no call will ever be answered again.
+    pub(super) fn is_lost(&self) -> bool {
+        self.driver.is_lost()
     }
 
     /// The object; [`Error::Damaged`] when it is not there, for something referred to must be.
@@ -190,7 +203,8 @@ impl Bucket {
 
     /// Begins an object whose length is not known yet.
     pub async fn writer(&self) -> Result<Box<dyn Writer>, Error> {
-        self.trying("begin", "an object", || self.driver.writer()).await
+        let writer = self.trying("begin", "an object", || self.driver.writer()).await?;
+        Ok(Box::new(Draft { writer, patience: self.patience }))
     }
 
     pub(super) fn stride(&self) -> u64 {
@@ -216,6 +230,30 @@ impl Bucket {
                 end => return end,
             }
         }
+    }
+}
+
+/// An object being written, which nobody waits for longer than for anything else. It may be long: a call may have to
+/// send a whole part of it, and the last one to have it put together.
+struct Draft {
+    writer: Box<dyn Writer>,
+    patience: Duration,
+}
+
+impl Writer for Draft {
+    fn write(&mut self, pieces: Vec<Bytes>) -> BoxFuture<'_, Result<(), Error>> {
+        within(self.patience * 3, "write", "an object", self.writer.write(pieces)).boxed()
+    }
+
+    fn commit(self: Box<Self>, key: String) -> BoxFuture<'static, Result<(), Error>> {
+        let (limit, commit) = (self.patience * 6, self.writer.commit(key.clone()));
+        async move { within(limit, "write", &key, commit).await }.boxed()
+    }
+
+    fn abort(self: Box<Self>) -> BoxFuture<'static, ()> {
+        let (limit, abort) = (self.patience, self.writer.abort());
+        // What it could not give up in time the sweep removes.
+        async move { drop(tokio::time::timeout(limit, abort).await) }.boxed()
     }
 }
 
