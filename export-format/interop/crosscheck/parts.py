@@ -37,7 +37,7 @@ MOST_PRINTED = 25
 FOLLOWING = {
     "bag.tag-file-too-long": {"bag.tag-file-missing"},
     "bag.tag-file-missing": {"bag.tag-unlisted"},
-    "bag.tag-unlisted": {"bag.tag-digest"},
+    "bag.tag-unlisted": {"bag.tag-digest", "bag.manifest-order"},
     "bag.manifest-line": {"bag.tag-unlisted", "bag.unlisted", "bag.missing"},
     "bag.manifest-order": {"bag.digest", "bag.tag-digest", "bag.tag-unlisted"},
     "doc.json": {"doc.invalid"},

@@ -523,7 +523,7 @@ def tag_files() -> Iterator[Forge]:
         yield Forge(payload, tags={"bagit-profile.json": content})
     for content in (b"", b"BagIt-Version: 1.0\n", b"BagIt-Version: 1.0\r\nTag-File-Character-Encoding: UTF-8\r\n", b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8"):
         yield Forge(payload, tags={"bagit.txt": content})
-    for content in (b"{}", b"[]", b"", b"1", b'{"format":1}', b'{"format":"x"}', b" " * (1024 * 1024), b'{"a":1,"a":1}', b"\xff", b'{"minReader":"9.0"}'):
+    for content in (b"{}", b"[]", b"", b"1", b'{"format":1}', b'{"format":"x"}', b" " * (1024 * 1024), b'{"a":1,"a":1}', b"\xff"):
         yield Forge(payload, tags={"pcc.json": content})
     yield Forge(payload, tags={"START-HERE.html": b""})
     yield Forge(payload, tags={"START-HERE.html": b"<script src=http://a></script>\xff"})
