@@ -1,6 +1,6 @@
 //! Archives beyond the numbers of plain ZIP.
 
-use std::io;
+use std::io::{self, Seek as _, Write as _};
 
 use bytes::Bytes;
 use export_format::Digest;
@@ -131,4 +131,36 @@ fn four_gibibytes_are_verified_without_being_held() {
         &mut |_| {},
     );
     assert!(report.findings.has(Code::Quota));
+}
+
+/// Takes a minute and four gigabytes of zeros, so only where it is asked for: `FREEHOLD_LARGE=1`.
+#[test]
+fn zip_tools_take_more_than_four_gibibytes_and_sixteen_bits_of_entries() {
+    if std::env::var_os("FREEHOLD_LARGE").is_none_or(|value| value != "1") {
+        println!("skipped: FREEHOLD_LARGE=1 asks for it");
+        return;
+    }
+    let big = zeros(4_300_000_000);
+    let small = zeros(1);
+    let names: Vec<String> = (0..66_000).map(|number| format!("data/z/{:02x}/{number}", number % 256)).collect();
+    let mut files = vec![("data/a/big", big)];
+    files.extend(names.iter().map(|name| (name.as_str(), small)));
+    let made = planned(&files);
+    assert!(made.0.len() > u64::from(u32::MAX) && made.0.entries() > 65_535);
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = std::fs::File::create(folder.path().join("a.zip")).unwrap();
+    for piece in made.0.range(0..made.0.len()) {
+        match piece {
+            Piece::Inline(bytes) => file.write_all(&bytes).unwrap(),
+            // Zeros that nobody wrote take no room.
+            Piece::Stored { source: Zeros::Zeros, range, .. } => {
+                file.seek_relative((range.end - range.start).cast_signed()).unwrap();
+            }
+            Piece::Stored { source: Zeros::Bytes(bytes), range, .. } => {
+                file.write_all(&bytes[range.start as usize..range.end as usize]).unwrap();
+            }
+        }
+    }
+    drop(file);
+    crate::peers::zip_tools_take_a_zip_in(folder.path());
 }

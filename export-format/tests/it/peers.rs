@@ -42,6 +42,11 @@ pub(crate) fn zip_tools_take(archive: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
     std::fs::write(dir.join("a.zip"), archive).unwrap();
+    zip_tools_take_a_zip_in(dir);
+}
+
+/// The ZIP readers, of the file `a.zip`.
+pub(crate) fn zip_tools_take_a_zip_in(dir: &Path) {
     run(dir, None, &["unzip", "-tq", "a.zip"]);
     run(dir, None, &["zipinfo", "-t", "a.zip"]);
     run(dir, None, &["7z", "t", "a.zip"]);
