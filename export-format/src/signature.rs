@@ -41,8 +41,8 @@ pub enum SignatureError {
     /// Not readable as a signature.
     #[error("this is no SSH signature")]
     Unreadable(#[source] ssh_key::Error),
-    /// Right, but not in the one spelling, or with another hash.
-    #[error("the signature is not spelled as ssh-keygen spells it, or not made with sha512")]
+    /// Right, but not in the one spelling, of another version, or with another hash.
+    #[error("the signature is not spelled as ssh-keygen spells it, not of version 1, or not made with sha512")]
     Spelling,
     /// Made for another purpose.
     #[error("the signature was made for the namespace {0:?}, not {NAMESPACE:?}")]
@@ -133,7 +133,7 @@ pub fn signed_by(signature: &[u8], message: &[u8]) -> Result<SigningKey, Signatu
     if signature.algorithm() != Algorithm::Ed25519 {
         return Err(SignatureError::Algorithm(signature.algorithm().to_string()));
     }
-    if signature.hash_alg() != HashAlg::Sha512 || armoured(&signature)?.as_bytes() != text {
+    if signature.version() != 1 || signature.hash_alg() != HashAlg::Sha512 || armoured(&signature)?.as_bytes() != text {
         return Err(SignatureError::Spelling);
     }
     let key = PublicKey::new(signature.public_key().clone(), "");

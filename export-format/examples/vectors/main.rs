@@ -15,7 +15,10 @@ fn main() -> std::io::Result<()> {
         std::process::exit(2);
     };
     let folder = Path::new(folder);
-    let vectors: Vec<_> = catalogue::all().into_iter().filter(|vector| large || !vector.is_large).collect();
+    let mut vectors: Vec<_> = catalogue::all().into_iter().filter(|vector| large || !vector.is_large).collect();
+    if large {
+        vectors.extend(catalogue::good::huge());
+    }
     for vector in &vectors {
         let path = folder.join(index::file_of(&vector.name));
         std::fs::create_dir_all(path.parent().unwrap_or(folder))?;

@@ -674,6 +674,7 @@ fn signatures() -> Vec<Vector> {
         ("no-signature", "there is no signature in it", b"hello\n".to_vec()),
         ("other-message", "it signs something else", made::signer().sign(b"something else").unwrap().into_bytes()),
         ("namespace", "it was made for another purpose", made::sign_as("file", HashAlg::Sha512, &signed)),
+        ("version-0", "it is of version 0", made::version_0(&signed)),
         ("sha256", "it was made with SHA-256", made::sign_as("pcc-export@v1", HashAlg::Sha256, &signed)),
         ("crlf", "its lines end in carriage return and line feed", armour.replace('\n', "\r\n").into_bytes()),
         ("more", "something follows it", format!("{armour}\n").into_bytes()),

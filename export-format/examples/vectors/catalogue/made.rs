@@ -39,15 +39,27 @@ pub(crate) fn high_s(message: &[u8]) -> Vec<u8> {
         0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
     ];
+    respelled(message, |bytes| {
+        let at = bytes.len() - 32;
+        let mut carry = 0;
+        for (byte, more) in bytes[at..].iter_mut().zip(ORDER) {
+            let sum = u16::from(*byte) + u16::from(more) + carry;
+            (*byte, carry) = (sum as u8, sum >> 8);
+        }
+    })
+}
+
+/// A signature that says it is of version 0; what it signs is the same.
+pub(crate) fn version_0(message: &[u8]) -> Vec<u8> {
+    respelled(message, |bytes| bytes[9] = 0)
+}
+
+/// A sound signature with its bytes changed.
+fn respelled(message: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let armour = signer().sign(message).unwrap();
     let lines: Vec<&str> = armour.lines().collect();
     let mut bytes = STANDARD.decode(lines[1..lines.len() - 1].concat()).unwrap();
-    let at = bytes.len() - 32;
-    let mut carry = 0;
-    for (byte, more) in bytes[at..].iter_mut().zip(ORDER) {
-        let sum = u16::from(*byte) + u16::from(more) + carry;
-        (*byte, carry) = (sum as u8, sum >> 8);
-    }
+    change(&mut bytes);
     let body = STANDARD.encode(bytes);
     let body: Vec<&str> = body.as_bytes().chunks(70).map(|chunk| std::str::from_utf8(chunk).unwrap()).collect();
     format!("{}\n{}\n{}\n", lines[0], body.join("\n"), lines[lines.len() - 1]).into_bytes()
