@@ -218,9 +218,11 @@ fn armour(input: &[u8]) -> bool {
         (forge.tag(names::TAG_MANIFEST).clone(), forge.tag(names::SIGNATURE).clone())
     });
     SIGNED.with(|(message, sound)| {
-        let taken = signature::signed_by(input, message).is_ok();
-        assert!(!taken || input == sound, "another spelling of the signature was taken");
-        taken
+        let signer = signature::signed_by(input, message).ok();
+        // Some of the vectors are signed by another key, which is another signature and no other spelling.
+        let is_ours = signer.as_ref() == Some(&made::signer().public());
+        assert!(!is_ours || input == sound, "another spelling of the signature was taken");
+        signer.is_some()
     })
 }
 
