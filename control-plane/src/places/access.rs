@@ -19,7 +19,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// How to reach a place and who asks. What a person writes, and after [`Access::checked`] what is kept.
+/// How to reach a place and who asks. What a person writes, and after it was checked what is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Access {
