@@ -43,7 +43,14 @@ pub struct PlanDraft {
     pub memory_bytes: u64,
     /// For how many days an undo is kept.
     pub undo_days: u32,
+    /// The longest span of what was just saved that may be lost when a machine dies, in milliseconds; 0 for none, which
+    /// is what every plan promised before this could be chosen.
+    #[serde(default)]
+    pub loss_window_ms: u64,
 }
+
+/// The shortest and the longest span that a plan may put at risk.
+const LOSS_WINDOW_MS: std::ops::RangeInclusive<u64> = 100..=60_000;
 
 /// Which field of a plan cannot be, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +73,9 @@ pub enum PlanError {
     /// Longer than we promise.
     #[error("Undo lies between 1 and 365 days.")]
     Undo,
+    /// A span too short to gain anything, or longer than anyone should lose.
+    #[error("What may be lost lies between 0.1 and 60 seconds; 0 is nothing at all.")]
+    LossWindow,
 }
 
 impl PlanError {
@@ -78,6 +88,7 @@ impl PlanError {
             Self::Storage => "storage",
             Self::Memory => "memory",
             Self::Undo => "undo_days",
+            Self::LossWindow => "loss_window",
         }
     }
 }
@@ -93,6 +104,7 @@ impl PlanDraft {
             storage_bytes: gigabytes * GB,
             memory_bytes: memory * MIB,
             undo_days,
+            loss_window_ms: 0,
         };
         vec![
             plan("Room", "Notes, a page of your own, a year of photographs.", 390, 10, 256, 14),
@@ -115,6 +127,7 @@ impl PlanDraft {
             ((GB / 10..=1_000_000 * GB).contains(&self.storage_bytes), PlanError::Storage),
             ((64 * 1_000_000..=64 * 1024 * MIB).contains(&self.memory_bytes), PlanError::Memory),
             ((1..=365).contains(&self.undo_days), PlanError::Undo),
+            (self.loss_window_ms == 0 || LOSS_WINDOW_MS.contains(&self.loss_window_ms), PlanError::LossWindow),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, error)| Err(error))
     }
@@ -135,18 +148,28 @@ mod tests {
     fn each_field_is_looked_at() {
         let good = PlanDraft::suggested(Currency::EUR).remove(0);
         type Spoil = fn(&mut PlanDraft);
-        let cases: [(Spoil, PlanError); 6] = [
+        let cases: [(Spoil, PlanError); 8] = [
             (|p| p.name = " ".into(), PlanError::Name),
             (|p| p.blurb = "x".repeat(201), PlanError::Blurb),
             (|p| p.price_cents = -1, PlanError::Price),
             (|p| p.storage_bytes = 1, PlanError::Storage),
             (|p| p.memory_bytes = 1, PlanError::Memory),
             (|p| p.undo_days = 0, PlanError::Undo),
+            (|p| p.loss_window_ms = 99, PlanError::LossWindow),
+            (|p| p.loss_window_ms = 60_001, PlanError::LossWindow),
         ];
         for (spoil, error) in cases {
             let mut plan = good.clone();
             spoil(&mut plan);
             assert_eq!(plan.check(), Err(error));
         }
+    }
+
+    #[test]
+    fn a_plan_of_before_promised_that_nothing_is_lost() {
+        let mut old = serde_json::to_value(PlanDraft::suggested(Currency::EUR).remove(0)).expect("plain data");
+        old.as_object_mut().expect("an object").remove("loss_window_ms");
+        let plan: PlanDraft = serde_json::from_value(old).expect("it is still read");
+        assert_eq!((plan.loss_window_ms, plan.check()), (0, Ok(())));
     }
 }

@@ -4,7 +4,8 @@
 //! what they agree to and pay, [`servers`] are what they get, [`hosts`] are where those live, [`operations`] are work with
 //! an end, [`mail`] is what we write to people, [`places`] are storage of
 //! people's own for copies, [`catalogue`] is what there is to install, [`gateway`] is the way in,
-//! [`metering`] is what each of them used, [`overview`] is all of it in a few figures, [`paging`] is how long lists are read.
+//! [`metering`] is what each of them used, [`care`] is how well their data is kept, [`overview`] is all of it in a few
+//! figures, [`paging`] is how long lists are read.
 //! Under them: [`db`], the errors ([`Error`], [`Problem`]), who asks ([`Actor`]) and the whole ([`ControlPlane`]).
 //!
 //! Whatever has more than one step is a row first, and a loop or a restart goes on from the row: so there is no moment at
@@ -12,6 +13,7 @@
 
 pub mod accounts;
 pub mod business;
+pub mod care;
 pub mod catalogue;
 mod context;
 pub mod db;

@@ -5,6 +5,7 @@
 
 use billing::Money;
 
+use crate::care::{self, Sums};
 use crate::db::on;
 use crate::operations::Operation;
 use crate::{Actor, ControlPlane, Result, business, mail, servers, subscriptions};
@@ -36,6 +37,8 @@ pub struct Overview {
     pub operations: u64,
     /// Letters that could not leave.
     pub stuck_letters: u64,
+    /// How well the data of servers is kept.
+    pub care: Sums,
 }
 
 /// How the business is doing, for who runs it.
@@ -60,5 +63,6 @@ pub async fn overview(plane: &ControlPlane, actor: &Actor) -> Result<Overview> {
         failed: going.failed,
         operations: going.ever,
         stuck_letters: mail::in_trouble(plane.db()).await?,
+        care: care::sums(plane.db()).await?,
     })
 }

@@ -21,7 +21,7 @@ use crate::keys::Keys;
 use crate::metering::Traffic;
 use crate::places::Reach;
 use crate::servers::{Due, Host, Sightings, reconcile};
-use crate::{AccountId, Result, accounts, hosts, mail, metering, operations, subscriptions};
+use crate::{AccountId, Result, accounts, care, hosts, mail, metering, operations, subscriptions};
 
 /// How long a request waits for a server that does not answer before it is told so.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -153,6 +153,7 @@ impl ControlPlane {
         loops.spawn(accounts::run_sweeps(self.clone(), stop.clone()));
         loops.spawn(operations::run(self.clone(), stop.clone()));
         loops.spawn(metering::run(self.clone(), stop.clone()));
+        loops.spawn(care::run(self.clone(), stop.clone()));
         let (gates, idle, stopped) = (self.0.gates.clone(), self.settings().idle_after, stop.clone());
         loops.spawn(async move { stopped.run_until_cancelled_owned(gates.keep_sweeping(idle)).await });
         if let Some(post) = post {

@@ -89,6 +89,7 @@ fn launch(args: &Serve, port: u16, key: &SigningKey) -> anyhow::Result<Launch> {
             record_bytes: Limits::RECORD_BYTES,
             memory_bytes: 256 * 1024 * 1024,
             undo_days: 30,
+            loss_window_ms: 0,
         },
         standing: Access::Full,
     })

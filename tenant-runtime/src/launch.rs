@@ -4,10 +4,12 @@
 //! what they say. A runtime reads its launch once, at start; a changed launch takes effect at the next wake.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Generation, ServerId};
+use crate::store::Durability;
 
 /// The environment variable that carries a [`Launch`].
 pub const VARIABLE: &str = "FREEHOLD_LAUNCH";
@@ -150,11 +152,24 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// For how many days removed things can be brought back.
     pub undo_days: u32,
+    /// The longest span of acknowledged writes that may be lost with the machine, in milliseconds: 0 when each is durable
+    /// before it is acknowledged.
+    #[serde(default)]
+    pub loss_window_ms: u64,
 }
 
 impl Limits {
     /// The size of one record that every CEPS app may count on.
     pub const RECORD_BYTES: u64 = 2 * 1024 * 1024;
+
+    /// When the server acknowledges a write.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        match self.loss_window_ms {
+            0 => Durability::Durable,
+            span => Durability::Within(Duration::from_millis(span)),
+        }
+    }
 }
 
 /// Whether apps may write.
@@ -192,12 +207,22 @@ mod tests {
             owner: Owner { display_name: "Anna".into() },
             storage: StorageAt::Directory { path: "/home".into() },
             cache: "/data".into(),
-            limits: Limits { storage_bytes: 1, record_bytes: Limits::RECORD_BYTES, memory_bytes: 3, undo_days: 30 },
+            limits: Limits {
+                storage_bytes: 1,
+                record_bytes: Limits::RECORD_BYTES,
+                memory_bytes: 3,
+                undo_days: 30,
+                loss_window_ms: 2_000,
+            },
             standing: Access::ReadOnly,
         };
         let text = serde_json::to_string(&launch).expect("a launch is plain data");
         assert!(text.contains(r#""kind":"directory""#) && text.contains(r#""standing":"read_only""#), "{text}");
         assert_eq!(serde_json::from_str::<Launch>(&text).expect("it was just written"), launch);
+        let older = text.replace(r#","loss_window_ms":2000"#, "");
+        assert_ne!(older, text);
+        let older = serde_json::from_str::<Launch>(&older).expect("a host of before says nothing of it");
+        assert_eq!(older.limits.durability(), Durability::Durable);
         let broker = serde_json::to_string(&StorageAt::Broker { patience_ms: 10_000 }).expect("plain data");
         assert_eq!(broker, r#"{"kind":"broker","patience_ms":10000}"#);
     }

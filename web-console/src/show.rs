@@ -63,6 +63,14 @@ impl fmt::Display for Spell {
     }
 }
 
+/// What a plan promises of what was saved, when at most the last so many milliseconds of it may be lost.
+pub(crate) fn saved(loss_window_ms: u64) -> String {
+    match loss_window_ms {
+        0 => "what is saved is safe before your server says so".to_owned(),
+        ms => format!("if a machine dies, what was saved in the last {} may be lost", Spell(ms)),
+    }
+}
+
 /// How much of a moment is told.
 #[derive(Debug, Clone, Copy)]
 enum Face {

@@ -1,7 +1,8 @@
 //! The operator's catalogue of plans.
 //!
 //! Who has taken a plan has its terms in their agreement, so editing a plan is for those who come later and takes nothing
-//! from anybody. A plan is withdrawn, never removed.
+//! from anybody. One thing is given to everybody at once: a plan that comes to lose less of what was saved when a machine
+//! dies does so for all who have it. A plan is withdrawn, never removed.
 
 use billing::{Currency, Plan, PlanDraft, PlanError, PlanId};
 use jiff::Timestamp;
@@ -53,7 +54,12 @@ pub async fn change_plan(plane: &ControlPlane, actor: &Actor, id: PlanId, terms:
         .bind(row::to_json(&terms)?)
         .bind(plane.now().as_millisecond())
         .execute(e).await.map(|done| done.rows_affected()))?;
-    if done == 1 { Ok(()) } else { Err(not_there()) }
+    if done != 1 {
+        return Err(not_there());
+    }
+    // What running servers promise of what was saved may have changed with it.
+    plane.nudge();
+    Ok(())
 }
 
 /// Offers a plan that was withdrawn.

@@ -34,7 +34,9 @@ pub async fn come_back(plane: &ControlPlane, actor: &Actor, server: ServerId, re
     admin(plane, actor, server).await?.post_json(&format!("/past/restores/{restore}/undo"), &()).await
 }
 
-/// How a server's data was last checked.
+/// How a server's data was last checked. Who runs the business learns of it too, in figures.
 pub async fn care(plane: &ControlPlane, actor: &Actor, server: ServerId) -> Result<CareView> {
-    admin(plane, actor, server).await?.get_json("/care").await
+    let told: CareView = admin(plane, actor, server).await?.get_json("/care").await?;
+    crate::care::note(plane.db(), server, &told, plane.now()).await?;
+    Ok(told)
 }

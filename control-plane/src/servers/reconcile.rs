@@ -400,6 +400,7 @@ impl Case {
                 record_bytes: Limits::RECORD_BYTES * 2,
                 memory_bytes: terms.memory_bytes,
                 undo_days: terms.undo_days,
+                loss_window_ms: terms.loss_window_ms,
             },
             standing: if using == Use::Full { Access::Full } else { Access::ReadOnly },
         };

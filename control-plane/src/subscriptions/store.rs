@@ -9,7 +9,8 @@ use crate::db::{Db, Tx, numbered, on};
 use crate::paging::{Ask, Page, Select, fetch};
 use crate::{AccountId, Error, Result, row};
 
-/// An agreement as its row has it.
+/// An agreement as its row has it. Its terms are those that were agreed to, with one exception: where the plan has come
+/// to promise more of what was saved than it did then, that holds for everybody who has it.
 #[derive(Debug, Clone)]
 pub(crate) struct Agreed {
     pub(crate) id: SubscriptionId,
@@ -31,17 +32,20 @@ struct AgreedRow {
     anchor_ms: i64,
     ends_ms: Option<i64>,
     billed: Option<i64>,
+    plan_terms: String,
 }
 
 impl TryFrom<AgreedRow> for Agreed {
     type Error = Error;
 
     fn try_from(found: AgreedRow) -> Result<Self> {
+        let (mut terms, plan): (PlanDraft, PlanDraft) = (row::json(&found.terms)?, row::json(&found.plan_terms)?);
+        terms.loss_window_ms = terms.loss_window_ms.min(plan.loss_window_ms);
         Ok(Self {
             id: row::id(&found.id)?,
             account: row::id(&found.account_id)?,
             plan: row::id(&found.plan_id)?,
-            terms: row::json(&found.terms)?,
+            terms,
             anchor: row::time(found.anchor_ms)?,
             ends: found.ends_ms.map(row::time).transpose()?,
             billed: found.billed.map(u32::try_from).transpose().map_err(Error::bug)?,
@@ -111,24 +115,20 @@ pub(crate) async fn begin(tx: &mut Tx, account: AccountId, plan: &Plan, now: Tim
     Ok(agreed)
 }
 
+const AGREED: &str = "select subscription.id, account_id, plan_id, subscription.terms, anchor_ms, ends_ms, billed, \
+     plan.terms as plan_terms from subscription join plan on plan.id = subscription.plan_id";
+
 pub(crate) async fn of_account(db: &Db, account: AccountId) -> Result<Option<Agreed>> {
-    let found: Option<AgreedRow> = on!(db.reader(), e => sqlx::query_as(
-        "select id, account_id, plan_id, terms, anchor_ms, ends_ms, billed from subscription where account_id = $1"
-    )
-    .bind(account.to_string())
-    .fetch_optional(e).await)?;
-    found.map(Agreed::try_from).transpose()
+    Ok(of_accounts(db, &[account]).await?.pop())
 }
 
 /// Some of all agreements, in the order of their ids: those behind `after`.
 pub(super) async fn behind(db: &Db, after: Option<SubscriptionId>, limit: i64) -> Result<Vec<Agreed>> {
-    let found: Vec<AgreedRow> = on!(db.reader(), e => sqlx::query_as(
-        "select id, account_id, plan_id, terms, anchor_ms, ends_ms, billed from subscription where id > $1 \
-         order by id limit $2"
-    )
-    .bind(after.map(|id| id.to_string()).unwrap_or_default())
-    .bind(limit)
-    .fetch_all(e).await)?;
+    let sql = sqlx::AssertSqlSafe(format!("{AGREED} where subscription.id > $1 order by subscription.id limit $2"));
+    let found: Vec<AgreedRow> = on!(db.reader(), e => sqlx::query_as(sql)
+        .bind(after.map(|id| id.to_string()).unwrap_or_default())
+        .bind(limit)
+        .fetch_all(e).await)?;
     found.into_iter().map(Agreed::try_from).collect()
 }
 
@@ -137,10 +137,7 @@ pub(super) async fn of_accounts(db: &Db, accounts: &[AccountId]) -> Result<Vec<A
     if accounts.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = sqlx::AssertSqlSafe(format!(
-        "select id, account_id, plan_id, terms, anchor_ms, ends_ms, billed from subscription where account_id in ({})",
-        numbered(1, accounts.len())
-    ));
+    let sql = sqlx::AssertSqlSafe(format!("{AGREED} where account_id in ({})", numbered(1, accounts.len())));
     let found: Vec<AgreedRow> = on!(db.reader(), e => {
         let mut query = sqlx::query_as(sql);
         for account in accounts {

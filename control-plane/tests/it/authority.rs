@@ -12,7 +12,7 @@ use control_plane::operations::OperationId;
 use control_plane::paging::Ask;
 use control_plane::places::{self, Access, PlaceId, Schedule, Secret};
 use control_plane::{AccountId, Actor, ControlPlane, Kind, LetterId, Result};
-use control_plane::{accounts, business, hosts, mail, overview, servers, subscriptions};
+use control_plane::{accounts, business, care, hosts, mail, overview, servers, subscriptions};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::HeaderMap;
@@ -67,6 +67,8 @@ fn table() -> Vec<Line> {
         line!(business::change_plan, "sddyy", |p, a, t| business::change_plan(p, a, t.plan, room())),
         line!(business::offer_plan, "sddyy", |p, a, t| business::offer_plan(p, a, t.plan)),
         line!(business::withdraw_plan, "sddyy", |p, a, t| business::withdraw_plan(p, a, t.plan)),
+        line!(care::of_servers, "sddyy", |p, a, t| care::of_servers(p, a, &[t.server])),
+        line!(care::spoiled, "sddyy", |p, a, t| care::spoiled(p, a)),
         line!(hosts::hosts, "sddyy", |p, a, t| hosts::hosts(p, a)),
         line!(mail::post, "sddyy", |p, a, t| mail::post(p, a, t.account, &hello(), "hello")),
         line!(mail::outbox, "sddyy", |p, a, t| mail::outbox(p, a, &Ask::default())),
@@ -208,6 +210,7 @@ fn the_table_names_every_public_function_that_takes_an_actor() {
     for noun in [
         "accounts",
         "business",
+        "care",
         "hosts.rs",
         "mail",
         "metering",

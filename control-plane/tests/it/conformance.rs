@@ -36,6 +36,7 @@ fn launch(server: ServerId, generation: u64) -> Launch {
             record_bytes: Limits::RECORD_BYTES,
             memory_bytes: 256 << 20,
             undo_days: 30,
+            loss_window_ms: 0,
         },
         standing: Access::Full,
     }

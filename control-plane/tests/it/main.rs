@@ -3,6 +3,7 @@
 
 mod authority;
 mod bills;
+mod care;
 mod conformance;
 mod gateway;
 mod letters;

@@ -5,7 +5,7 @@ use control_plane::accounts;
 use control_plane::business::{self, SetUp};
 use control_plane::{Actor, Error, Kind};
 
-use crate::support::{HERE, OTHER_PASSWORD, World, on_each_database, set_up_form, sign_up_form};
+use crate::support::{HERE, OTHER_PASSWORD, World, eventually, on_each_database, set_up_form, sign_up_form};
 
 #[tokio::test]
 async fn who_has_the_link_sets_the_business_up_once() {
@@ -83,6 +83,42 @@ async fn nobody_signs_up_before_there_is_a_business() {
         let answer = accounts::sign_up(&world.plane, sign_up_form("anna", plan), HERE).await;
         assert_eq!(kind(answer), Kind::Retry);
         assert_eq!(world.count("account").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_plan_that_loses_less_does_so_for_everybody_who_has_it() {
+    on_each_database(async |world: &mut World| {
+        let operator = world.set_up().await;
+        let plane = &world.plane;
+        let (anna, annas) = world.sign_up("anna").await;
+        let house = world.plan().await;
+        let change = async |loss_window_ms| {
+            let terms = business::plan(plane, &operator, house).await.unwrap().terms;
+            business::change_plan(plane, &operator, house, PlanDraft { loss_window_ms, ..terms }).await
+        };
+        assert_eq!(change(50).await.unwrap_err().field(), Some("loss_window"));
+        change(2_000).await.unwrap();
+        let (berta, bertas) = world.sign_up("berta").await;
+        let agreed = async |actor, account| {
+            control_plane::subscriptions::bill(plane, actor, account).await.unwrap().terms.loss_window_ms
+        };
+        let told = |server| world.host.told(server).unwrap().limits.loss_window_ms;
+        assert_eq!(
+            (agreed(&anna, annas.account).await, told(annas.server)),
+            (0, 0),
+            "who came before keeps what they had"
+        );
+        assert_eq!((agreed(&berta, bertas.account).await, told(bertas.server)), (2_000, 2_000));
+        change(500).await.unwrap();
+        eventually("the host is told of the shorter span", async || told(bertas.server) == 500).await;
+        change(0).await.unwrap();
+        eventually("the host is told that nothing may be lost", async || told(bertas.server) == 0).await;
+        assert_eq!(agreed(&berta, bertas.account).await, 0);
+        change(60_000).await.unwrap();
+        eventually("never more than was agreed to", async || told(bertas.server) == 2_000).await;
+        assert_eq!(told(annas.server), 0);
     })
     .await;
 }

@@ -48,7 +48,13 @@ pub(crate) fn run(arguments: Vec<String>) {
 
 /// A launch whose owner's name tells the payload how to behave at its start.
 pub(crate) fn launch(server: ServerId, mood: &str) -> Launch {
-    let limits = Limits { storage_bytes: 64 << 20, record_bytes: 1 << 20, memory_bytes: 64 << 20, undo_days: 30 };
+    let limits = Limits {
+        storage_bytes: 64 << 20,
+        record_bytes: 1 << 20,
+        memory_bytes: 64 << 20,
+        undo_days: 30,
+        loss_window_ms: 0,
+    };
     Launch {
         server,
         generation: Generation(1),

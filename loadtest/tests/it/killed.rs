@@ -167,7 +167,7 @@ async fn write_on(server: OwnServer, writer: usize, round: usize, written: Arc<W
 
 /// What is killed in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Victim {
+pub(crate) enum Victim {
     /// The provider; launcher and runtimes follow it by themselves.
     Provider,
     /// The provider, its launcher and every runtime at once, so that none can do anything about it.
@@ -181,7 +181,7 @@ impl Victim {
         [Self::Provider, Self::Tree, Self::Runtime][rng.random_range(0..3)]
     }
 
-    fn strike(self, process: Process, data: &Path) {
+    pub(crate) fn strike(self, process: Process, data: &Path) {
         let runtimes = || processes(data).into_iter().filter(|(_, name)| name == "freehold-runtim").map(|(pid, _)| pid);
         match self {
             Self::Provider => {}

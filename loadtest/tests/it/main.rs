@@ -9,6 +9,7 @@ mod evicting;
 mod idling;
 mod killed;
 mod leaving;
+mod losses;
 mod metered;
 mod signing_up;
 mod sleeping;

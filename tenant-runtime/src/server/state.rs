@@ -102,7 +102,8 @@ impl Server {
         // A folder costs nothing to write to.
         let budget = matches!(launch.storage, StorageAt::Broker { .. }).then_some(BUDGET);
         let layout = Some(schema::VERSION);
-        let home = Home::open(place, Options { history, layout, budget, ..Options::default() }).await?;
+        let durability = launch.limits.durability();
+        let home = Home::open(place, Options { history, layout, budget, durability, ..Options::default() }).await?;
         Self::around(home, launch, now).await
     }
 

@@ -197,7 +197,13 @@ async fn the_way_back_stays_open_as_long_as_it_was_promised() {
         for name in ["import-undo-one", "past-before-0000000000001-two", "past-look-three", "an-export"] {
             home.snapshot(name).await.expect("it is taken");
         }
-        let limits = |undo_days| Limits { storage_bytes: 1 << 30, record_bytes: 1, memory_bytes: 1, undo_days };
+        let limits = |undo_days| Limits {
+            storage_bytes: 1 << 30,
+            record_bytes: 1,
+            memory_bytes: 1,
+            undo_days,
+            loss_window_ms: 0,
+        };
         let names = || async {
             let mut names: Vec<String> =
                 home.snapshots().await.expect("they are listed").into_iter().map(|kept| kept.name).collect();

@@ -52,6 +52,7 @@ impl Told {
         let price = bill.terms.price();
         let open: Vec<_> = bill.invoices.iter().filter(|invoice| invoice.state == InvoiceState::Open).collect();
         let mut lines = vec![Fact::new("Plan", format!("{}, {price} a month", bill.terms.name))];
+        lines.push(Fact::new("Saving", show::saved(bill.terms.loss_window_ms)));
         lines.push(Fact::new("Paid with", "invoice and bank transfer"));
         if let Some(closing) = &bill.closing {
             lines.push(

@@ -4,7 +4,7 @@ use billing::Plan;
 use control_plane::business;
 
 use crate::refusal::Refusal;
-use crate::show::Amount;
+use crate::show::{self, Amount};
 use crate::visit::Visit;
 
 /// One plan on a page.
@@ -14,6 +14,7 @@ pub(super) struct Choice {
     pub(super) price: String,
     pub(super) storage: Amount,
     pub(super) undo_days: u32,
+    pub(super) saved: String,
     pub(super) first: bool,
     pub(super) cents: i64,
 }
@@ -29,6 +30,7 @@ pub(super) async fn offered(visit: &Visit) -> Result<Vec<Choice>, Refusal> {
         price: plan.terms.price().to_string(),
         storage: Amount(plan.terms.storage_bytes),
         undo_days: plan.terms.undo_days,
+        saved: show::saved(plan.terms.loss_window_ms),
         first: at == pick,
         cents: plan.terms.price_cents,
         name: plan.terms.name,

@@ -3,9 +3,9 @@
 use axum::extract::{Path, Query};
 use billing::{InvoiceState, Standing};
 use control_plane::accounts::{self, Customer};
-use control_plane::servers;
 use control_plane::subscriptions::{self, Bill, Closing};
 use control_plane::{AccountId, Error, Kind};
+use control_plane::{care, servers};
 
 use super::listing::{Asked, Finder, Listing};
 use super::{invoices, operations};
@@ -96,6 +96,8 @@ pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Answer {
         Err(error) if error.kind() == Kind::Gone => None,
         Err(error) => return Err(error.into()),
     };
+    let ids: Vec<_> = housed.iter().map(|server| server.id).collect();
+    let cared = care::of_servers(plane, actor, &ids).await?;
     let mut jobs = Vec::new();
     for server in &housed {
         jobs.extend(visit.console.operations().of_server(actor, server.id).await?);
@@ -118,7 +120,10 @@ pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Answer {
         operations: operations::table(&jobs, &housed),
         servers: housed
             .iter()
-            .map(|server| Housed { plate: Plate::of(server), facts: super::servers::facts(server) })
+            .map(|server| Housed {
+                plate: Plate::of(server),
+                facts: super::servers::facts(server, cared.get(&server.id)),
+            })
             .collect(),
         next: bill.as_ref().map_or_else(|| "This account has no subscription; nothing is billed.".to_owned(), next),
         bill: bill.as_ref().map(facts).unwrap_or_else(|| vec![Fact::new("Plan", "none")]),
@@ -129,6 +134,7 @@ pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Answer {
 fn facts(bill: &Bill) -> Vec<Fact> {
     let mut facts = vec![
         Fact::new("Plan", &bill.terms.name).noted(format!("{} a month", bill.terms.price())),
+        Fact::new("Saving", show::saved(bill.terms.loss_window_ms)),
         Fact::html("Since", show::day(bill.subscription.anchor)),
     ];
     if let Some(closing) = &bill.closing {

@@ -58,6 +58,21 @@ pub(super) async fn show(visit: Visit) -> Answer {
             "Look at them",
         );
     }
+    if all.care.spoiled > 0 {
+        need(
+            "danger",
+            format!(
+                "{} data that is damaged and could not be mended.",
+                many(all.care.spoiled, "server has", "servers have")
+            ),
+            &format!(
+                "{} in all. Look at the disk or the object store they lie on. Their owners read what it is, and can go back in time.",
+                many(all.care.unmended, "object is damaged", "objects are damaged")
+            ),
+            "/operator/servers?only=damaged",
+            "Look at them",
+        );
+    }
     if let Some(job) = newest_failed.filter(|job| recent(plane.now(), job.updated_ms)) {
         need(
             "warn",
@@ -108,6 +123,16 @@ pub(super) async fn show(visit: Visit) -> Answer {
             value: Count(all.awake).to_string(),
             note: format!("of {}", Count(all.kept)),
             hint: "the others wake at the first request".into(),
+        },
+        Card {
+            label: "Servers checked",
+            value: Count(all.care.checked).to_string(),
+            note: format!("of {}", Count(all.kept)),
+            hint: match (all.care.checked, all.care.mended, all.care.unmended) {
+                (0, ..) => "the first check comes within a week".into(),
+                (_, 0, 0) => "all their data was whole".into(),
+                (_, mended, unmended) => format!("{} mended, {} not mended", Count(mended), Count(unmended)),
+            },
         },
         Card {
             label: "Operations",

@@ -3,13 +3,15 @@
 use billing::{Currency, Money, PlanDraft};
 use control_plane::Error;
 
-/// The four answers that make a plan.
+/// The answers that make a plan.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PlanForm {
     pub(super) name: String,
     pub(super) price: String,
     pub(super) storage: String,
     pub(super) undo_days: String,
+    /// Seconds; nothing typed is nothing lost.
+    pub(super) loss: String,
     pub(super) error: Option<String>,
 }
 
@@ -24,6 +26,7 @@ impl PlanForm {
             price: terms.price().digits(),
             storage: if gigabytes.fract() == 0.0 { format!("{gigabytes:.0}") } else { format!("{gigabytes}") },
             undo_days: terms.undo_days.to_string(),
+            loss: (terms.loss_window_ms as f64 / 1000.0).to_string(),
             error: None,
         }
     }
@@ -45,12 +48,21 @@ impl PlanForm {
             .trim()
             .parse()
             .map_err(|_| Error::fix("undo_days", "Undo is a whole number of days, like 30."))?;
+        let loss = match self.loss.trim() {
+            "" => 0.0,
+            typed => {
+                typed.replace(',', ".").parse().ok().filter(|seconds: &f64| (0.0..=1e6).contains(seconds)).ok_or_else(
+                    || Error::fix("loss_window", "What may be lost is a number of seconds, like 2, or 0."),
+                )?
+            }
+        };
         let terms = PlanDraft {
             name: self.name.trim().to_owned(),
             price_cents: price.cents,
             currency,
             storage_bytes: (gigabytes * GB) as u64,
             undo_days,
+            loss_window_ms: (loss * 1000.0).round() as u64,
             ..before
         };
         terms.check().map_err(|error| Error::fix(error.field(), error.to_string()))?;
@@ -79,11 +91,17 @@ mod tests {
             (PlanForm { price: "cheap".into(), ..good.clone() }, "price"),
             (PlanForm { storage: "-1".into(), ..good.clone() }, "storage"),
             (PlanForm { undo_days: "soon".into(), ..good.clone() }, "undo_days"),
-            (PlanForm { name: " ".into(), ..good }, "name"),
+            (PlanForm { loss: "a little".into(), ..good.clone() }, "loss_window"),
+            (PlanForm { loss: "0.05".into(), ..good.clone() }, "loss_window"),
+            (PlanForm { loss: "61".into(), ..good.clone() }, "loss_window"),
+            (PlanForm { name: " ".into(), ..good.clone() }, "name"),
         ];
         for (form, field) in wrong {
             let error = form.read(PlanDraft::suggested(Currency::EUR)[0].clone(), Currency::EUR);
             assert_eq!(error.map_err(|error| error.field()), Err(Some(field)), "{form:?}");
         }
+        let bounded = PlanForm { loss: " 2,5".into(), ..good }
+            .read(PlanDraft::suggested(Currency::EUR)[0].clone(), Currency::EUR);
+        assert_eq!(bounded.map(|terms| terms.loss_window_ms).map_err(|error| error.to_string()), Ok(2_500));
     }
 }

@@ -32,6 +32,7 @@ struct Edited {
     price: String,
     storage: String,
     undo_days: String,
+    loss: String,
     error: Option<String>,
 }
 
@@ -43,11 +44,19 @@ pub(super) struct Form {
     price: String,
     storage: String,
     undo: String,
+    loss: String,
 }
 
 impl From<Form> for PlanForm {
     fn from(form: Form) -> Self {
-        Self { name: form.name, price: form.price, storage: form.storage, undo_days: form.undo, error: None }
+        Self {
+            name: form.name,
+            price: form.price,
+            storage: form.storage,
+            undo_days: form.undo,
+            loss: form.loss,
+            error: None,
+        }
     }
 }
 
@@ -77,6 +86,7 @@ async fn editor(visit: &Visit, returned: Option<(Option<PlanId>, PlanForm, Error
             price: form.price,
             storage: form.storage,
             undo_days: form.undo_days,
+            loss: form.loss,
             error,
         }
     };

@@ -131,6 +131,8 @@ fn plan_forms(form: &HashMap<String, String>) -> Vec<PlanForm> {
         price: text(form, &format!("plan_{at}_price")),
         storage: text(form, &format!("plan_{at}_storage")),
         undo_days: text(form, &format!("plan_{at}_undo")),
+        // Chosen later, by whoever wants it: a new business loses nothing.
+        loss: String::new(),
         error: None,
     };
     (0..PLANS).map(plan).collect()

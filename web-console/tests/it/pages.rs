@@ -31,6 +31,7 @@ const OPERATOR: &[&str] = &[
     "/operator/customers?q=anna",
     "/operator/customers?q=%3Cb%3E&older=acc_1",
     "/operator/servers?only=astray",
+    "/operator/servers?only=damaged",
     "/operator/servers?q=anna&newer=srv_1",
     "/operator/invoices?only=open&q=anna",
     "/operator/operations?only=failed",

@@ -52,6 +52,7 @@ pub(crate) fn archive_of(bytes: u64) -> Vec<u8> {
 struct Inner {
     placed: Mutex<HashMap<ServerId, Placed>>,
     homes: Mutex<HashSet<ServerId>>,
+    care: Arc<Mutex<api::CareView>>,
 }
 
 struct Placed {
@@ -73,6 +74,7 @@ struct Runtime {
     events: broadcast::Sender<HostEvent>,
     apps: Arc<Mutex<Vec<api::AppView>>>,
     archive: Arc<Archive>,
+    care: Arc<Mutex<api::CareView>>,
 }
 
 impl MemoryHost {
@@ -128,6 +130,11 @@ impl MemoryHost {
         self.inner.placed.lock().get(&id).map(|placed| placed.launch.clone())
     }
 
+    /// What every server tells of its last check from now on.
+    pub(crate) fn cares(&self, care: api::CareView) {
+        *self.inner.care.lock() = care;
+    }
+
     /// Whether a server's home is there.
     pub(crate) fn has_home(&self, id: ServerId) -> bool {
         self.inner.homes.lock().contains(&id)
@@ -148,11 +155,13 @@ impl MemoryHost {
             events: self.events.clone(),
             apps: Arc::default(),
             archive: self.archive.clone(),
+            care: self.inner.care.clone(),
         };
         let router = Router::new()
             .route("/health", get(health))
             .route("/usage", get(usage))
             .route("/held", get(held))
+            .route("/care", get(care))
             .route("/apps", get(apps).post(install))
             .route("/apps/{id}", delete(remove))
             .route("/apps/{id}/restore", post(restore))
@@ -282,6 +291,10 @@ async fn usage(Shared(runtime): Shared<Runtime>) -> Json<api::Usage> {
 
 async fn held() -> Json<api::Held> {
     Json(api::Held { database_bytes: 1000, blob_bytes: 7 })
+}
+
+async fn care(Shared(runtime): Shared<Runtime>) -> Json<api::CareView> {
+    Json(runtime.care.lock().clone())
 }
 
 async fn apps(Shared(runtime): Shared<Runtime>) -> Json<Vec<api::AppView>> {

@@ -19,7 +19,7 @@ fn launch() -> Launch {
         owner: Owner { display_name: "Anna".into() },
         storage: StorageAt::Directory { path: "/nowhere".into() },
         cache: "/nowhere".into(),
-        limits: Limits { storage_bytes: 1 << 30, record_bytes: 1, memory_bytes: 1, undo_days: 30 },
+        limits: Limits { storage_bytes: 1 << 30, record_bytes: 1, memory_bytes: 1, undo_days: 30, loss_window_ms: 0 },
         standing: Access::Full,
     }
 }

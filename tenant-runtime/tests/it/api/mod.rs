@@ -61,7 +61,13 @@ pub(crate) fn launch(folder: &std::path::Path, port: u16, key: &SigningKey, stor
         owner: Owner { display_name: "Anna Berg".into() },
         storage: StorageAt::Directory { path: folder.join("home") },
         cache: folder.join("cache"),
-        limits: Limits { storage_bytes, record_bytes: Limits::RECORD_BYTES, memory_bytes: 64 << 20, undo_days: 30 },
+        limits: Limits {
+            storage_bytes,
+            record_bytes: Limits::RECORD_BYTES,
+            memory_bytes: 64 << 20,
+            undo_days: 30,
+            loss_window_ms: 0,
+        },
         standing: Access::Full,
     }
 }

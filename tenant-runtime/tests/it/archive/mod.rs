@@ -52,7 +52,13 @@ pub(crate) fn launch(name: &str, domain: &str, storage_bytes: u64) -> Launch {
         owner: Owner { display_name: "Anna Berg".into() },
         storage: StorageAt::Directory { path: "/nowhere".into() },
         cache: "/nowhere".into(),
-        limits: Limits { storage_bytes, record_bytes: Limits::RECORD_BYTES, memory_bytes: 1 << 30, undo_days: 30 },
+        limits: Limits {
+            storage_bytes,
+            record_bytes: Limits::RECORD_BYTES,
+            memory_bytes: 1 << 30,
+            undo_days: 30,
+            loss_window_ms: 0,
+        },
         standing: Access::Full,
     }
 }
