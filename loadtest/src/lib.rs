@@ -5,6 +5,7 @@
 //! The journeys are tests in `tests/it`; the figures come from the `loadtest`
 //! program.
 
+pub mod disk;
 pub mod economy;
 mod leaving;
 pub mod measure;

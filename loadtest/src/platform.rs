@@ -1,6 +1,7 @@
 //! Whole providers in this process, each with its own data, domain and port.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tempfile::TempDir;
 use web_console::config::{Config, Storage};
 use web_console::serve::Provider;
 
+use crate::disk::SmallDisk;
 use crate::person::Person;
 
 /// The password of the operator that [`Platform::open`] makes.
@@ -24,7 +26,36 @@ pub struct Platform {
     /// Its operator, signed in.
     pub operator: Person,
     provider: Provider,
-    data: TempDir,
+    ground: Ground,
+}
+
+/// Where a provider's data lies: a temporary directory, and perhaps a small disk of its own for a part of it.
+#[derive(Debug)]
+pub struct Ground {
+    // First, for it lies in the other.
+    disk: Option<SmallDisk>,
+    folder: TempDir,
+}
+
+impl Ground {
+    /// A directory.
+    pub fn new() -> Result<Self> {
+        Ok(Self { disk: None, folder: tempfile::tempdir().context("making a data directory")? })
+    }
+
+    /// A directory in which `part` (`cache` or `objects`) lies on a small disk. None where none can be mounted.
+    pub fn with_small_disk(part: &str, bytes: u64) -> Result<Option<Self>> {
+        let ground = Self::new()?;
+        std::fs::create_dir(ground.data())?;
+        // As a provider makes it: others walk through to what they are given.
+        std::fs::set_permissions(ground.data(), std::fs::Permissions::from_mode(0o711))?;
+        let disk = SmallDisk::mount(&ground.data().join(part), bytes)?;
+        Ok(disk.map(|disk| Self { disk: Some(disk), ..ground }))
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
 }
 
 /// What one run differs in from another.
@@ -55,9 +86,13 @@ impl Platform {
     /// Starts a provider below a temporary directory and sets its business up
     /// through the one-time link, as an operator would.
     pub async fn open(wish: Wish) -> Result<Self> {
-        let data = tempfile::tempdir().context("making a data directory")?;
+        Self::open_on(Ground::new()?, wish).await
+    }
+
+    /// The same, on ground that is there already.
+    pub async fn open_on(ground: Ground, wish: Wish) -> Result<Self> {
         let config = Config {
-            data: data.path().join("data"),
+            data: ground.data(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             sites_domain: wish.domain.clone(),
             idle_after: wish.idle_after,
@@ -75,7 +110,7 @@ impl Platform {
         let operator = Person::at(provider.address, &provider.console)?;
         let link = provider.setup_link.clone().context("a new provider prints a set-up link")?;
         set_up(&operator, &link, &wish.domain).await.context("setting up the business")?;
-        Ok(Self { domain: wish.domain, operator, provider, data })
+        Ok(Self { domain: wish.domain, operator, provider, ground })
     }
 
     /// Somebody with a browser of their own, not signed in.
@@ -92,7 +127,13 @@ impl Platform {
     /// Its data directory.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.data.path().join("data")
+        self.ground.data()
+    }
+
+    /// The small disk under a part of it, where it has one.
+    #[must_use]
+    pub fn disk(&self) -> Option<&SmallDisk> {
+        self.ground.disk.as_ref()
     }
 
     /// The provider itself: its control plane and its agent.
@@ -105,7 +146,8 @@ impl Platform {
     pub async fn close(self) -> Result<()> {
         let stopped = tokio::time::timeout(PATIENCE, self.provider.shutdown()).await;
         stopped.context("the provider does not stop")?.context("stopping the provider")?;
-        self.data.close().context("removing the data directory")
+        drop(self.ground.disk);
+        self.ground.folder.close().context("removing the data directory")
     }
 }
 

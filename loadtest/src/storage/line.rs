@@ -32,6 +32,8 @@ pub enum Weather {
     Fair(Duration),
     /// The store is down: nothing is answered but an error.
     Down,
+    /// The store takes what is sent and never answers, not even later.
+    Silent,
     /// A bit of every object that is read is flipped.
     Flipping,
 }
@@ -143,6 +145,7 @@ impl Inner {
         match weather {
             Weather::Fair(latency) => tokio::time::sleep(latency).await,
             Weather::Flipping => {}
+            Weather::Silent => std::future::pending().await,
             Weather::Down => {
                 let mut away = Response::new(Full::new(Bytes::from_static(b"the store is down")));
                 *away.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

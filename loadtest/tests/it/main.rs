@@ -5,6 +5,8 @@
 mod bad_input;
 mod bounds;
 mod crate_line;
+mod damaged;
+mod disk_full;
 mod evicting;
 mod idling;
 mod killed;
