@@ -33,6 +33,59 @@ pub mod names {
     pub const TAG_FILES: [&str; 8] = [BAGIT, BAG_INFO, TAG_MANIFEST, SIGNATURE, PCC, PROFILE, START_HERE, MANIFEST];
     /// Those the tag manifest lists.
     pub const LISTED: [&str; 6] = [START_HERE, BAG_INFO, PROFILE, BAGIT, MANIFEST, PCC];
+
+    /// What a delta takes from the archive it builds on.
+    pub const FETCH: &str = "fetch.txt";
+    /// In a delta, the full archive's page for people.
+    pub const FULL_START_HERE: &str = "full/START-HERE.html";
+    /// In a delta, the full archive's [`PCC`].
+    pub const FULL_PCC: &str = "full/pcc.json";
+    /// In a delta, the full archive's [`TAG_MANIFEST`].
+    pub const FULL_TAG_MANIFEST: &str = "full/tagmanifest-sha256.txt";
+    /// In a delta, the full archive's [`SIGNATURE`].
+    pub const FULL_SIGNATURE: &str = "full/tagmanifest-sha256.txt.sig";
+
+    /// All of a delta's own files, in their order in the ZIP.
+    pub const DELTA_FILES: [&str; 13] = [
+        BAGIT,
+        BAG_INFO,
+        TAG_MANIFEST,
+        SIGNATURE,
+        PCC,
+        PROFILE,
+        START_HERE,
+        MANIFEST,
+        FETCH,
+        FULL_START_HERE,
+        FULL_PCC,
+        FULL_TAG_MANIFEST,
+        FULL_SIGNATURE,
+    ];
+    /// Those the tag manifest of a delta lists.
+    pub const DELTA_LISTED: [&str; 11] = [
+        START_HERE,
+        BAG_INFO,
+        PROFILE,
+        BAGIT,
+        FETCH,
+        FULL_START_HERE,
+        FULL_PCC,
+        FULL_TAG_MANIFEST,
+        FULL_SIGNATURE,
+        MANIFEST,
+        PCC,
+    ];
+    /// The full archive's file, and the delta's file it stands as.
+    pub(crate) const OF_FULL: [(&str, &str); 8] = [
+        (BAGIT, BAGIT),
+        (BAG_INFO, BAG_INFO),
+        (TAG_MANIFEST, FULL_TAG_MANIFEST),
+        (SIGNATURE, FULL_SIGNATURE),
+        (PCC, FULL_PCC),
+        (PROFILE, PROFILE),
+        (START_HERE, FULL_START_HERE),
+        (MANIFEST, MANIFEST),
+    ];
 }
 
 /// The whole of `bagit.txt`.

@@ -57,7 +57,7 @@ pub fn check(
     trust: &Trust,
     progress: &mut dyn FnMut(Progress),
 ) -> Report {
-    let reader::Opened { layout, head, mut findings } = reader::open(source, limits);
+    let reader::Opened { layout, head, mut findings, .. } = reader::open(source, limits);
     let entries = &layout.entries;
     if let Some(key) = &head.signed_by {
         head::examine_trust(key, trust, &mut findings);
@@ -72,7 +72,8 @@ pub fn check(
 }
 
 impl Report {
-    pub(crate) fn new(entries: &[Entry], head: Head, findings: Findings) -> Self {
+    pub(crate) fn new(entries: &[Entry], head: Head, mut findings: Findings) -> Self {
+        findings.judge_as_delta();
         Self {
             accepted: findings.accepted() && head.manifest.is_some() && head.signed_by.is_some(),
             entries: entries.len() as u64,

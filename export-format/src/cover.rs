@@ -10,6 +10,7 @@ use crate::manifest::Manifest;
 use crate::path::EntryPath;
 
 const TEMPLATE: &str = include_str!("start-here.html");
+const DELTA_TEMPLATE: &str = include_str!("start-here-delta.html");
 
 /// What the page shows beyond what stands in `pcc.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,6 +84,35 @@ impl Cover {
         }
         if rows.is_empty() { "<li>No apps were installed.</li>\n".to_owned() } else { rows }
     }
+}
+
+/// A number of files and the sum of their lengths.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Amount {
+    files: u64,
+    bytes: u64,
+}
+
+impl Amount {
+    pub(crate) fn add(&mut self, bytes: u64) {
+        self.files += 1;
+        self.bytes += bytes;
+    }
+
+    fn words(self) -> String {
+        format!("{} {} ({})", grouped(self.files), if self.files == 1 { "file" } else { "files" }, human(self.bytes))
+    }
+}
+
+/// The page of a delta: that it is not complete, and of what the whole is made.
+pub(crate) fn delta_page(full: &Manifest, base: &str, sent: Amount, taken: Amount) -> String {
+    DELTA_TEMPLATE
+        .replace("{{domain}}", &escape(&full.subject.domain))
+        .replace("{{at}}", &escape(&full.snapshot.at.replace('T', ", ").replace('Z', " UTC")))
+        .replace("{{provider}}", &escape(&full.source.provider))
+        .replace("{{sent}}", &sent.words())
+        .replace("{{taken}}", &taken.words())
+        .replace("{{base}}", &escape(base))
 }
 
 fn other_rows(others: &BTreeMap<&str, u64>) -> String {

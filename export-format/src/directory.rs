@@ -34,7 +34,7 @@ pub fn check(dir: &Dir, limits: &Limits, trust: &Trust, progress: &mut dyn FnMut
         names::TAG_FILES.iter().position(|name| *name == path.as_str()).unwrap_or(names::TAG_FILES.len())
     };
     entries.sort_by(|a, b| place(&a.path).cmp(&place(&b.path)).then_with(|| a.path.cmp(&b.path)));
-    layout::check_order(&entries, &mut findings);
+    layout::check_order(&entries, &names::TAG_FILES, &mut findings);
     let tags = read_tags(dir, &entries, &mut findings);
     let head = head::examine(&tags, &mut entries, limits, &mut findings);
     if let Some(key) = &head.signed_by {

@@ -121,6 +121,14 @@ codes! {
     Format "pcc.format" Refusal 5 "pcc.json does not describe an archive of this format.";
     MinReader "pcc.min-reader" Refusal 0 "The archive needs a newer reader than this one.";
     Delta "pcc.delta" Refusal 8 "The archive is a delta, which is complete only together with another.";
+    NoDelta "delta.full" Refusal 0 "The archive is no delta: it is complete by itself.";
+    DeltaPcc "delta.pcc" Refusal 5 "pcc.json of the delta does not say rightly what it builds on and what comes of it.";
+    FetchLine "delta.fetch" Refusal 8 "fetch.txt of the delta is not as it must be.";
+    Elsewhere "delta.elsewhere" Refusal 8 "The delta wants a file from elsewhere than the archive it builds on.";
+    Twice "delta.twice" Refusal 5 "The delta both carries a file and takes it from the archive it builds on.";
+    WrongBase "delta.base" Refusal 5 "This is not the archive the delta builds on.";
+    Lacking "delta.lacking" Refusal 5 "The archive the delta builds on does not have a file the delta takes from it.";
+    Outcome "delta.result" Refusal 5 "What comes of the delta is not the archive it promises.";
     Bytes "pcc.bytes" Refusal 5 "pcc.json says the archive holds another amount of content than it does.";
     Counts "pcc.counts" Warning 5 "pcc.json counts otherwise than what is inside.";
     Secrets "pcc.secrets" Refusal 5 "A file pcc.json says is sealed is missing or not sealed.";
@@ -227,6 +235,20 @@ impl Findings {
             others.refusals - others.list.iter().filter(|finding| finding.severity == Severity::Refusal).count() as u64;
         self.refusals += unlisted_refusals;
         others.list.into_iter().for_each(|finding| self.add(finding));
+    }
+
+    /// Where the archive is a delta, leaves that and what is wrong with its ZIP or signature: all else it lacks because it
+    /// is one.
+    pub(crate) fn judge_as_delta(&mut self) {
+        if !self.has(Code::Delta) {
+            return;
+        }
+        let stays = |code: Code| {
+            code == Code::Delta || ["io", "zip.", "signature."].iter().any(|area| code.as_str().starts_with(area))
+        };
+        self.list.retain(|finding| stays(finding.code));
+        self.refusals = self.list.iter().filter(|finding| finding.severity == Severity::Refusal).count() as u64;
+        self.unlisted = 0;
     }
 
     /// Those listed, in the order they were found.

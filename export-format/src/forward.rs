@@ -518,7 +518,7 @@ impl<'l, R: Read> Walk<'l, R> {
     /// Everything that was found, in the order in which a reader that begins with the list of entries finds it.
     fn report(mut self) -> Report {
         let mut findings = self.of_list;
-        layout::check_order(&self.entries, &mut findings);
+        layout::check_order(&self.entries, &names::TAG_FILES, &mut findings);
         let count = self.entries.len() as u64;
         self.tags.retain(|name, content| {
             let limit = head::tag_file_limit(name, count);

@@ -57,7 +57,7 @@ pub(crate) fn examine(tags: &TagFiles, entries: &mut [Entry], limits: &Limits, f
         }
     }
     if let Some(text) = tags.get(names::TAG_MANIFEST) {
-        examine_tag_manifest(text, tags, findings);
+        examine_tag_manifest(text, tags, &names::LISTED, findings);
         if let Some(signature) = tags.get(names::SIGNATURE) {
             match signature::signed_by(signature, text) {
                 Ok(key) => head.signed_by = Some(key),
@@ -97,10 +97,13 @@ pub(crate) fn examine_trust(signed_by: &SigningKey, trust: &Trust, findings: &mu
     }
 }
 
-fn examine_tag_manifest(text: &[u8], tags: &TagFiles, findings: &mut Findings) {
+/// Compares the tag manifest with the bag's own files, of which it must list these.
+pub(crate) fn examine_tag_manifest(text: &[u8], tags: &TagFiles, listed: &[&str], findings: &mut Findings) {
     let (lines, bad) = bag::parse_manifest(text);
     bad_lines(names::TAG_MANIFEST, &bad, findings);
-    if bad.is_empty() && !lines.iter().map(|(path, _)| path.as_str()).eq(sorted_listed()) {
+    let mut listed = listed.to_vec();
+    listed.sort_unstable();
+    if bad.is_empty() && !lines.iter().map(|(path, _)| path.as_str()).eq(listed) {
         findings.add(Code::TagUnlisted.at(names::TAG_MANIFEST, ""));
     }
     for (path, digest) in &lines {
@@ -112,13 +115,21 @@ fn examine_tag_manifest(text: &[u8], tags: &TagFiles, findings: &mut Findings) {
     }
 }
 
-fn sorted_listed() -> impl Iterator<Item = &'static str> {
-    let mut listed = names::LISTED;
-    listed.sort_unstable();
-    listed.into_iter()
+/// Reads `pcc.json` of an archive that stands for itself and holds this many bytes.
+fn examine_pcc(text: &[u8], bytes: u64, findings: &mut Findings) -> Option<Manifest> {
+    let manifest = read_pcc(text, findings)?;
+    if manifest.kind == Kind::Delta {
+        let base = manifest.base.as_ref().and_then(|base| base["archiveId"].as_str());
+        findings.add(Code::Delta.at(names::PCC, base.map_or(String::new(), |id| format!("it builds on {id}"))));
+    }
+    if manifest.counts.bytes != bytes {
+        findings.add(Code::Bytes.at(names::PCC, format_args!("it says {}, there are {bytes}", manifest.counts.bytes)));
+    }
+    Some(manifest)
 }
 
-fn examine_pcc(text: &[u8], bytes: u64, findings: &mut Findings) -> Option<Manifest> {
+/// Reads `pcc.json` and judges it by itself.
+pub(crate) fn read_pcc(text: &[u8], findings: &mut Findings) -> Option<Manifest> {
     if let Err(err) = json(text) {
         findings.add(Code::Pcc.at(names::PCC, err));
         return None;
@@ -164,12 +175,6 @@ fn examine_pcc(text: &[u8], bytes: u64, findings: &mut Findings) -> Option<Manif
     };
     for why in oddities(&manifest) {
         findings.add(Code::Format.at(names::PCC, why));
-    }
-    if manifest.kind == Kind::Delta {
-        findings.add(Code::Delta.at(names::PCC, ""));
-    }
-    if manifest.counts.bytes != bytes {
-        findings.add(Code::Bytes.at(names::PCC, format_args!("it says {}, there are {bytes}", manifest.counts.bytes)));
     }
     Some(manifest)
 }
@@ -252,7 +257,7 @@ fn examine_manifest(text: &[u8], entries: &mut [Entry], findings: &mut Findings)
     }
 }
 
-fn bad_lines(name: &str, bad: &[BadLine], findings: &mut Findings) {
+pub(crate) fn bad_lines(name: &str, bad: &[BadLine], findings: &mut Findings) {
     for BadLine { line, why } in bad {
         findings.add(Code::ManifestLine.at(name, format_args!("line {line}: {why}")));
     }
@@ -264,7 +269,7 @@ pub(crate) fn json(text: &[u8]) -> Result<row::Value, String> {
     row::Value::from_document(text).map_err(|err| err.to_string())
 }
 
-fn chain(err: &SignatureError) -> String {
+pub(crate) fn chain(err: &SignatureError) -> String {
     match std::error::Error::source(err) {
         Some(source) => format!("{err}: {source}"),
         None => err.to_string(),

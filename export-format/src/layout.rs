@@ -300,8 +300,8 @@ fn explain(record: &[u8], expected: &[u8], shown: &str, findings: &mut Findings)
     }
 }
 
-/// Checks which entries there are and in which order; the names are sound already.
-pub(crate) fn check_order(entries: &[Entry], findings: &mut Findings) {
+/// Checks which entries there are and in which order, the bag's own files first; the names are sound already.
+pub(crate) fn check_order(entries: &[Entry], own_files: &[&str], findings: &mut Findings) {
     let mut taken = Taken::default();
     let mut previous: Option<&EntryPath> = None;
     let mut own = 0;
@@ -319,8 +319,8 @@ pub(crate) fn check_order(entries: &[Entry], findings: &mut Findings) {
             });
         }
         if !path.is_payload() {
-            match names::TAG_FILES.iter().position(|name| *name == path.as_str()) {
-                None if path.as_str() == "fetch.txt" => findings.add(Code::Fetch.at(path, "")),
+            match own_files.iter().position(|name| *name == path.as_str()) {
+                None if path.as_str() == names::FETCH => findings.add(Code::Fetch.at(path, "")),
                 None => findings.add(Code::Stranger.at(path, "")),
                 Some(place) if place < own || previous.is_some_and(EntryPath::is_payload) => {
                     findings.add(Code::Order.at(path, ""))

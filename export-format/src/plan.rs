@@ -8,7 +8,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::bag::names;
-use crate::digest::{Digest, Summary};
+use crate::digest::{Digest, Summary, Tally};
 use crate::packed::Stored;
 use crate::path::EntryPath;
 use crate::zip::{End, Header};
@@ -95,12 +95,31 @@ impl<S> Plan<S> {
     /// The content of one of the bag's own files, such as [`names::MANIFEST`].
     #[must_use]
     pub fn tag_file(&self, name: &str) -> Option<&Bytes> {
-        self.entries.iter().take(names::TAG_FILES.len()).find(|entry| entry.path.as_str() == name).and_then(|entry| {
-            match &entry.body {
+        self.entries
+            .iter()
+            .take_while(|entry| !entry.path.is_payload())
+            .find(|entry| entry.path.as_str() == name)
+            .and_then(|entry| match &entry.body {
                 Body::Inline(bytes) => Some(bytes),
                 Body::Source(_) => None,
+            })
+    }
+
+    /// The digest of everything behind the entries: the list of them and the records at the end. With the digests of the
+    /// contents it stands for every byte but the spelling of deflated streams.
+    #[must_use]
+    pub fn directory(&self) -> Digest {
+        let mut tally = Tally::new();
+        for piece in self.range(self.end.central_offset..self.len()) {
+            if let Piece::Inline(bytes) = piece {
+                tally.update(&bytes);
             }
-        })
+        }
+        tally.finish().digest
+    }
+
+    pub(crate) fn into_entries(self) -> Vec<Planned<S>> {
+        self.entries
     }
 
     /// A strong name for exactly these bytes, fit for an ETag: the digest of the signed tag manifest and the length.

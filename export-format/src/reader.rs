@@ -61,6 +61,7 @@ pub struct Reader<S, State = Unverified> {
     source: S,
     entries: Vec<Entry>,
     manifest: Manifest,
+    payload_manifest: Digest,
     signed_by: SigningKey,
     central_offset: u64,
     findings: Findings,
@@ -72,20 +73,24 @@ pub struct Reader<S, State = Unverified> {
 pub(crate) struct Opened {
     pub(crate) layout: Layout,
     pub(crate) head: Head,
+    /// The digest of `manifest-sha256.txt`.
+    pub(crate) payload_manifest: Option<Digest>,
     pub(crate) findings: Findings,
 }
 
 pub(crate) fn open(source: &(impl Source + ?Sized), limits: &Limits) -> Opened {
     let mut findings = Findings::default();
     let mut layout = layout::read(source, limits, &mut findings);
-    layout::check_order(&layout.entries, &mut findings);
-    let tags = read_tags(source, &layout, &mut findings);
+    layout::check_order(&layout.entries, &names::TAG_FILES, &mut findings);
+    let entries = layout.entries.len() as u64;
+    let tags = read_tags(source, &layout, &names::TAG_FILES, |name| head::tag_file_limit(name, entries), &mut findings);
     // When there is no list of entries, every file would be missing; one finding says it better.
     if layout.entries.is_empty() {
-        return Opened { layout, head: Head::default(), findings };
+        return Opened { layout, head: Head::default(), payload_manifest: None, findings };
     }
     let head = head::examine(&tags, &mut layout.entries, limits, &mut findings);
-    Opened { layout, head, findings }
+    let payload_manifest = tags.get(names::MANIFEST).map(|text| Digest::of(text));
+    Opened { layout, head, payload_manifest, findings }
 }
 
 impl<S: Source> Reader<S, Unverified> {
@@ -94,18 +99,22 @@ impl<S: Source> Reader<S, Unverified> {
     /// # Errors
     /// When anything in them is a reason to refuse the archive; the [`Refusal`] names all reasons.
     pub fn open(source: S, limits: &Limits) -> Result<Self, Refusal> {
-        let Opened { layout, head, findings } = open(&source, limits);
-        match (head.manifest, head.signed_by) {
-            (Some(manifest), Some(signed_by)) if findings.accepted() => Ok(Self {
+        let Opened { layout, head, payload_manifest, mut findings } = open(&source, limits);
+        match (head.manifest, head.signed_by, payload_manifest) {
+            (Some(manifest), Some(signed_by), Some(payload_manifest)) if findings.accepted() => Ok(Self {
                 source,
                 entries: layout.entries,
                 manifest,
+                payload_manifest,
                 signed_by,
                 central_offset: layout.central_offset,
                 findings,
                 state: PhantomData,
             }),
-            _ => Err(Refusal { findings }),
+            _ => {
+                findings.judge_as_delta();
+                Err(Refusal { findings })
+            }
         }
     }
 
@@ -123,12 +132,44 @@ impl<S: Source> Reader<S, Unverified> {
         if !self.findings.accepted() {
             return Err(Refusal { findings: self.findings });
         }
-        let Self { source, entries, manifest, signed_by, central_offset, findings, state: PhantomData } = self;
-        Ok(Reader { source, entries, manifest, signed_by, central_offset, findings, state: PhantomData })
+        Ok(self.into_state())
     }
 }
 
 impl<S, State> Reader<S, State> {
+    fn into_state<Other>(self) -> Reader<S, Other> {
+        self.map_source(|source| source)
+    }
+
+    /// The same archive, its bytes taken from what `change` makes of where they come from.
+    fn map_source<T, Other>(self, change: impl FnOnce(S) -> T) -> Reader<T, Other> {
+        let Self { source, entries, manifest, payload_manifest, signed_by, central_offset, findings, state: _ } = self;
+        let (source, state) = (change(source), PhantomData);
+        Reader { source, entries, manifest, payload_manifest, signed_by, central_offset, findings, state }
+    }
+
+    /// The same, whatever its bytes come from: for chains of deltas, each of which wraps the one before.
+    pub fn boxed(self) -> Reader<Box<dyn Source + Send + Sync>, State>
+    where
+        S: Source + Send + Sync + 'static,
+    {
+        self.map_source(|source| -> Box<dyn Source + Send + Sync> { Box::new(source) })
+    }
+
+    pub(crate) fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Where its bytes come from, and its entries.
+    pub(crate) fn into_parts(self) -> (S, Vec<Entry>) {
+        (self.source, self.entries)
+    }
+
+    /// The digest of its payload manifest, by which a delta names the archive it builds on.
+    pub fn payload_manifest(&self) -> Digest {
+        self.payload_manifest
+    }
+
     /// `pcc.json`. Before the archive is verified this is what it says of itself, signed by [`Reader::signed_by`].
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -162,6 +203,11 @@ impl<S, State> Reader<S, State> {
 }
 
 impl<S: Source> Reader<S, Verified> {
+    /// The archive's bytes as they stand, to be copied; unlike [`Reader::content`] they are not compared again.
+    pub fn bytes(&self) -> &S {
+        &self.source
+    }
+
     /// An entry's content, unpacked; the end of it fails if it is not what was verified.
     ///
     /// # Errors
@@ -290,12 +336,18 @@ impl Iterator for Rows {
     }
 }
 
-/// Reads the bag's own files, with their headers.
-fn read_tags(source: &(impl Source + ?Sized), layout: &Layout, findings: &mut Findings) -> TagFiles {
+/// Reads those of the bag's own files that are `wanted`, with their headers; none longer than its limit.
+pub(crate) fn read_tags(
+    source: &(impl Source + ?Sized),
+    layout: &Layout,
+    wanted: &[&'static str],
+    limit: impl Fn(&str) -> u64,
+    findings: &mut Findings,
+) -> TagFiles {
     let mut tags = TagFiles::new();
     for entry in layout.entries.iter().filter(|entry| !entry.path.is_payload()) {
-        let Some(name) = names::TAG_FILES.into_iter().find(|name| *name == entry.path.as_str()) else { continue };
-        let limit = head::tag_file_limit(name, layout.entries.len() as u64);
+        let Some(name) = wanted.iter().copied().find(|name| *name == entry.path.as_str()) else { continue };
+        let limit = limit(name);
         if entry.stored != Stored::Whole {
             continue; // Said before, with the list of entries.
         }

@@ -177,6 +177,14 @@ impl Value {
         out
     }
 
+    /// This value as a JSON document of an archive; [`Value::from_document`] reads it back as it is.
+    #[must_use]
+    pub fn to_document(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out, Form::Document);
+        out
+    }
+
     /// The member of this name, if this is an object that has it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
@@ -274,7 +282,7 @@ fn write_object(out: &mut String, members: &BTreeMap<Name, Value>, form: Form) {
 enum Form {
     Row,
     Stored,
-    /// Read only: JSON that is not ours to tag.
+    /// JSON that is not ours to tag.
     Document,
 }
 
@@ -415,24 +423,38 @@ fn write_text(out: &mut String, text: &str) {
 
 /// Packs rows, given in their order, into segments of at most [`MAX_DOCUMENT`](crate::packed::MAX_DOCUMENT) bytes.
 ///
+/// Where a segment ends follows from the rows about there and not from how many stand before: it ends behind a row whose
+/// key says so. A row that is changed, added or taken away thus changes its own segment and perhaps the next, and a delta
+/// carries those alone.
+///
 /// ```
 /// use export_format::row::Segments;
 /// let mut segments = Segments::default();
-/// assert!(segments.push("{\"_id\":\"1\"}").is_none());
+/// assert!(segments.push("1", "{\"_id\":\"1\"}").is_none());
 /// assert_eq!(segments.finish().as_deref(), Some(&b"{\"_id\":\"1\"}\n"[..]));
 /// ```
 #[derive(Debug, Default)]
 pub struct Segments {
     rows: Vec<u8>,
+    /// Whether the last row taken in ends its segment.
+    ends: bool,
 }
 
+/// A segment shorter than this does not end by the key of its last row.
+const LEAST_SEGMENT: usize = 1024 * 1024;
+/// Of how many keys one ends a segment.
+const KEYS_AN_END: u32 = 4096;
+
 impl Segments {
-    /// Takes the next row (without line feed); returns the segment before it when that is full.
-    pub fn push(&mut self, row: &str) -> Option<Vec<u8>> {
-        let full = !self.rows.is_empty() && self.rows.len() + row.len() + 1 > crate::packed::MAX_DOCUMENT;
+    /// Takes the next row (without line feed), known by `key` (of a table's row, its `_id`); returns the segment before it
+    /// when that is full.
+    pub fn push(&mut self, key: &str, row: &str) -> Option<Vec<u8>> {
+        let too_long = self.rows.len() + row.len() + 1 > crate::packed::MAX_DOCUMENT;
+        let full = !self.rows.is_empty() && (self.ends || too_long);
         let segment = full.then(|| std::mem::take(&mut self.rows));
         self.rows.extend_from_slice(row.as_bytes());
         self.rows.push(b'\n');
+        self.ends = self.rows.len() >= LEAST_SEGMENT && crc32fast::hash(key.as_bytes()).is_multiple_of(KEYS_AN_END);
         segment
     }
 
@@ -559,5 +581,30 @@ mod tests {
         ] {
             assert!(Value::from_row(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_change_of_one_row_changes_few_segments() {
+        let cut = |rows: &[(String, String)]| {
+            let mut segments = Segments::default();
+            let mut all: Vec<Vec<u8>> = rows.iter().filter_map(|(key, row)| segments.push(key, row)).collect();
+            all.extend(segments.finish());
+            all
+        };
+        let mut rows: Vec<(String, String)> = (0..60_000)
+            .map(|number| {
+                (format!("{number:06}"), format!("{{\"_id\":\"{number:06}\",\"x\":\"{}\"}}", "y".repeat(200)))
+            })
+            .collect();
+        let before = cut(&rows);
+        assert!(before.len() > 4, "{} segments", before.len());
+        assert!(before.iter().all(|segment| segment.len() <= crate::packed::MAX_DOCUMENT));
+        assert_eq!(before.concat().split(|byte| *byte == b'\n').count(), rows.len() + 1);
+        rows[20].1.push(' ');
+        rows.remove(30_000);
+        rows.insert(100, ("000099a".to_owned(), "{}".to_owned()));
+        let after = cut(&rows);
+        let new = after.iter().filter(|segment| !before.contains(segment)).count();
+        assert!(new <= 3, "{new} of {} segments are new", after.len());
     }
 }

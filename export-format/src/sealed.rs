@@ -13,10 +13,12 @@
 //!
 //! Fails by [`SealedError`], which tells a wrong passphrase from a damaged file as far as that can be told.
 
+mod either;
 mod open;
 mod seal;
 mod stream;
 
+pub use either::Bytes;
 pub use open::{Forward, Key, Lock, Opened, Unlocked, lock};
 pub use seal::{Envelope, Sealed, Sealer};
 

@@ -91,6 +91,16 @@ impl<T: Source + ?Sized> Source for &T {
     }
 }
 
+impl<T: Source + ?Sized> Source for Box<T> {
+    fn len(&self) -> io::Result<u64> {
+        (**self).len()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        (**self).read_at(offset, buffer)
+    }
+}
+
 impl<T: Source + ?Sized> Source for Arc<T> {
     fn len(&self) -> io::Result<u64> {
         (**self).len()

@@ -217,11 +217,20 @@ impl<S> Writer<Open<S>> {
 /// # Errors
 /// When the archive cannot be read any more, or the key cannot sign.
 pub fn sign_anew<S: Source>(archive: &Reader<S, Verified>, signer: &Signer) -> std::io::Result<Plan<u64>> {
-    let text = |name: &str| {
-        let entry = archive.find(name).ok_or(std::io::ErrorKind::NotFound)?;
-        archive.document(entry)
-    };
-    let signature = signer.sign(&text(names::TAG_MANIFEST)?).map_err(std::io::Error::other)?;
+    let tag_manifest = archive.find(names::TAG_MANIFEST).ok_or(std::io::ErrorKind::NotFound)?;
+    let signature = signer.sign(&archive.document(tag_manifest)?).map_err(std::io::Error::other)?;
+    plan_of(archive, Some(signature))
+}
+
+/// An archive just as it is. Each entry's `source` in the plan is where its stored bytes begin in the archive.
+///
+/// # Errors
+/// When the archive cannot be read any more.
+pub fn as_it_is<S: Source>(archive: &Reader<S, Verified>) -> std::io::Result<Plan<u64>> {
+    plan_of(archive, None)
+}
+
+fn plan_of<S: Source>(archive: &Reader<S, Verified>, signature: Option<String>) -> std::io::Result<Plan<u64>> {
     let mut entries = Vec::with_capacity(archive.entries().len());
     for entry in archive.entries() {
         let path = entry.path().clone();
@@ -230,8 +239,10 @@ pub fn sign_anew<S: Source>(archive: &Reader<S, Verified>, signer: &Signer) -> s
             let summary = Summary { size: entry.size(), digest, crc32: entry.crc32() };
             Planned { path, summary, stored: entry.stored(), body: Body::Source(entry.content_offset()) }
         } else {
-            let signed = path.as_str() == names::SIGNATURE;
-            let bytes = if signed { Bytes::from(signature.clone()) } else { Bytes::from(text(path.as_str())?) };
+            let bytes = match &signature {
+                Some(signature) if path.as_str() == names::SIGNATURE => Bytes::from(signature.clone()),
+                _ => Bytes::from(archive.document(entry)?),
+            };
             Planned { path, summary: Summary::of(&bytes), stored: Stored::Whole, body: Body::Inline(bytes) }
         };
         entries.push(planned);

@@ -9,12 +9,14 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use export_format::bag::names;
 use export_format::check::check;
+use export_format::delta::Delta;
 use export_format::directory;
 use export_format::path::{EntryPath, Namer, Taken, fold};
 use export_format::reader::{Limits, Reader};
 use export_format::row::Value;
 use export_format::secrets;
 use export_format::signature::{self, Trust};
+use export_format::source::Source;
 
 use crate::catalogue::forge::{Forge, item};
 use crate::catalogue::{self, made};
@@ -71,6 +73,12 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "signature", corpus: |corpus| corpus.ending(".sig"), run: armour },
     Target { name: "sealed", corpus: |corpus| corpus.ending(".age"), run: sealed },
     Target { name: "fetch", corpus: |corpus| corpus.ending("fetch.txt"), run: fetch },
+    Target {
+        name: "delta",
+        corpus: |_| catalogue::deltas::all().into_iter().map(|vector| vector.bytes).collect(),
+        run: delta,
+    },
+    Target { name: "taken", corpus: |_| catalogue::deltas::fetches(), run: taken },
     Target {
         name: "folder",
         corpus: |corpus| corpus.entries.iter().map(|(name, _)| name.clone().into_bytes()).collect(),
@@ -129,6 +137,30 @@ fn fetch(input: &[u8]) -> bool {
     assert!(!with_tag("fetch.txt", input), "an archive with a fetch.txt was taken");
     // There is no sound fetch.txt for a file.
     true
+}
+
+/// Whatever comes of a delta is an archive that the check takes too, as long as it promises.
+fn delta(input: &[u8]) -> bool {
+    thread_local!(static BASE: Vec<u8> = made::archive(made::small()));
+    let limits = Limits { bytes: 1 << 24, entries: 1000 };
+    BASE.with(|base| {
+        let base = Reader::open(base, &limits).unwrap();
+        let Ok(delta) = Delta::open(input, &limits) else { return false };
+        let promise = delta.promise();
+        let full = delta.apply(base, &limits).and_then(|full| full.verify(&Trust::Anyone, &mut |_| {}));
+        let Ok(full) = full else { return false };
+        let len = Source::len(full.bytes()).unwrap();
+        assert_eq!(len, promise.bytes);
+        let mut bytes = vec![0; len as usize];
+        full.bytes().read_exact_at(0, &mut bytes).unwrap();
+        assert!(check(&bytes, &limits, &Trust::Anyone, &mut |_| {}).accepted);
+        true
+    })
+}
+
+/// A sound delta with this as its `fetch.txt`, signed again, so that it is looked at.
+fn taken(input: &[u8]) -> bool {
+    delta(&catalogue::deltas::with_fetch(input))
 }
 
 /// A path that is taken leads nowhere else, and is itself when spelled again; a name is found for any other.

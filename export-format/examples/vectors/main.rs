@@ -24,8 +24,18 @@ fn main() -> std::io::Result<()> {
         std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
         std::fs::write(path, &vector.bytes)?;
     }
-    std::fs::write(folder.join("index.json"), index::of(&vectors))?;
-    let bytes: usize = vectors.iter().map(|vector| vector.bytes.len()).sum();
-    println!("{} vectors, {bytes} bytes", vectors.len());
+    let deltas = catalogue::deltas::all();
+    for vector in &deltas {
+        std::fs::write(folder.join(index::file_of(&vector.name)), &vector.bytes)?;
+    }
+    let sealed = catalogue::sealed::all();
+    std::fs::create_dir_all(folder.join("sealed"))?;
+    for vector in &sealed {
+        std::fs::write(folder.join(index::sealed_file_of(&vector.name)), &vector.bytes)?;
+    }
+    std::fs::write(folder.join("index.json"), index::of(&vectors, &deltas, &sealed))?;
+    let all = vectors.iter().map(|vector| &vector.bytes).chain(deltas.iter().map(|vector| &vector.bytes));
+    let bytes: usize = all.chain(sealed.iter().map(|vector| &vector.bytes)).map(Vec::len).sum();
+    println!("{} vectors, {} deltas, {} sealed, {bytes} bytes", vectors.len(), deltas.len(), sealed.len());
     Ok(())
 }

@@ -8,6 +8,7 @@ mod index;
 
 mod any;
 mod damaged;
+mod deltas;
 mod folders;
 mod hostile;
 mod large;

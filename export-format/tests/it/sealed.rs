@@ -149,6 +149,25 @@ fn damage_of_every_kind_is_refused() {
 }
 
 #[test]
+fn every_vector_meets_its_verdict() {
+    let key = Key::Identity(made::SEALED_FOR.to_owned());
+    for vector in crate::vectors::SEALED.iter() {
+        let plain = open(&vector.bytes, &key);
+        match &vector.gives {
+            Some(gives) => {
+                assert!(plain.as_ref() == Some(gives), "{}", vector.name);
+                assert!(check(gives, &Limits::default(), &Trust::Anyone, &mut |_| {}).accepted, "{}", vector.name);
+            }
+            None => {
+                // What is whole and no archive comes out, and is refused as that.
+                let codes = plain.map(|plain| check(&plain, &Limits::default(), &Trust::Anyone, &mut |_| {}).findings);
+                assert!(codes.is_none_or(|found| vector.codes.iter().all(|code| found.has(*code))), "{}", vector.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_failed_reader_stays_failed() {
     let (recipient, key) = pair();
     let mut file = seal(&Envelope::for_recipients(&[&recipient]).unwrap(), &noise(1000));

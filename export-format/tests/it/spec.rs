@@ -46,15 +46,18 @@ fn every_code_is_named_by_a_clause_and_every_vector_names_a_clause() {
     }
     for quoted in SPEC.split('`').skip(1).step_by(2) {
         let is_code = quoted.split_once('.').is_some_and(|(area, rest)| {
-            ["zip", "path", "bag", "entry", "limit", "signature", "pcc", "doc", "row", "import", "directory"]
+            ["zip", "path", "bag", "entry", "limit", "signature", "pcc", "delta", "doc", "row", "import", "directory"]
                 .contains(&area)
                 && rest.chars().all(|c| c.is_ascii_lowercase() || c == '-')
                 && quoted != "pcc.json"
         });
         assert!(!is_code || Code::ALL.iter().any(|code| code.as_str() == quoted), "{quoted} is no code");
     }
-    for vector in crate::vectors::ALL.iter() {
-        assert!(is_clause(vector.clause), "{}: {} is no clause", vector.name, vector.clause);
+    let deltas = crate::vectors::DELTAS.iter().map(|vector| (&vector.name, vector.clause));
+    let sealed = crate::vectors::SEALED.iter().map(|vector| (&vector.name, vector.clause));
+    let all = crate::vectors::ALL.iter().map(|vector| (&vector.name, vector.clause));
+    for (name, clause) in all.chain(deltas).chain(sealed) {
+        assert!(is_clause(clause), "{name}: {clause} is no clause");
     }
 }
 
@@ -64,6 +67,20 @@ fn the_profile_in_the_text_is_the_one_we_write() {
     let here: serde_json::Value = serde_json::from_str(text).unwrap();
     let ours: serde_json::Value = serde_json::from_str(export_format::bag::PROFILE).unwrap();
     assert_eq!(here, ours);
+}
+
+#[test]
+fn the_example_of_a_delta_is_a_real_one() {
+    let vector = crate::vectors::DELTAS.iter().find(|vector| vector.name == "delta/second").unwrap();
+    let (_, section) = SPEC.split_once("\n## 10 ").unwrap();
+    let blocks: Vec<&str> = section.split("```").collect();
+    let listed: Vec<&str> = blocks[1].lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let text = String::from_utf8_lossy(&vector.bytes);
+    let carried = vector.bytes.windows(4).filter(|window| *window == b"PK\x01\x02").count();
+    assert_eq!(listed.len(), carried, "{listed:#?}");
+    assert!(listed.iter().all(|name| text.contains(name)), "{listed:#?}");
+    assert!(names::DELTA_FILES.iter().eq(&listed[..names::DELTA_FILES.len()]), "{listed:#?}");
+    assert!(text.contains(blocks[3].trim_start()), "fetch.txt of the example is another: {}", blocks[3]);
 }
 
 #[test]

@@ -85,6 +85,53 @@ fn only_what_is_asked_for_is_unpacked() {
 }
 
 #[test]
+fn what_changed_leads_from_one_archive_to_the_next() {
+    let folder = with_archive();
+    let dir = folder.path();
+    let later = |content: &[u8], number: u128| {
+        let mut payload = made::small();
+        payload.push(made::blob("data/new", content));
+        let sealed = made::seal_with(payload, |manifest| {
+            manifest.archive_id = uuid::Uuid::from_u128(number).urn().to_string();
+        });
+        made::bytes_of(sealed.plan(), 0..sealed.plan().len())
+    };
+    let (second, third) = (later(b"x", 2), later(b"y", 3));
+    std::fs::write(dir.join("b.zip"), &second).unwrap();
+    std::fs::write(dir.join("c.zip"), &third).unwrap();
+    let said = tool(dir, &["delta", "a.zip", "b.zip", "-o", "ab", "--json"]);
+    let said: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(said["bytes"].as_u64().unwrap(), std::fs::metadata(dir.join("ab")).unwrap().len());
+    assert_eq!(said["full"]["bytes"].as_u64().unwrap(), second.len() as u64);
+    // The second of the chain is sealed, and so is the base.
+    std::fs::write(dir.join("phrase"), "violet harbour counts seven\n").unwrap();
+    let key = ["--passphrase-file", "phrase"];
+    for (arguments, status, words) in [
+        (&["delta", "b.zip", "c.zip", "-o", "bc"][..], 0, "instead of"),
+        (&["encrypt", "bc", "-o", "bc.age", key[0], key[1]], 0, "sealed"),
+        (&["encrypt", "a.zip", "-o", "a.age", key[0], key[1]], 0, "sealed"),
+        (&["apply", "a.zip", "ab", "-o", "b2.zip", "--signed-by", "key.pub"], 0, "anna.example as of"),
+        (&["apply", "a.age", "ab", "bc.age", "-o", "c2.zip", key[0], key[1]], 0, "anna.example as of"),
+        (&["apply", "a.zip", "bc", "-o", "no"], 1, "delta.base"),
+        (&["apply", "a.zip", "b.zip", "-o", "no"], 1, "delta.full"),
+        (&["apply", "a.zip", "ab", "-o", "no", "--max-bytes", "10"], 1, "limit.quota"),
+        (&["apply", "a.zip", "ab", "-o", "no", "--max-entries", "3"], 1, "limit.entries"),
+        (&["apply", "a.zip", "-o", "no"], 2, "<DELTAS>"),
+        (&["apply", "a.zip", "ab", "-o", "b.zip"], 3, "exists already"),
+        (&["check", "ab"], 1, "it builds on urn:uuid:"),
+        (&["extract", "ab", "-C", "no"], 1, "pcc.delta"),
+    ] {
+        let output = tool(dir, arguments);
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+    assert!(std::fs::read(dir.join("b2.zip")).unwrap() == second);
+    assert!(std::fs::read(dir.join("c2.zip")).unwrap() == third);
+    assert!(!dir.join("no").exists() && !dir.join("no.part").exists(), "nothing comes of what is refused");
+}
+
+#[test]
 fn archives_are_sealed_opened_signed_and_looked_into_sealed() {
     let folder = with_archive();
     let dir = folder.path();

@@ -7,10 +7,12 @@
 
 pub(crate) mod bagit;
 pub(crate) mod broken;
+pub(crate) mod deltas;
 pub(crate) mod documents;
 pub(crate) mod forge;
 pub(crate) mod good;
 pub(crate) mod made;
+pub(crate) mod sealed;
 
 use export_format::finding::Code;
 use forge::Forge;
@@ -79,7 +81,9 @@ impl Vector {
 /// All vectors but those that take long to make, in the order of the index.
 pub(crate) fn all() -> Vec<Vector> {
     let mut all = good::all();
+    all.extend(deltas::good());
     all.extend(broken::all());
+    all.extend(deltas::alone());
     all.extend(documents::all());
     all.extend(bagit::all());
     all

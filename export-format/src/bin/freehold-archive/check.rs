@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use export_format::finding::{Refusal, Severity};
+use export_format::finding::Severity;
 use export_format::sealed::Forward;
 use export_format::{check, directory, forward};
 
@@ -36,7 +36,7 @@ impl Check {
                 None => forward::check(input, &limits, &trust, &mut progress),
                 Some(key) => match Forward::open(input, &key) {
                     Ok(opened) => forward::check(opened, &limits, &trust, &mut progress),
-                    Err(why) => return refused(why.into(), json),
+                    Err(why) => return opened::refused(&why.into(), json),
                 },
             }
         } else if self.archive.is_dir() {
@@ -46,7 +46,7 @@ impl Check {
         } else {
             match opened::bytes(&self.archive, &self.opens)? {
                 Ok(bytes) => check::check(&bytes, &limits, &trust, &mut progress),
-                Err(why) => return refused(why.into(), json),
+                Err(why) => return opened::refused(&why.into(), json),
             }
         };
         bar.finish_and_clear();
@@ -69,9 +69,4 @@ impl Check {
         }
         Ok(if report.accepted { Outcome::Good } else { Outcome::Bad })
     }
-}
-
-fn refused(refusal: Refusal, json: bool) -> anyhow::Result<Outcome> {
-    opened::say_refusal(&refusal, json)?;
-    Ok(Outcome::Bad)
 }

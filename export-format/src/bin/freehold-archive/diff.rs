@@ -27,8 +27,7 @@ impl Diff {
         let (old, new) = match (payload(&self.old, &self.opens)?, payload(&self.new, &self.opens)?) {
             (Ok(old), Ok(new)) => (old, new),
             (Err(refusal), _) | (_, Err(refusal)) => {
-                opened::say_refusal(&refusal, json)?;
-                return Ok(Outcome::Bad);
+                return opened::refused(&refusal, json);
             }
         };
         let removed: Vec<&String> = old.keys().filter(|path| !new.contains_key(*path)).collect();

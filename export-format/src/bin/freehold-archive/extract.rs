@@ -43,8 +43,7 @@ impl Extract {
             Ok(verified) => verified,
             Err(refusal) => {
                 bar.finish_and_clear();
-                opened::say_refusal(&refusal, json)?;
-                return Ok(Outcome::Bad);
+                return opened::refused(&refusal, json);
             }
         };
         let at = || self.into.display().to_string();

@@ -21,8 +21,7 @@ impl List {
         let reader = match opened::archive(&self.archive, &self.opens, &self.limits.limits())? {
             Ok(reader) => reader,
             Err(refusal) => {
-                opened::say_refusal(&refusal, json)?;
-                return Ok(Outcome::Bad);
+                return opened::refused(&refusal, json);
             }
         };
         if json {

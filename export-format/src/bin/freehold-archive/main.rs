@@ -3,9 +3,11 @@
 //! Exit status: 0 when an archive is accepted (or two are equal, or the work is done), 1 when it is refused (or they
 //! differ), 2 for wrong usage, 3 when something could not be read or written.
 
+mod apply;
 mod check;
 mod create;
 mod decrypt;
+mod delta;
 mod diff;
 mod encrypt;
 mod extract;
@@ -15,10 +17,13 @@ mod sign;
 mod verify;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use export_format::plan::{Piece, Plan};
+use export_format::source::Source;
+use indicatif::ProgressBar;
 
 /// Make, look into, check, unpack, compare, sign and seal personal server archives (.pcc.zip, .pcc.zip.age).
 #[derive(Debug, Parser)]
@@ -46,6 +51,10 @@ enum Command {
     Extract(extract::Extract),
     /// Compare what two archives hold.
     Diff(diff::Diff),
+    /// Make a delta: what of an archive somebody lacks who has an earlier one.
+    Delta(delta::Delta),
+    /// Make the whole archive of an earlier one and the deltas since.
+    Apply(apply::Apply),
     /// Sign an archive with another key; everything else of it stays as it is.
     Sign(sign::Sign),
     /// Say by whom an archive is signed, and whether the signature fits.
@@ -70,6 +79,9 @@ struct LimitArguments {
     /// Refuse an archive whose content is larger than this many bytes.
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<u64>,
+    /// Refuse an archive that has more entries than this, its own files among them.
+    #[arg(long, value_name = "NUMBER")]
+    max_entries: Option<u64>,
 }
 
 /// How a command that could be carried out ended.
@@ -88,6 +100,8 @@ fn main() -> ExitCode {
         Command::Check(command) => command.run(json),
         Command::Extract(command) => command.run(json),
         Command::Diff(command) => command.run(json),
+        Command::Delta(command) => command.run(json),
+        Command::Apply(command) => command.run(json),
         Command::Sign(command) => command.run(json),
         Command::Verify(command) => command.run(json),
         Command::Encrypt(command) => command.run(json),
@@ -109,9 +123,39 @@ fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
+/// Writes what a plan lays out, whose sources are places in an archive, as a new file.
+fn write_plan(plan: &Plan<u64>, archive: &impl Source, output: &Path, bar: &ProgressBar) -> anyhow::Result<()> {
+    let mut out = opened::New::create(output)?;
+    bar.set_message("writing");
+    bar.set_length(plan.len());
+    bar.set_position(0);
+    let mut buffer = vec![0; 256 * 1024];
+    for piece in plan.range(0..plan.len()) {
+        match piece {
+            Piece::Inline(bytes) => {
+                out.write_all(&bytes)?;
+                bar.inc(bytes.len() as u64);
+            }
+            Piece::Stored { source: start, range, .. } => {
+                let (mut at, end) = (start + range.start, start + range.end);
+                while at < end {
+                    let part = (end - at).min(buffer.len() as u64) as usize;
+                    archive.read_exact_at(at, &mut buffer[..part])?;
+                    out.write_all(&buffer[..part])?;
+                    at += part as u64;
+                    bar.inc(part as u64);
+                }
+            }
+        }
+    }
+    out.finish()?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
 /// A progress bar for `verb`; shows itself on terminals only.
-fn bar(verb: &'static str) -> indicatif::ProgressBar {
-    let bar = indicatif::ProgressBar::new(0);
+fn bar(verb: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
     if let Ok(style) = indicatif::ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}") {
         bar.set_style(style);
     }

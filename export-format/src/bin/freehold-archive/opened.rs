@@ -1,5 +1,6 @@
 //! What the commands share: opening an archive with the keys and limits given, and writing a file whole or not at all.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{self, BufRead as _, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -7,11 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use export_format::finding::Refusal;
 use export_format::reader::{Limits, Reader, Unverified};
-use export_format::sealed::{Key, Opened, START, SealedError, Unlocked};
+use export_format::sealed::{self, Key, START, SealedError, Unlocked};
 use export_format::signature::{SigningKey, Trust};
-use export_format::source::Source;
 
-use crate::{LimitArguments, TrustArguments};
+use crate::{LimitArguments, Outcome, TrustArguments};
 
 /// What opens a sealed archive.
 #[derive(Debug, clap::Args)]
@@ -22,10 +22,20 @@ pub(crate) struct KeyArguments {
     /// Open a sealed archive with the age identity in this file.
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
+    /// What was read, for commands that open several archives.
+    #[arg(skip)]
+    read: OnceCell<Option<Key>>,
 }
 
 impl KeyArguments {
     pub(crate) fn key(&self) -> anyhow::Result<Option<Key>> {
+        match self.read.get() {
+            Some(key) => Ok(key.clone()),
+            None => self.read_key().map(|key| self.read.get_or_init(|| key).clone()),
+        }
+    }
+
+    fn read_key(&self) -> anyhow::Result<Option<Key>> {
         if let Some(file) = &self.passphrase_file {
             return Ok(Some(Key::passphrase(passphrase(file)?)));
         }
@@ -51,28 +61,8 @@ pub(crate) fn passphrase(file: &Path) -> anyhow::Result<String> {
     Ok(line)
 }
 
-/// The bytes of an archive, wherever they come from.
-#[derive(Debug)]
-pub(crate) enum Bytes {
-    Plain(File),
-    Sealed(Opened<File>),
-}
-
-impl Source for Bytes {
-    fn len(&self) -> io::Result<u64> {
-        match self {
-            Self::Plain(file) => Source::len(file),
-            Self::Sealed(opened) => opened.len(),
-        }
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(file) => Source::read_at(file, offset, buffer),
-            Self::Sealed(opened) => opened.read_at(offset, buffer),
-        }
-    }
-}
+/// The bytes of an archive in a file.
+pub(crate) type Bytes = sealed::Bytes<File>;
 
 pub(crate) fn file(path: &Path) -> anyhow::Result<File> {
     File::open(path).with_context(|| format!("{} could not be opened", path.display()))
@@ -85,11 +75,11 @@ pub(crate) fn bytes(path: &Path, opens: &KeyArguments) -> anyhow::Result<Result<
     let read = (&file).take(START as u64).read_to_end(&mut start);
     read.with_context(|| format!("{} could not be read", path.display()))?;
     if !export_format::secrets::is_sealed(&start) {
-        return Ok(Ok(Bytes::Plain(file)));
+        return Ok(Bytes::new(file, None));
     }
     let key = opens.key()?;
     let key = key.with_context(|| format!("{} is sealed; give --passphrase-file or --identity", path.display()))?;
-    Ok(Unlocked::with(&start, &key).and_then(|unlocked| Opened::new(file, &unlocked)).map(Bytes::Sealed))
+    Ok(Unlocked::with(&start, &key).and_then(|unlocked| Bytes::new(file, Some(&unlocked))))
 }
 
 /// The archive at `path`, its list of entries read.
@@ -152,7 +142,7 @@ impl Drop for New {
 }
 
 /// Prints why an archive is refused.
-pub(crate) fn say_refusal(refusal: &Refusal, json: bool) -> anyhow::Result<()> {
+pub(crate) fn refused(refusal: &Refusal, json: bool) -> anyhow::Result<Outcome> {
     if json {
         crate::say(serde_json::to_string_pretty(
             &serde_json::json!({ "accepted": false, "findings": refusal.findings.list() }),
@@ -163,13 +153,13 @@ pub(crate) fn say_refusal(refusal: &Refusal, json: bool) -> anyhow::Result<()> {
         }
         crate::say("Refused.");
     }
-    Ok(())
+    Ok(Outcome::Bad)
 }
 
 impl LimitArguments {
     pub(crate) fn limits(&self) -> Limits {
         let usual = Limits::default();
-        Limits { bytes: self.max_bytes.unwrap_or(usual.bytes), ..usual }
+        Limits { bytes: self.max_bytes.unwrap_or(usual.bytes), entries: self.max_entries.unwrap_or(usual.entries) }
     }
 }
 

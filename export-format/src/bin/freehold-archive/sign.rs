@@ -1,15 +1,11 @@
 //! `freehold-archive sign`
 
-use std::io::Write as _;
-
 use anyhow::Context as _;
-use export_format::plan::Piece;
 use export_format::signature::{Signer, Trust};
-use export_format::source::Source as _;
 use export_format::writer;
 
-use crate::opened::{self, KeyArguments, New};
-use crate::{LimitArguments, Outcome, Place, bar, say};
+use crate::opened::{self, KeyArguments};
+use crate::{LimitArguments, Outcome, Place, bar, say, write_plan};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sign {
@@ -40,37 +36,11 @@ impl Sign {
             Ok(verified) => verified,
             Err(refusal) => {
                 bar.finish_and_clear();
-                opened::say_refusal(&refusal, json)?;
-                return Ok(Outcome::Bad);
+                return opened::refused(&refusal, json);
             }
         };
         let plan = writer::sign_anew(&verified, &signer)?;
-        let source = opened::bytes(&self.archive, &self.opens)?.map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
-        let mut out = New::create(&self.output)?;
-        bar.set_message("writing");
-        bar.set_length(plan.len());
-        bar.set_position(0);
-        let mut buffer = vec![0; 256 * 1024];
-        for piece in plan.range(0..plan.len()) {
-            match piece {
-                Piece::Inline(bytes) => {
-                    out.write_all(&bytes)?;
-                    bar.inc(bytes.len() as u64);
-                }
-                Piece::Stored { source: start, range, .. } => {
-                    let (mut at, end) = (start + range.start, start + range.end);
-                    while at < end {
-                        let part = (end - at).min(buffer.len() as u64) as usize;
-                        source.read_exact_at(at, &mut buffer[..part])?;
-                        out.write_all(&buffer[..part])?;
-                        at += part as u64;
-                        bar.inc(part as u64);
-                    }
-                }
-            }
-        }
-        out.finish()?;
-        bar.finish_and_clear();
+        write_plan(&plan, verified.bytes(), &self.output, &bar)?;
         if json {
             say(serde_json::json!({ "accepted": true, "bytes": plan.len(), "signedBy": signer.public().to_string() }));
         } else {

@@ -24,8 +24,7 @@ impl Verify {
         let reader = match opened::archive(&self.archive, &self.opens, &self.limits.limits())? {
             Ok(reader) => reader,
             Err(refusal) => {
-                opened::say_refusal(&refusal, json)?;
-                return Ok(Outcome::Bad);
+                return opened::refused(&refusal, json);
             }
         };
         let key = reader.signed_by();

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 
 use export_format::finding::{Refusal, Severity};
 use export_format::manifest::Manifest;
 use export_format::reader::{Limits, Reader, Unverified, Verified};
-use export_format::sealed::{Opened, Unlocked};
+use export_format::sealed::{Bytes, Unlocked};
 use export_format::signature::{Signer, Trust};
-use export_format::source::Source;
 use export_format::{Digest, EntryPath};
 
 use crate::admin::api::SignatureView;
@@ -18,33 +17,9 @@ use crate::archive::error::Error;
 use crate::archive::identity::Identity;
 use crate::archive::running::Progress;
 
-/// The bytes of an archive, wherever they come from.
-#[derive(Debug)]
-enum Uploaded {
-    Plain(File),
-    /// Opened a little at a time, as it is read; nothing opened is written down.
-    Sealed(Opened<File>),
-}
-
-impl Source for Uploaded {
-    fn len(&self) -> io::Result<u64> {
-        match self {
-            Self::Plain(file) => Source::len(file),
-            Self::Sealed(opened) => opened.len(),
-        }
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(file) => Source::read_at(file, offset, buffer),
-            Self::Sealed(opened) => opened.read_at(offset, buffer),
-        }
-    }
-}
-
 /// An archive whose list of entries is sound.
 pub(super) struct Archive {
-    reader: Reader<Uploaded, Unverified>,
+    reader: Reader<Bytes<File>, Unverified>,
 }
 
 /// Size and digest of one entry.
@@ -56,7 +31,7 @@ pub(crate) struct Listed {
 
 /// An archive all of whose content was compared with what is signed.
 pub(crate) struct Checked {
-    reader: Reader<Uploaded, Verified>,
+    reader: Reader<Bytes<File>, Verified>,
     entries: BTreeMap<EntryPath, Listed>,
     signature: SignatureView,
 }
@@ -65,10 +40,7 @@ impl Archive {
     /// Reads the list of entries, of a sealed archive with what unlocked it; what is wrong comes back in words.
     pub(super) fn open(path: &Path, unlocked: Option<&Unlocked>) -> Result<Self, Vec<String>> {
         let file = File::open(path).map_err(|error| vec![format!("the archive could not be opened: {error}")])?;
-        let bytes = match unlocked {
-            None => Uploaded::Plain(file),
-            Some(unlocked) => Uploaded::Sealed(Opened::new(file, unlocked).map_err(|why| vec![why.to_string()])?),
-        };
+        let bytes = Bytes::new(file, unlocked).map_err(|why| vec![why.to_string()])?;
         let reader = Reader::open(bytes, &Limits::default()).map_err(|refusal| words(&refusal))?;
         Ok(Self { reader })
     }
