@@ -9,6 +9,7 @@
 //! - Reading: [`reader`] verifies before it gives anything out, [`forward`] reads what only flows past, [`check`](mod@check) tells everything that is wrong,
 //!   [`directory`] does both for folders.
 //! - Sending only what changed: [`delta`] writes it, reads it, and makes the whole archive of it again.
+//! - Leaving for another system: [`convert`](mod@convert) writes what that one reads.
 //! - Sealing all of it: [`sealed`] wraps an archive in age, with an exact length and any range.
 //! - What is inside: [`manifest`] (`pcc.json`), [`entry`] (the documents), [`history`] (at each provider), [`bag`]
 //!   (BagIt), [`cover`] (the page).
@@ -17,6 +18,7 @@
 
 pub mod bag;
 pub mod check;
+pub mod convert;
 pub mod cover;
 pub mod delta;
 pub mod digest;

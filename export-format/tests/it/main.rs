@@ -7,6 +7,7 @@ mod catalogue;
 mod index;
 
 mod any;
+mod convert;
 mod damaged;
 mod deltas;
 mod folders;

@@ -132,6 +132,30 @@ fn what_changed_leads_from_one_archive_to_the_next() {
 }
 
 #[test]
+fn an_archive_is_converted_into_an_empty_folder_only() {
+    let folder = with_archive();
+    let dir = folder.path();
+    let said = tool(dir, &["convert", "a.zip", "--to", "folders", "-o", "out", "--json"]);
+    let said: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert!(said["written"].as_array().unwrap().iter().any(|written| written["what"] == "files"), "{said}");
+    assert!(dir.join("out/files/org.example.notes/Photos/a.jpg").exists());
+    std::fs::write(dir.join("zeros"), [0; 5000]).unwrap();
+    for (arguments, status, words) in [
+        (&["convert", "a.zip", "--to", "freezr", "-o", "out"][..], 3, "is not empty"),
+        (&["convert", "a.zip", "--to", "freezr", "-o", "freezr"], 0, "What could not be expressed:"),
+        (&["convert", "a.zip", "--to", "mastodon", "-o", "mastodon"], 0, "README.txt there says the same"),
+        (&["convert", "a.zip", "--to", "paper", "-o", "paper"], 2, "possible values"),
+        (&["convert", "zeros", "--to", "folders", "-o", "no"], 1, "zip.end-missing"),
+    ] {
+        let output = tool(dir, arguments);
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+    assert!(!dir.join("no").exists(), "nothing of a refused archive is converted");
+}
+
+#[test]
 fn archives_are_sealed_opened_signed_and_looked_into_sealed() {
     let folder = with_archive();
     let dir = folder.path();

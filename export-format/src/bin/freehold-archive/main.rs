@@ -1,10 +1,11 @@
-//! `freehold-archive`: make, look into, check, unpack, compare, sign and seal archives, without any provider.
+//! `freehold-archive`: make, look into, check, unpack, compare, convert, sign and seal archives, without any provider.
 //!
 //! Exit status: 0 when an archive is accepted (or two are equal, or the work is done), 1 when it is refused (or they
 //! differ), 2 for wrong usage, 3 when something could not be read or written.
 
 mod apply;
 mod check;
+mod convert;
 mod create;
 mod decrypt;
 mod delta;
@@ -25,7 +26,7 @@ use export_format::plan::{Piece, Plan};
 use export_format::source::Source;
 use indicatif::ProgressBar;
 
-/// Make, look into, check, unpack, compare, sign and seal personal server archives (.pcc.zip, .pcc.zip.age).
+/// Make, look into, check, unpack, compare, convert, sign and seal personal server archives (.pcc.zip, .pcc.zip.age).
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -51,6 +52,8 @@ enum Command {
     Extract(extract::Extract),
     /// Compare what two archives hold.
     Diff(diff::Diff),
+    /// Verify an archive, then write what other systems take.
+    Convert(convert::Convert),
     /// Make a delta: what of an archive somebody lacks who has an earlier one.
     Delta(delta::Delta),
     /// Make the whole archive of an earlier one and the deltas since.
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Command::Check(command) => command.run(json),
         Command::Extract(command) => command.run(json),
         Command::Diff(command) => command.run(json),
+        Command::Convert(command) => command.run(json),
         Command::Delta(command) => command.run(json),
         Command::Apply(command) => command.run(json),
         Command::Sign(command) => command.run(json),
