@@ -3,7 +3,7 @@
 //! The nouns, in reading order: [`accounts`] sign up and in, [`business`] is who they sign up with, [`subscriptions`] are
 //! what they agree to and pay, [`servers`] are what they get, [`hosts`] are where those live, [`operations`] are work with
 //! an end, [`mail`] is what we write to people, [`places`] are storage of
-//! people's own for copies, [`catalogue`] is what there is to install, [`gateway`] is the way in,
+//! people's own for copies, [`drills`] try whether one could leave today, [`catalogue`] is what there is to install, [`gateway`] is the way in,
 //! [`metering`] is what each of them used, [`care`] is how well their data is kept, [`overview`] is all of it in a few
 //! figures, [`paging`] is how long lists are read.
 //! Under them: [`db`], the errors ([`Error`], [`Problem`]), who asks ([`Actor`]) and the whole ([`ControlPlane`]).
@@ -17,6 +17,7 @@ pub mod care;
 pub mod catalogue;
 mod context;
 pub mod db;
+pub mod drills;
 mod error;
 pub mod gateway;
 pub mod hosts;

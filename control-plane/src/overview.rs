@@ -8,7 +8,7 @@ use billing::Money;
 use crate::care::{self, Sums};
 use crate::db::on;
 use crate::operations::Operation;
-use crate::{Actor, ControlPlane, Result, business, mail, servers, subscriptions};
+use crate::{Actor, ControlPlane, Result, business, drills, mail, servers, subscriptions};
 
 /// How the business is doing.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct Overview {
     pub stuck_letters: u64,
     /// How well the data of servers is kept.
     pub care: Sums,
+    /// Whether one could leave.
+    pub drills: drills::Sums,
 }
 
 /// How the business is doing, for who runs it.
@@ -64,5 +66,6 @@ pub async fn overview(plane: &ControlPlane, actor: &Actor) -> Result<Overview> {
         operations: going.ever,
         stuck_letters: mail::in_trouble(plane.db()).await?,
         care: care::sums(plane.db()).await?,
+        drills: drills::sums(plane.db()).await?,
     })
 }

@@ -21,7 +21,7 @@ use crate::keys::Keys;
 use crate::metering::Traffic;
 use crate::places::Reach;
 use crate::servers::{Due, Host, Sightings, reconcile};
-use crate::{AccountId, Result, accounts, care, hosts, mail, metering, operations, subscriptions};
+use crate::{AccountId, Result, accounts, care, drills, hosts, mail, metering, operations, subscriptions};
 
 /// How long a request waits for a server that does not answer before it is told so.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,6 +45,9 @@ pub struct Settings {
     pub sign_ups_per_hour: u32,
     /// Which addresses people's own storage may have.
     pub places: Reach,
+    /// How long after an exit drill that passed a server's next turn comes; without it there are only those that are
+    /// asked for.
+    pub drills_every: Option<Duration>,
     /// How long each kindness about an open bill lasts.
     pub grace: Grace,
     /// Where the time comes from.
@@ -108,6 +111,7 @@ struct Inner {
     changes: watch::Sender<u64>,
     setup_token: Mutex<Option<String>>,
     desk: operations::Desk,
+    drills: drills::Desk,
     stop: CancellationToken,
     loops: TaskTracker,
 }
@@ -136,6 +140,7 @@ impl ControlPlane {
             changes: watch::Sender::new(0),
             setup_token: Mutex::new(None),
             desk: operations::Desk::default(),
+            drills: drills::Desk::default(),
             stop: CancellationToken::new(),
             loops: TaskTracker::new(),
         }));
@@ -154,6 +159,7 @@ impl ControlPlane {
         loops.spawn(operations::run(self.clone(), stop.clone()));
         loops.spawn(metering::run(self.clone(), stop.clone()));
         loops.spawn(care::run(self.clone(), stop.clone()));
+        loops.spawn(drills::run(self.clone(), stop.clone()));
         let (gates, idle, stopped) = (self.0.gates.clone(), self.settings().idle_after, stop.clone());
         loops.spawn(async move { stopped.run_until_cancelled_owned(gates.keep_sweeping(idle)).await });
         if let Some(post) = post {
@@ -218,6 +224,16 @@ impl ControlPlane {
     /// What is known about operations beside their rows.
     pub(crate) fn desk(&self) -> &operations::Desk {
         &self.0.desk
+    }
+
+    /// What is remembered of exit drills beside their rows.
+    pub(crate) fn drills(&self) -> &drills::Desk {
+        &self.0.drills
+    }
+
+    /// Cancelled when the loops are to end.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stop
     }
 
     /// The secrets of this instance.

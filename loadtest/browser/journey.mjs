@@ -137,6 +137,21 @@ await journey('journey', async (world) => {
   await anna.goto(`${a.origin}${server.path}/leave`);
   await accessible(anna, 'leave');
   await shoot(anna, 'leave');
+  await check('nobody has tested the way out yet, and the page says so', async () => (await anna.locator('#tested').innerText()).includes('has not been tested yet'));
+  await anna.click('#tested button:has-text("Test it now")');
+  await check('an exit drill passes', async () => {
+    for (let look = 0; look < 120 && !(await anna.locator('#tested').innerText()).includes('to the last byte'); look += 1) {
+      await anna.waitForTimeout(500);
+      await anna.reload();
+    }
+    return (await anna.locator('#tested').innerText()).includes('to the last byte');
+  });
+  await accessible(anna, 'leave, tested');
+  await shoot(anna, 'leave-tested');
+  await a.page.goto(`${a.origin}/operator/drills`);
+  await check('and the operator sees it', async () => (await a.page.locator('main tbody tr:has-text("anna")').innerText()).includes('Passed'));
+  await accessible(a.page, 'operator drills');
+  await shoot(a.page, 'operator-drills');
 
   // --- export ----------------------------------------------------------------------------
   const archive = await exportAll(anna, a.origin, server.path, path.join(work, 'anna.pcc.zip'));

@@ -188,6 +188,7 @@ async fn open(data: &Path, host: &Arc<Dormitory>) -> Result<House> {
         idle_after: Duration::from_secs(300),
         sign_ups_per_hour: u32::MAX,
         places: control_plane::places::Reach::Private,
+        drills_every: None,
         grace: billing::Grace::default(),
         clock: Clock::system(),
     })

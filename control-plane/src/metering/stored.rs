@@ -19,7 +19,7 @@ use super::store;
 use crate::context::Clock;
 use crate::db::Db;
 use crate::servers::Host;
-use crate::{Error, Result, care, gateway};
+use crate::{Error, Result, care, drills, gateway};
 
 /// How long a server may take to say it; its sleep waits no longer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -35,6 +35,9 @@ pub(crate) async fn note_before_sleep(db: &Db, clock: &Clock, host: &dyn Host, s
     let asked = async {
         let held: Held = ask(&socket, "/held").await?;
         store::note_stored(db, server, held.database_bytes + held.blob_bytes, clock.now()).await?;
+        if let Some(seq) = held.seq {
+            drills::note_told(db, server, seq).await?;
+        }
         let lately = clock.now().checked_sub(CARED).unwrap_or(clock.now());
         if !care::noted_since(db, server, lately).await? {
             let told: CareView = ask(&socket, "/care").await?;

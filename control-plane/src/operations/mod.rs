@@ -31,7 +31,7 @@ use crate::paging::{Ask, Page};
 use crate::places::{self, PlaceId};
 use crate::{Actor, ControlPlane, Error, Result, servers};
 use drive::{UPLOAD_KEPT_MS, turn};
-use runtime::Runtime;
+pub(crate) use runtime::Runtime;
 use store::Kept;
 
 /// The exports and imports of all servers. A cheap clone.

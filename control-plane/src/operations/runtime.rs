@@ -7,7 +7,6 @@ use tenant_runtime::admin::api::{ExportRequest, ExportView, ImportRequest, Impor
 use tenant_runtime::ids::ServerId;
 
 use super::desk::Sealing;
-use super::ident::OperationId;
 use crate::servers::{self, AdminClient};
 use crate::{Actor, ControlPlane, Error, Kind, Problem, Result};
 
@@ -29,19 +28,24 @@ const TOLD: [HeaderName; 8] = [
     header::LAST_MODIFIED,
 ];
 
-/// The runtime of one server, as far as one operation needs it.
-pub(super) struct Runtime {
+/// The runtime of one server, as far as work that it knows by one id needs it.
+pub(crate) struct Runtime {
     client: AdminClient,
-    id: OperationId,
+    id: String,
 }
 
 impl Runtime {
     /// The runtime of `server`, asked by this program itself: the caller's authority was checked before.
-    pub(super) async fn of(plane: &ControlPlane, server: ServerId, id: OperationId) -> Result<Self> {
-        Ok(Self { client: servers::admin(plane, &Actor::System, server).await?, id })
+    pub(crate) async fn of(plane: &ControlPlane, server: ServerId, id: impl ToString) -> Result<Self> {
+        Ok(Self::at(servers::admin(plane, &Actor::System, server).await?, id))
     }
 
-    pub(super) async fn begin_export(&self, sealing: Option<Sealing>) -> Result<ExportView> {
+    /// The runtime that `client` reaches.
+    pub(crate) fn at(client: AdminClient, id: impl ToString) -> Self {
+        Self { client, id: id.to_string() }
+    }
+
+    pub(crate) async fn begin_export(&self, sealing: Option<Sealing>) -> Result<ExportView> {
         let (passphrase, sealed) = match sealing {
             None => (None, false),
             Some(Sealing::Keys(phrase)) => (Some(phrase), false),
@@ -51,16 +55,25 @@ impl Runtime {
     }
 
     /// The export, or nothing when the runtime does not know it.
-    pub(super) async fn export(&self) -> Result<Option<ExportView>> {
+    pub(crate) async fn export(&self) -> Result<Option<ExportView>> {
         known(self.client.get_json(&format!("/exports/{}?wait_ms={WAIT_MS}", self.id)).await)
     }
 
-    pub(super) async fn release_export(&self) -> Result<()> {
+    pub(crate) async fn release_export(&self) -> Result<()> {
         self.client.tell(Method::DELETE, &format!("/exports/{}", self.id)).await
     }
 
+    /// Lets go of what earlier work whose ids begin like this has left here.
+    pub(crate) async fn release_left(&self, prefix: &str) -> Result<()> {
+        let all: Vec<ExportView> = self.client.get_json("/exports").await?;
+        for left in all.iter().filter(|export| export.id.starts_with(prefix) && export.id != self.id) {
+            self.client.tell(Method::DELETE, &format!("/exports/{}", left.id)).await?;
+        }
+        Ok(())
+    }
+
     /// The archive, or the part of it that `asked` wants, as a stream.
-    pub(super) async fn archive(&self, asked: &HeaderMap) -> Result<Response<Body>> {
+    pub(crate) async fn archive(&self, asked: &HeaderMap) -> Result<Response<Body>> {
         let mut headers = HeaderMap::new();
         for name in ASKED {
             if let Some(value) = asked.get(&name) {
@@ -78,12 +91,12 @@ impl Runtime {
         Ok(Response::from_parts(parts, body))
     }
 
-    pub(super) async fn begin_import(&self, bytes: u64) -> Result<ImportView> {
+    pub(crate) async fn begin_import(&self, bytes: u64) -> Result<ImportView> {
         self.client.post_json("/imports", &ImportRequest { id: Some(self.id.to_string()), bytes }).await
     }
 
     /// Hands on a part of the archive as it comes.
-    pub(super) async fn upload(&self, offset: u64, part: Body) -> Result<u64> {
+    pub(crate) async fn upload(&self, offset: u64, part: Body) -> Result<u64> {
         let path = format!("/imports/{}/archive?offset={offset}", self.id);
         let answer = self.client.send(Method::PATCH, &path, HeaderMap::new(), part).await?;
         if !answer.status().is_success() {
@@ -95,16 +108,16 @@ impl Runtime {
     }
 
     /// The import, or nothing when the runtime does not know it.
-    pub(super) async fn import(&self) -> Result<Option<ImportView>> {
+    pub(crate) async fn import(&self) -> Result<Option<ImportView>> {
         known(self.client.get_json(&format!("/imports/{}?wait_ms={WAIT_MS}", self.id)).await)
     }
 
     /// The import as it stands this moment.
-    pub(super) async fn import_now(&self) -> Result<Option<ImportView>> {
+    pub(crate) async fn import_now(&self) -> Result<Option<ImportView>> {
         known(self.client.get_json(&format!("/imports/{}", self.id)).await)
     }
 
-    pub(super) async fn check(&self) -> Result<ImportView> {
+    pub(crate) async fn check(&self) -> Result<ImportView> {
         self.say("check").await
     }
 
@@ -113,7 +126,7 @@ impl Runtime {
         self.client.post_json(&format!("/imports/{}/unlock", self.id), &UnlockRequest { passphrase }).await
     }
 
-    pub(super) async fn confirm(&self) -> Result<ImportView> {
+    pub(crate) async fn confirm(&self) -> Result<ImportView> {
         self.say("confirm").await
     }
 

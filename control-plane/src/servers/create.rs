@@ -6,7 +6,7 @@ use tenant_runtime::ids::ServerId;
 
 use super::ServerName;
 use crate::db::{Tx, is_taken, on};
-use crate::{AccountId, Error, Result};
+use crate::{AccountId, Error, Result, drills};
 
 /// Writes down that `account` wants a server of this name. A name that is taken is a form field to mend.
 pub(crate) async fn create(
@@ -28,7 +28,10 @@ pub(crate) async fn create(
     .bind(now.as_millisecond())
     .execute(e).await.map(|_| ()));
     match done {
-        Ok(()) => Ok(id),
+        Ok(()) => {
+            drills::expect(tx, id, now.checked_add(drills::A_DAY).map_err(Error::bug)?).await?;
+            Ok(id)
+        }
         Err(error) if is_taken(&error) => {
             Err(Error::fix("server_name", format!("{name} was taken a moment ago. Choose another address.")))
         }

@@ -44,6 +44,7 @@ pub use plan::Desired;
 pub use progress::{Progress, progress};
 pub(crate) use sight::{Counts, Sightings};
 pub use sight::{Doing, Seen, Sighting};
+pub(crate) use store::known;
 
 /// One person's server.
 #[derive(Debug, Clone, PartialEq)]

@@ -34,7 +34,7 @@ use super::sight::{Doing, Seen};
 use super::store;
 use crate::business::{self, Business};
 use crate::gateway::{Admission, Route};
-use crate::{ControlPlane, Error, Result, hosts, subscriptions};
+use crate::{ControlPlane, Error, Result, drills, hosts, subscriptions};
 
 /// A round begins no sooner than this after the last one began.
 const EVERY: Duration = Duration::from_secs(15);
@@ -218,7 +218,11 @@ async fn turn(plane: &ControlPlane, round: &mut Round, stop: &CancellationToken)
 /// Asks the host for everything it has.
 async fn look(plane: &ControlPlane) {
     let begun = plane.sightings().begin_look();
-    let told = plane.host().seen().await;
+    // The stand-in of a drill is nobody's server, whether it came or went while we looked.
+    let before = plane.drills().stand_in();
+    let mut told = plane.host().seen().await;
+    let nobodys = [before, plane.drills().stand_in()];
+    told.retain(|seen| !nobodys.contains(&Some(seen.server)));
     plane.sightings().look(begun, &told, plane.now());
 }
 
@@ -263,6 +267,16 @@ pub(crate) async fn route_all(plane: &ControlPlane) -> Result<()> {
             }
         }
     }
+}
+
+/// What a server is told at its start, and what its sandbox may use.
+pub(crate) async fn launch_of(plane: &ControlPlane, id: ServerId) -> Result<(Launch, SandboxLimits)> {
+    let kept = store::by_id(plane.db(), id).await?.ok_or_else(crate::context::not_there)?;
+    let business = business::business(plane).await?;
+    let lines = subscriptions::lines(plane, &[kept.account]).await?;
+    let line = lines.get(&kept.account).ok_or_else(|| Error::bug("a server without a subscription"))?;
+    let case = Case::new(plane, &business, kept, line.standing, &line.terms);
+    Ok((case.launch, case.limits))
 }
 
 fn route(plane: &ControlPlane, server: ServerId, using: Use) -> Route {
@@ -484,6 +498,7 @@ impl Case {
             Step::Bury => {
                 debug_assert_eq!(self.kept.desired, Desired::Erased);
                 store::bury(plane.db(), id, plane.now()).await?;
+                drills::forget(plane.db(), id).await?;
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! Servers in the database.
 
+use std::collections::HashSet;
+
 use infra::hosts::HostId;
 use jiff::Timestamp;
 use tenant_runtime::ids::{Generation, ServerId};
@@ -129,6 +131,26 @@ pub(super) async fn wanted(db: &Db) -> Result<(u64, Vec<ServerId>)> {
     .fetch_all(e).await)?;
     let going = going.iter().map(|id| row::id(id)).collect::<Result<_>>()?;
     Ok((u64::try_from(kept).map_err(Error::bug)?, going))
+}
+
+/// Which of these there are servers of; a server's row outlives it.
+pub(crate) async fn known(db: &Db, ids: &HashSet<ServerId>) -> Result<HashSet<ServerId>> {
+    let mut known = HashSet::new();
+    let ids: Vec<_> = ids.iter().map(ServerId::to_string).collect();
+    for ids in ids.chunks(500) {
+        let sql = sqlx::AssertSqlSafe(format!("select id from server where id in ({})", numbered(1, ids.len())));
+        let found: Vec<String> = on!(db.reader(), e => {
+            let mut query = sqlx::query_scalar(sql);
+            for id in ids {
+                query = query.bind(id.as_str());
+            }
+            query.fetch_all(e).await
+        })?;
+        for id in found {
+            known.insert(row::id(&id)?);
+        }
+    }
+    Ok(known)
 }
 
 pub(crate) async fn is_name_taken(db: &Db, name: &ServerName) -> Result<bool> {

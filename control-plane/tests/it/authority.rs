@@ -12,7 +12,7 @@ use control_plane::operations::OperationId;
 use control_plane::paging::Ask;
 use control_plane::places::{self, Access, PlaceId, Schedule, Secret};
 use control_plane::{AccountId, Actor, ControlPlane, Kind, LetterId, Result};
-use control_plane::{accounts, business, care, hosts, mail, overview, servers, subscriptions};
+use control_plane::{accounts, business, care, drills, hosts, mail, overview, servers, subscriptions};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::HeaderMap;
@@ -69,6 +69,10 @@ fn table() -> Vec<Line> {
         line!(business::withdraw_plan, "sddyy", |p, a, t| business::withdraw_plan(p, a, t.plan)),
         line!(care::of_servers, "sddyy", |p, a, t| care::of_servers(p, a, &[t.server])),
         line!(care::spoiled, "sddyy", |p, a, t| care::spoiled(p, a)),
+        line!(drills::drills, "sgyyy", |p, a, t| drills::drills(p, a, t.server)),
+        line!(drills::ask, "sgydy", |p, a, t| drills::ask(p, a, t.server)),
+        line!(drills::fleet, "sddyy", |p, a, t| drills::fleet(p, a, &Ask::default())),
+        line!(drills::fleet_sums, "sddyy", |p, a, t| drills::fleet_sums(p, a)),
         line!(hosts::hosts, "sddyy", |p, a, t| hosts::hosts(p, a)),
         line!(mail::post, "sddyy", |p, a, t| mail::post(p, a, t.account, &hello(), "hello")),
         line!(mail::outbox, "sddyy", |p, a, t| mail::outbox(p, a, &Ask::default())),
@@ -211,6 +215,7 @@ fn the_table_names_every_public_function_that_takes_an_actor() {
         "accounts",
         "business",
         "care",
+        "drills",
         "hosts.rs",
         "mail",
         "metering",

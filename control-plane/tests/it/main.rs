@@ -5,6 +5,7 @@ mod authority;
 mod bills;
 mod care;
 mod conformance;
+mod drills;
 mod gateway;
 mod letters;
 mod lists;

@@ -66,6 +66,26 @@ async fn what_is_read_again_or_was_committed_unheard_is_counted_once() {
 }
 
 #[tokio::test]
+async fn what_nobodys_server_took_is_nobodys_use() {
+    on_each_database(async |world: &mut World| {
+        let operator = world.set_up().await;
+        let (anna, made) = world.sign_up("anna").await;
+        // A stand-in of an exit drill, which has no row, beside a server.
+        let stand_in = ServerId::new(1);
+        world.host.ran(vec![run(stand_in, "s", 1_000, 10, true), run(made.server, "a", 5, 5, true)]);
+        metering::collect(&world.plane).await.unwrap();
+        assert_eq!(world.host.told_runs(), 0, "both are done with");
+        assert_eq!(total(world, &anna, made.server).await, Used { cpu_us: 5, awake_ms: 5, ..Used::default() });
+        assert_eq!(of_all(world, &operator, Month::of(world.plane.now())).await.len(), 1);
+        // Also when it is alone.
+        world.host.ran(vec![run(stand_in, "t", 1_000, 10, true)]);
+        metering::collect(&world.plane).await.unwrap();
+        assert_eq!(world.host.told_runs(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn bytes_are_counted_while_tallies_come_and_go() {
     on_each_database(async |world: &mut World| {
         world.set_up().await;

@@ -19,15 +19,15 @@ use sha2::{Digest as _, Sha256};
 use crate::bounds::until;
 use crate::support::{NOTES, PHOTOS, TABLE, get_file, noise, put_file, records, write};
 
-struct House {
-    platform: Platform,
-    server: OwnServer,
+pub(crate) struct House {
+    pub(crate) platform: Platform,
+    pub(crate) server: OwnServer,
     /// The folder of the server's home.
     home: PathBuf,
 }
 
 impl House {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let platform = Platform::open(Wish::default()).await.unwrap();
         let server = platform.visitor().unwrap().sign_up("anna").await.unwrap();
         server.install(NOTES).await.unwrap();
@@ -36,13 +36,13 @@ impl House {
         Self { platform, server, home }
     }
 
-    async fn sleep_and_forget(&self) {
+    pub(crate) async fn sleep_and_forget(&self) {
         asleep(&self.platform).await.unwrap();
         forget_caches(&self.platform).unwrap();
     }
 
     /// Flips the same bits in every object of a kind, so close that no group of pages is spared; twice is not at all.
-    fn flip(&self, kind: &str) {
+    pub(crate) fn flip(&self, kind: &str) {
         let place = self.home.join(kind);
         let files = if place.is_dir() { files_below(&place) } else { vec![place] };
         assert!(!files.is_empty(), "there is no {kind}");

@@ -7,6 +7,7 @@ mod bounds;
 mod crate_line;
 mod damaged;
 mod disk_full;
+mod drills;
 mod evicting;
 mod idling;
 mod killed;

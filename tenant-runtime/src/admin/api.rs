@@ -20,6 +20,9 @@ pub struct Held {
     pub database_bytes: u64,
     /// Bytes of all files in use, each counted once.
     pub blob_bytes: u64,
+    /// How many groups of writes the home has seen: equal only while nothing was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
 }
 
 /// What a server holds against its plan.
@@ -125,6 +128,12 @@ pub struct ExportView {
     pub counts: Option<Counts>,
     /// What it does not hold, and why.
     pub omitted: Vec<Omission>,
+    /// SHA-256 of its payload manifest, in hex, once known: equal for equal content, whoever made the archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+    /// How many groups of writes the home had seen at its moment, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
     /// Why it failed.
     pub error: Option<String>,
     /// When it was begun.

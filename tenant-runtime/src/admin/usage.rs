@@ -25,7 +25,8 @@ pub(super) async fn usage(Shared(state): Shared<State>) -> Result<Json<Usage>, P
 
 pub(super) async fn held(Shared(state): Shared<State>) -> Result<Json<Held>, Problem> {
     let held = state.home().read(|db| quota::Held::read(db).map_err(|problem| Error::Bug(problem.detail))).await?;
-    Ok(Json(Held { database_bytes: held.database_bytes, blob_bytes: held.blob_bytes }))
+    let seq = Some(state.home().seq().await?);
+    Ok(Json(Held { database_bytes: held.database_bytes, blob_bytes: held.blob_bytes, seq }))
 }
 
 fn tally(db: &rusqlite::Connection) -> Result<Usage, Error> {

@@ -156,10 +156,15 @@ impl Home {
 
     /// How much the home holds.
     pub async fn usage(&self) -> Result<Usage, Error> {
-        let pages = self.ask(Message::Pages).await?;
+        let (pages, _) = self.ask(Message::Extent).await?;
         let blob_bytes = self.inner.blobs.bytes().await?;
         let loss_window_ms = self.durability().loss_window_ms();
         Ok(Usage { database_bytes: u64::from(pages) * PAGE as u64, blob_bytes, loss_window_ms })
+    }
+
+    /// How many groups of writes it has seen: equal only while nothing was written.
+    pub async fn seq(&self) -> Result<u64, Error> {
+        Ok(self.ask(Message::Extent).await?.1)
     }
 
     /// Takes a snapshot, while writes go on; it is kept until it is dropped. Error: [`Error::Taken`].

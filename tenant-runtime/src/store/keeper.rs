@@ -43,7 +43,7 @@ pub(super) enum Message {
     Write(Box<dyn Operation>),
     Settle(Reply<()>),
     Confirm(Reply<()>),
-    Pages(Reply<u32>),
+    Extent(Reply<(u32, u64)>),
     Checkpoint(Reply<()>),
     Snapshot(String, Reply<SnapshotInfo>),
     SnapshotAt(String, i64, Reply<SnapshotInfo>),
@@ -71,7 +71,7 @@ impl Message {
 
     /// Whether it may be answered while acknowledged writes are still to be published.
     fn is_light(&self) -> bool {
-        matches!(self, Self::Settle(_) | Self::Confirm(_) | Self::Pages(_))
+        matches!(self, Self::Settle(_) | Self::Confirm(_) | Self::Extent(_))
     }
 
     /// Whether it must not meet the head of a stage that has become live.
@@ -92,7 +92,7 @@ impl Message {
     fn refuse(self, error: Error) {
         match self {
             Self::Write(operation) => operation.settle(Err(error)),
-            Self::Pages(reply) => drop(reply.send(Err(error))),
+            Self::Extent(reply) => drop(reply.send(Err(error))),
             Self::Moments(reply) => drop(reply.send(Err(error))),
             Self::Stages(reply) => drop(reply.send(Err(error))),
             Self::PrepareStage(_, reply) | Self::BeginStage(_, _, reply) => drop(reply.send(Err(error))),
@@ -286,7 +286,7 @@ impl Keeper {
             Message::Settle(reply) if !self.gate.in_doubt() => drop(reply.send(Ok(()))),
             Message::Settle(reply) => drop(reply.send(self.resolve().await)),
             Message::Confirm(reply) => drop(reply.send(self.confirm().await)),
-            Message::Pages(reply) => drop(reply.send(Ok(self.head.pages))),
+            Message::Extent(reply) => drop(reply.send(Ok((self.head.pages, self.head.seq)))),
             Message::Checkpoint(reply) => drop(reply.send(self.checkpoint().await)),
             Message::Snapshot(name, reply) => drop(reply.send(self.snapshot(&name, None).await)),
             Message::SnapshotAt(name, at_ms, reply) => drop(reply.send(self.snapshot_at(&name, at_ms).await)),

@@ -266,6 +266,18 @@ pub(super) const KEYS: &[Key] = &[
         "How much this machine's disk may hold of sleeping servers' caches, like \"20GB\". When\nit is full, the cache of the server that has slept longest goes; it wakes from the\nobject store then, a little later. Empty: half of what the disk has left at the start."
     ),
     Key {
+        name: "drills.every_days",
+        default: "30",
+        quoted: false,
+        doc: "Every so many days it is tried whether a server's owner could leave: its archive is made,\ntaken in by a stand-in on this machine, given out again and compared. One at a time;\nmeanwhile it takes about three times the disk that the server does. A server that sleeps\nand has not changed since is left alone for six times as long. 0: only when somebody asks.",
+        set: |config, value| {
+            let days = value.trim().parse::<u64>().ok().filter(|days| *days <= 3650);
+            let days = days.ok_or("Write a number of days, like 30, or 0 for none.")?;
+            config.drills_every = Duration::from_secs(days * 24 * 3600);
+            Ok(())
+        },
+    },
+    Key {
         name: "places.allow_private",
         default: "false",
         quoted: false,

@@ -64,6 +64,8 @@ pub struct Config {
     pub cache_bytes: Option<u64>,
     /// Whether to start where servers of strangers cannot be kept apart.
     pub allow_weak_isolation: bool,
+    /// How long after an exit drill that passed a server's next turn comes; zero for only when somebody asks.
+    pub drills_every: Duration,
     /// Whether people's own storage may be on this machine and its networks.
     pub allow_private_places: bool,
     /// The mail server, when letters are to be sent and not only kept.
@@ -118,6 +120,7 @@ impl Default for Config {
             programs: None,
             cache_bytes: None,
             allow_weak_isolation: false,
+            drills_every: Duration::ZERO,
             allow_private_places: false,
             smtp: None,
             mail_from: String::new(),

@@ -6,7 +6,7 @@ use control_plane::operations::{Kind, State};
 use control_plane::subscriptions;
 
 use super::landing::without_server;
-use super::{base, close, own_server, own_servers};
+use super::{base, close, drills, own_server, own_servers};
 use crate::page::{self, Answer};
 use crate::parts::{Fact, moment};
 use crate::shell::Shell;
@@ -20,6 +20,7 @@ struct Leave {
     path: String,
     going: Option<Vec<Fact>>,
     last_export: Option<show::Moment>,
+    tested: drills::Tested,
     /// The days of the closing, when the server is closed.
     closing: Option<Vec<Fact>>,
     kept_until: String,
@@ -42,9 +43,10 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
         .iter()
         .find(|operation| operation.kind == Kind::Export && matches!(operation.state, State::Ready | State::Done));
     let last_export = last.map(|operation| show::both(moment(operation.created_ms)));
+    let tested = drills::Tested::of(&visit, &server).await?;
     let bill = subscriptions::bill(visit.console.plane(), &visit.actor, server.account).await?;
     let kept_until = show::day(bill.closing.unwrap_or(bill.if_closed).erased).words();
     let closing = bill.closing.as_ref().map(close::days);
     let shell = Shell::of(&visit, "leave", Some(&server)).await?;
-    page::show(&Leave { shell, path: base(&server), going, last_export, closing, kept_until })
+    page::show(&Leave { shell, path: base(&server), going, last_export, tested, closing, kept_until })
 }

@@ -6,6 +6,7 @@ mod bill;
 mod close;
 mod creating;
 mod dashboard;
+mod drills;
 mod export;
 mod import;
 mod landing;
@@ -31,6 +32,8 @@ use crate::doors::Doors;
 use crate::doors::Who::{Account, Anybody, Visitor};
 use crate::refusal::Refusal;
 use crate::visit::Visit;
+
+pub(crate) use drills::took;
 
 /// The days of the week, as the schedule's form numbers them.
 pub(crate) const WEEK: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -80,6 +83,7 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .post("/servers/{name}/exports", Account, export::start)
         .get("/servers/{name}/exports/{operation}", Account, export::one)
         .get("/servers/{name}/exports/{operation}/archive", Account, export::archive)
+        .post("/servers/{name}/drills", Account, drills::ask)
         .get("/servers/{name}/places", Account, places::show)
         .get("/servers/{name}/places/add/{kind}", Account, places::add_form)
         .post("/servers/{name}/places/add/{kind}", Account, places::add)

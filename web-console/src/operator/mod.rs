@@ -1,6 +1,7 @@
 //! The pages of who runs the business: what needs them, and what is seen against what is wanted.
 
 mod customers;
+mod drills;
 mod hosts;
 mod invoices;
 mod listing;
@@ -29,6 +30,7 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .get("/operator/hosts", Operator, hosts::list)
         .get("/operator/operations", Operator, operations::list)
         .get("/operator/operations/{operation}", Operator, operations::one)
+        .get("/operator/drills", Operator, drills::list)
         .get("/operator/invoices", Operator, invoices::list)
         .get("/operator/invoices/{invoice}/paid", Operator, invoices::ask_paid)
         .post("/operator/invoices/{invoice}/paid", Operator, invoices::paid)

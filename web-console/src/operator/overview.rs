@@ -82,6 +82,24 @@ pub(super) async fn show(visit: Visit) -> Answer {
             "Look at the newest",
         );
     }
+    if all.drills.failed > 0 {
+        need(
+            "danger",
+            format!("{} not pass the last exit drill.", many(all.drills.failed, "server did", "servers did")),
+            "What was exported could not be taken in elsewhere as it was. The reason stands beside each; their owners read it too.",
+            "/operator/drills?only=failed",
+            "Look at them",
+        );
+    }
+    if all.drills.hindered > 0 {
+        need(
+            "warn",
+            format!("{} not be tried.", many(all.drills.hindered, "exit drill could", "exit drills could")),
+            "This machine could not do it, most often for want of room. The reason stands beside each.",
+            "/operator/drills?only=hindered",
+            "Look at them",
+        );
+    }
     if all.late > 0 {
         need(
             "warn",
@@ -132,6 +150,15 @@ pub(super) async fn show(visit: Visit) -> Answer {
                 (0, ..) => "the first check comes within a week".into(),
                 (_, 0, 0) => "all their data was whole".into(),
                 (_, mended, unmended) => format!("{} mended, {} not mended", Count(mended), Count(unmended)),
+            },
+        },
+        Card {
+            label: "Exports tested",
+            value: Count(all.drills.passed).to_string(),
+            note: format!("of {}", Count(all.kept)),
+            hint: match all.drills.oldest {
+                None => "no exit drill has passed yet".into(),
+                Some(at) => format!("by exit drills, the oldest on {}", show::day(at).words()),
             },
         },
         Card {

@@ -184,6 +184,7 @@ fn settings(config: &Config, data: &data::DataDir, address: SocketAddr, agent: &
         idle_after: config.idle_after,
         sign_ups_per_hour: config.sign_ups_per_hour,
         places: if config.allow_private_places { Reach::Private } else { Reach::Public },
+        drills_every: (!config.drills_every.is_zero()).then_some(config.drills_every),
         grace: billing::Grace::default(),
         clock: control_plane::Clock::system(),
     }

@@ -40,6 +40,7 @@ impl House {
             idle_after: Duration::from_secs(300),
             sign_ups_per_hour: 1000,
             places: control_plane::places::Reach::Private,
+            drills_every: None,
             grace: billing::Grace::default(),
             clock: control_plane::Clock::system(),
         })

@@ -4,15 +4,16 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use axum::body::Body;
-use axum::extract::{Path as Named, State as Shared};
+use axum::extract::{Path as Named, Query, State as Shared};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use control_plane::servers::{Host, HostAnswer};
 use control_plane::{Error as PlaneError, Problem};
+use export_format::Digest;
 use futures::future::BoxFuture;
 use infra::agent::{Error, Event, HostEvent, RunId, RunReading, SandboxLimits, SeenServer, State, Usage};
 use infra::isolation::IsolationReport;
@@ -41,6 +42,18 @@ struct Archive {
     stops_at: AtomicU64,
     gave: AtomicU64,
     kept: Mutex<HashSet<String>>,
+    /// How many groups of writes every home has seen.
+    seq: AtomicU64,
+    /// Whether what was taken in comes out as something else.
+    garbles: AtomicBool,
+    woken: Mutex<Vec<ServerId>>,
+}
+
+/// An archive that a server took in, or is about to.
+struct Taken {
+    bytes: Vec<u8>,
+    length: u64,
+    state: api::ImportState,
 }
 
 /// The bytes of an archive of this length: nothing that unpacks, but the same each time and different everywhere.
@@ -74,6 +87,7 @@ struct Runtime {
     events: broadcast::Sender<HostEvent>,
     apps: Arc<Mutex<Vec<api::AppView>>>,
     archive: Arc<Archive>,
+    taken: Arc<Mutex<Option<Taken>>>,
     care: Arc<Mutex<api::CareView>>,
 }
 
@@ -108,6 +122,26 @@ impl MemoryHost {
     /// Exports that nobody let go of.
     pub(crate) fn kept_exports(&self) -> usize {
         self.archive.kept.lock().len()
+    }
+
+    /// Something was written on every server.
+    pub(crate) fn wrote(&self) {
+        self.archive.seq.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether what a server took in comes out of it as something else.
+    pub(crate) fn garbles(&self, garbles: bool) {
+        self.archive.garbles.store(garbles, Ordering::SeqCst);
+    }
+
+    /// How often a server was woken.
+    pub(crate) fn wakes(&self, id: ServerId) -> usize {
+        self.archive.woken.lock().iter().filter(|woken| **woken == id).count()
+    }
+
+    /// How many homes there are.
+    pub(crate) fn homes(&self) -> usize {
+        self.inner.homes.lock().len()
     }
 
     /// What it tells of its servers' runs from now on.
@@ -155,6 +189,7 @@ impl MemoryHost {
             events: self.events.clone(),
             apps: Arc::default(),
             archive: self.archive.clone(),
+            taken: Arc::default(),
             care: self.inner.care.clone(),
         };
         let router = Router::new()
@@ -165,9 +200,14 @@ impl MemoryHost {
             .route("/apps", get(apps).post(install))
             .route("/apps/{id}", delete(remove))
             .route("/apps/{id}/restore", post(restore))
-            .route("/exports", post(export))
+            .route("/exports", get(exports).post(export))
             .route("/exports/{id}", get(exported).delete(release))
             .route("/exports/{id}/archive", get(archive))
+            .route("/imports", post(import))
+            .route("/imports/{id}", get(imported).delete(removed))
+            .route("/imports/{id}/archive", patch(arriving))
+            .route("/imports/{id}/check", post(check))
+            .route("/imports/{id}/confirm", post(confirm))
             .with_state(runtime);
         let serve = |path: PathBuf| {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -274,8 +314,38 @@ impl Host for MemoryHost {
 impl Runtime {
     fn wake(&self) {
         if !std::mem::replace(&mut *self.awake.lock(), true) {
+            self.archive.woken.lock().push(self.id);
             let _ = self.events.send(HostEvent { server: self.id, event: Event::Woke { ms: 1 } });
         }
+    }
+
+    /// An export as it stands: of what was taken in, or of the archive that every server holds.
+    fn export(&self, id: &str) -> Json<api::ExportView> {
+        let archive = &self.archive;
+        let bytes = archive.bytes.load(Ordering::SeqCst);
+        let mut payload = match &*self.taken.lock() {
+            Some(taken) => Digest::of(&taken.bytes),
+            None => Digest::of(&archive_of(bytes)),
+        };
+        if self.taken.lock().is_some() && archive.garbles.load(Ordering::SeqCst) {
+            payload = Digest::of(b"something else");
+        }
+        Json(api::ExportView {
+            id: id.to_owned(),
+            state: api::ExportState::Ready,
+            done: 7,
+            total: 7,
+            bytes: Some(bytes),
+            archive_id: None,
+            file_name: "anna-2026-11-21.pcc.zip".into(),
+            sealed: false,
+            counts: Some(api::Counts { documents: 7, files: 1, bytes, ..api::Counts::default() }),
+            omitted: Vec::new(),
+            payload: Some(payload.to_string()),
+            seq: Some(archive.seq.load(Ordering::SeqCst)),
+            error: None,
+            created_ms: 1,
+        })
     }
 }
 
@@ -289,8 +359,9 @@ async fn usage(Shared(runtime): Shared<Runtime>) -> Json<api::Usage> {
     Json(api::Usage { documents: 7, limit_bytes: 1000, ..api::Usage::default() })
 }
 
-async fn held() -> Json<api::Held> {
-    Json(api::Held { database_bytes: 1000, blob_bytes: 7 })
+async fn held(Shared(runtime): Shared<Runtime>) -> Json<api::Held> {
+    let seq = Some(runtime.archive.seq.load(Ordering::SeqCst));
+    Json(api::Held { database_bytes: 1000, blob_bytes: 7, seq })
 }
 
 async fn care(Shared(runtime): Shared<Runtime>) -> Json<api::CareView> {
@@ -330,30 +401,17 @@ fn set_removed(runtime: &Runtime, id: &str, at: Option<i64>) -> StatusCode {
     }
 }
 
-impl Archive {
-    fn view(&self, id: &str) -> Json<api::ExportView> {
-        Json(api::ExportView {
-            id: id.to_owned(),
-            state: api::ExportState::Ready,
-            done: 7,
-            total: 7,
-            bytes: Some(self.bytes.load(Ordering::SeqCst)),
-            archive_id: None,
-            file_name: "anna-2026-11-21.pcc.zip".into(),
-            sealed: false,
-            counts: None,
-            omitted: Vec::new(),
-            error: None,
-            created_ms: 1,
-        })
-    }
-}
-
 async fn export(Shared(runtime): Shared<Runtime>, Json(asked): Json<api::ExportRequest>) -> Json<api::ExportView> {
     runtime.wake();
     let id = asked.id.unwrap();
     runtime.archive.kept.lock().insert(id.clone());
-    runtime.archive.view(&id)
+    runtime.export(&id)
+}
+
+async fn exports(Shared(runtime): Shared<Runtime>) -> Json<Vec<api::ExportView>> {
+    runtime.wake();
+    let kept = runtime.archive.kept.lock().clone();
+    Json(kept.iter().map(|id| runtime.export(id).0).collect())
 }
 
 async fn exported(
@@ -361,7 +419,7 @@ async fn exported(
     Named(id): Named<String>,
 ) -> Result<Json<api::ExportView>, StatusCode> {
     runtime.wake();
-    if runtime.archive.kept.lock().contains(&id) { Ok(runtime.archive.view(&id)) } else { Err(StatusCode::NOT_FOUND) }
+    if runtime.archive.kept.lock().contains(&id) { Ok(runtime.export(&id)) } else { Err(StatusCode::NOT_FOUND) }
 }
 
 async fn release(Shared(runtime): Shared<Runtime>, Named(id): Named<String>) -> StatusCode {
@@ -399,4 +457,86 @@ async fn archive(Shared(runtime): Shared<Runtime>, headers: HeaderMap) -> axum::
     let status = if asked.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
     let body = Body::from_stream(futures::stream::iter(pieces));
     axum::response::Response::builder().status(status).header("content-length", length).body(body).unwrap()
+}
+
+impl Taken {
+    fn view(&self, id: &str) -> Json<api::ImportView> {
+        let report = api::ImportReport { acceptable: true, ..api::ImportReport::default() };
+        let is_checked = matches!(self.state, api::ImportState::Checked | api::ImportState::Done);
+        Json(api::ImportView {
+            id: id.to_owned(),
+            state: self.state,
+            bytes: self.length,
+            received: self.bytes.len() as u64,
+            done: 0,
+            total: 0,
+            report: is_checked.then_some(report),
+            error: None,
+            created_ms: 1,
+            undo_until_ms: None,
+        })
+    }
+}
+
+impl Runtime {
+    /// The one import there is, or nothing of the sort.
+    fn taking<T>(&self, act: impl FnOnce(&mut Taken) -> T) -> Result<T, StatusCode> {
+        self.wake();
+        self.taken.lock().as_mut().map(act).ok_or(StatusCode::NOT_FOUND)
+    }
+}
+
+async fn import(Shared(runtime): Shared<Runtime>, Json(asked): Json<api::ImportRequest>) -> Json<api::ImportView> {
+    runtime.wake();
+    let fresh = Taken { bytes: Vec::new(), length: asked.bytes, state: api::ImportState::Uploading };
+    runtime.taken.lock().get_or_insert(fresh).view(&asked.id.unwrap())
+}
+
+async fn imported(
+    Shared(runtime): Shared<Runtime>,
+    Named(id): Named<String>,
+) -> Result<Json<api::ImportView>, StatusCode> {
+    runtime.taking(|taken| taken.view(&id))
+}
+
+async fn removed(Shared(runtime): Shared<Runtime>) -> StatusCode {
+    *runtime.taken.lock() = None;
+    StatusCode::NO_CONTENT
+}
+
+/// Keeps whatever of a part has arrived, also when it breaks off.
+async fn arriving(
+    Shared(runtime): Shared<Runtime>,
+    Query(asked): Query<HashMap<String, usize>>,
+    body: Body,
+) -> Result<Json<api::Received>, StatusCode> {
+    if runtime.taking(|taken| taken.bytes.len())? != asked["offset"] {
+        return Err(StatusCode::CONFLICT);
+    }
+    let mut parts = body.into_data_stream();
+    while let Some(part) = futures::StreamExt::next(&mut parts).await {
+        let part = part.map_err(|_| StatusCode::BAD_REQUEST)?;
+        runtime.taking(|taken| taken.bytes.extend_from_slice(&part))?;
+    }
+    runtime.taking(|taken| Json(api::Received { offset: taken.bytes.len() as u64 }))
+}
+
+async fn check(
+    Shared(runtime): Shared<Runtime>,
+    Named(id): Named<String>,
+) -> Result<Json<api::ImportView>, StatusCode> {
+    runtime.taking(|taken| {
+        taken.state = api::ImportState::Checked;
+        taken.view(&id)
+    })
+}
+
+async fn confirm(
+    Shared(runtime): Shared<Runtime>,
+    Named(id): Named<String>,
+) -> Result<Json<api::ImportView>, StatusCode> {
+    runtime.taking(|taken| {
+        taken.state = api::ImportState::Done;
+        taken.view(&id)
+    })
 }

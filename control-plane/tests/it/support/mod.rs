@@ -132,6 +132,7 @@ pub(crate) async fn start(
         idle_after: Duration::from_secs(3600),
         sign_ups_per_hour: 20,
         places: control_plane::places::Reach::Private,
+        drills_every: Some(Duration::from_secs(30 * 24 * 3600)),
         grace: Grace::default(),
         clock: clock.clock(),
     };

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use export_format::bag::names;
 use export_format::cover::Cover;
 use export_format::digest::Summary;
 use export_format::manifest::{Counts, Manifest, Omitted, Secrets, Snapshot, Source as MadeBy, Subject};
@@ -43,6 +44,10 @@ pub struct Frozen {
     sealed: Option<Sealed>,
     counts: api::Counts,
     omitted: Vec<Omission>,
+    /// SHA-256 of the payload manifest.
+    payload: Digest,
+    /// How many groups of writes the home had seen.
+    seq: u64,
     documents: PathBuf,
 }
 
@@ -110,6 +115,8 @@ impl Frozen {
             .seal(&Signer::from_seed(&seed))
             .map_err(|why| Error::Bug(format!("the archive cannot be sealed: {why}")))?;
         let plan = sealed.into_plan();
+        let payload = plan.tag_file(names::MANIFEST).map(|text| Digest::of(text));
+        let payload = payload.ok_or_else(|| Error::Bug("an archive without a payload manifest".into()))?;
         let envelope = request::envelope(folder)?;
         if request.sealed && envelope.is_none() {
             return Err(Error::Bug("the envelope of a sealed export is gone".into()));
@@ -117,6 +124,8 @@ impl Frozen {
         Ok(Self {
             counts: written.counts,
             omitted: written.omitted,
+            payload,
+            seq: written.seq,
             documents: folder.join(DOCUMENTS),
             sealed: envelope.map(|envelope| envelope.around(plan.len(), &plan.fingerprint())),
             plan,
@@ -157,6 +166,8 @@ impl Frozen {
         view.bytes = Some(self.len());
         view.counts = Some(self.counts);
         view.omitted.clone_from(&self.omitted);
+        view.payload = Some(self.payload.to_string());
+        view.seq = Some(self.seq);
         view.done = self.counts.documents;
         view.total = self.counts.documents;
     }

@@ -80,6 +80,8 @@ impl Request {
             sealed: self.sealed,
             counts: None,
             omitted: Vec::new(),
+            payload: None,
+            seq: None,
             error: None,
             created_ms: self.created_ms,
         }

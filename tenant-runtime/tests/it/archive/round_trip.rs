@@ -11,7 +11,7 @@ async fn a_server_moves_to_another_provider_and_on_without_losing_a_byte() {
     let root = tempfile::tempdir().unwrap();
     let first = furnished(root.path(), "localhost").await;
     first.exports.begin("e", Some("correct horse".into()), false, NOW).await.unwrap();
-    first.frozen("e").await;
+    let given = first.frozen("e").await;
     let archive = first.fetch("e").await;
     let wanted = payload_manifest(&archive);
 
@@ -25,9 +25,12 @@ async fn a_server_moves_to_another_provider_and_on_without_losing_a_byte() {
             + second.number("select count(*) from document_3").await,
         2002
     );
-    second.export("on").await;
+    let again = second.export("on").await;
     let on = second.fetch("on").await;
     assert_eq!(payload_manifest(&on), wanted);
+    // So whoever asks both need not read either to know.
+    let named = export_format::Digest::of(wanted.as_bytes()).to_string();
+    assert_eq!((given.payload, again.payload), (Some(named.clone()), Some(named)));
 
     let root = tempfile::tempdir().unwrap();
     let third = Server::wake(root.path(), launch("anna", "third.localhost", 1 << 30)).await;
