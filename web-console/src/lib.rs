@@ -26,6 +26,7 @@ mod shell;
 mod show;
 mod token;
 mod usage;
+mod version;
 mod visit;
 
 use std::sync::Arc;

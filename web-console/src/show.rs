@@ -63,6 +63,20 @@ impl fmt::Display for Spell {
     }
 }
 
+/// How long something will take, as one says it: `about 5 minutes`.
+pub(crate) fn about(span: std::time::Duration) -> String {
+    let (seconds, minutes, hours) = (span.as_secs(), (span.as_secs() + 30) / 60, (span.as_secs() + 1800) / 3600);
+    match (seconds, minutes, hours) {
+        (0..10, ..) => "a few seconds".to_owned(),
+        (10..45, ..) => "less than a minute".to_owned(),
+        (_, 0..=1, _) => "about a minute".to_owned(),
+        (_, 2..=54, _) => format!("about {minutes} minutes"),
+        (.., 0..=1) => "about an hour".to_owned(),
+        (.., 2..=36) => format!("about {hours} hours"),
+        _ => format!("about {} days", (hours + 12) / 24),
+    }
+}
+
 /// What a plan promises of what was saved, when at most the last so many milliseconds of it may be lost.
 pub(crate) fn saved(loss_window_ms: u64) -> String {
     match loss_window_ms {
@@ -179,6 +193,23 @@ mod tests {
     fn spells_are_told_in_their_two_largest_units() {
         let all = [0, 999, 1_500, 61_000, 3_720_000, 90_061_000].map(|ms| Spell(ms).to_string());
         assert_eq!(all, ["0 ms", "999 ms", "1.5 s", "1 min 1 s", "1 h 2 min", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn what_something_will_take_is_told_as_one_says_it() {
+        let told =
+            [1, 30, 60, 100, 330, 3_400, 7_300, 200_000].map(|seconds| about(std::time::Duration::from_secs(seconds)));
+        let expected = [
+            "a few seconds",
+            "less than a minute",
+            "about a minute",
+            "about 2 minutes",
+            "about 6 minutes",
+            "about an hour",
+            "about 2 hours",
+            "about 2 days",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod drive;
 mod fetch;
 mod ident;
 mod operation;
+mod pace;
 mod runtime;
 mod step;
 mod store;
@@ -24,6 +25,7 @@ pub use desk::{Desk, Sealing};
 pub(crate) use drive::run;
 pub use ident::OperationId;
 pub use operation::{Kind, Operation, State};
+pub use pace::Pace;
 pub use step::{ExportStep, ImportStep, Step, StepState, StepView};
 
 use crate::context::not_there;
@@ -264,6 +266,11 @@ impl Operations {
     pub async fn all(&self, actor: &Actor, ask: &Ask) -> Result<Page<Operation>> {
         actor.must_operate()?;
         store::page(self.plane.db(), ask).await?.try_map(Kept::view)
+    }
+
+    /// How long imports take here, going by the last ones. It tells of nobody, so anybody may know.
+    pub async fn pace(&self) -> Result<Pace> {
+        store::pace(self.plane.db()).await
     }
 
     /// What is under way on all servers, and how much there is in each state.

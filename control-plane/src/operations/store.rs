@@ -3,11 +3,14 @@
 //! Invariant: a turn is one conditional update together with the line of its history; two workers at one operation
 //! cannot both take it.
 
+use std::time::Duration;
+
 use sqlx::FromRow;
 use tenant_runtime::ids::ServerId;
 
 use super::ident::OperationId;
 use super::operation::{Kind, Operation, State};
+use super::pace::{self, Pace};
 use super::step::{self, ExportStep, ImportStep, Step};
 use crate::db::{Db, Tx, on};
 use crate::paging::{Ask, Page, Select, fetch};
@@ -243,6 +246,28 @@ pub(super) async fn insert(db: &Db, new: &Kept) -> Result<Option<Kept>> {
     note(&mut tx, new, None, new.created_ms).await?;
     tx.commit().await?;
     Ok(None)
+}
+
+/// How the last imports that ended well went, from their owner's yes.
+pub(super) async fn pace(db: &Db) -> Result<Pace> {
+    let sql = format!(
+        "select result, (select min(at_ms) from operation_turn where operation_id = id and step = '{}'),
+             (select min(at_ms) from operation_turn where operation_id = id and operation_turn.state = 'done')
+         from operation where state in ('done', 'undone') and kind = 'import' and result is not null
+         order by id desc limit {}",
+        ImportStep::Stage.word(),
+        pace::LOOKED_AT
+    );
+    let found: Vec<(String, Option<i64>, Option<i64>)> =
+        on!(db.reader(), e => sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(e).await)?;
+    let mut pace = Pace::default();
+    for (report, begun, done) in found {
+        // A report of another release that cannot be read says nothing, and hinders nobody.
+        if let (Some(begun), Some(done), Ok(report)) = (begun, done, row::json(&report)) {
+            pace.note(&report, Duration::from_millis((done - begun).max(0).unsigned_abs()));
+        }
+    }
+    Ok(pace)
 }
 
 /// One turn: from what `before` was to what `after` is, in `tx`. False when somebody else has turned it already.

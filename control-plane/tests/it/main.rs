@@ -11,6 +11,7 @@ mod letters;
 mod lists;
 mod metering;
 mod migrations;
+mod pace;
 mod places;
 mod port;
 mod reconcile;

@@ -6,6 +6,7 @@ use export_format::sealed::{Forward, Key};
 use loadtest::platform::{Platform, Wish};
 use serde_json::json;
 
+use crate::bounds::until;
 use crate::killed::{Process, opened};
 use crate::support::{NOTES, PHOTOS, get_file, noise, put_file, records, write};
 
@@ -76,6 +77,29 @@ async fn a_server_moves_by_archive_to_another_provider_and_the_import_can_be_tak
     assert!(back.contains_key(own["_id"].as_str().unwrap()));
     a.close().await.unwrap();
     b.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_says_how_long_the_import_will_take_going_by_those_before_it() {
+    let platform = Platform::open(Wish::default()).await.unwrap();
+    let anna = platform.visitor().unwrap().sign_up("anna").await.unwrap();
+    anna.install(NOTES).await.unwrap();
+    write(&anna, &json!({"text": "comes along"})).await;
+    let dir = tempfile::tempdir().unwrap();
+    let archive = dir.path().join("anna.pcc.zip");
+    anna.download(&anna.export().await.unwrap(), &archive).await.unwrap();
+    for from in ["a guess: no import has been measured here yet", "going by the last import here"] {
+        let operation = anna.upload(&archive).await.unwrap().url().path().to_owned();
+        let report = async || anna.person.page(&operation).await.unwrap();
+        until("a report", async || report().await.contains(&format!("{operation}/confirm"))).await;
+        let told = report().await;
+        assert!(told.contains("a few seconds") && told.contains(from), "{told}");
+        assert!(!told.contains("Apps in another version"), "it is the catalogue's own: {told}");
+        let form = anna.person.form(&operation, &format!("{operation}/confirm")).await.unwrap();
+        anna.person.submit(form).await.unwrap();
+        anna.arrived(&operation).await.unwrap();
+    }
+    platform.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

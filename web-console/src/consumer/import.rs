@@ -1,8 +1,11 @@
 //! Import: the report before anything changes, the consent, the undo.
 
+use std::cmp::Ordering;
+
 use axum::extract::Path;
 use axum::http::StatusCode;
-use control_plane::operations::{Kind, Operation, State, StepState};
+use control_plane::catalogue::Listing;
+use control_plane::operations::{Kind, Operation, Pace, State, StepState};
 use control_plane::servers::Server;
 use control_plane::{Error, Kind as ErrorKind};
 use serde::Deserialize;
@@ -13,6 +16,7 @@ use crate::page::{self, Answer, Field};
 use crate::parts::{self, Bar, Fact, Line, Step, moment};
 use crate::shell::Shell;
 use crate::show::{self, Amount, Count};
+use crate::version;
 use crate::visit::{Nothing, Posted, Visit};
 
 #[derive(askama::Template)]
@@ -58,6 +62,8 @@ struct Report {
     checked: String,
     facts: Vec<Fact>,
     comes: Vec<Item>,
+    /// Apps that come in another version than there is here, or that there is not here.
+    versions: Vec<Item>,
     stays: Vec<Item>,
     replaces: Vec<String>,
 }
@@ -112,7 +118,8 @@ pub(super) async fn one(visit: Visit, Path((name, id)): Path<(String, String)>) 
 async fn one_page(visit: &Visit, server: &Server, operation: &Operation, error: Option<Error>) -> Answer {
     let stage = Stage::of(operation);
     let running = operation.state == State::Running;
-    let told = |report: &ImportReport| tell(report, server);
+    let pace = visit.console.operations().pace().await?;
+    let told = |report: &ImportReport| tell(report, server, visit.console.catalogue().list(), &pace);
     let report = operation.report.as_ref().filter(|_| matches!(stage, Stage::Report | Stage::Failed)).map(told);
     let undo_until = operation.undo_until_ms.map(|until| show::both(moment(until)).words());
     let (crumb, title, lead, next) = match (stage, operation.place) {
@@ -335,7 +342,7 @@ impl Stage {
     }
 }
 
-fn tell(report: &ImportReport, server: &Server) -> Report {
+fn tell(report: &ImportReport, server: &Server, shelf: &[Listing], pace: &Pace) -> Report {
     let signed = match &report.signature {
         SignatureView::None => "Nobody signed it, so nobody vouches for where it comes from.".to_owned(),
         SignatureView::Valid { own: true, .. } => "It is signed by your own key.".to_owned(),
@@ -395,20 +402,62 @@ fn tell(report: &ImportReport, server: &Server) -> Report {
         facts.push(Fact::new("From", &report.domain).noted(&report.provider));
     }
     facts.push(Fact::html("Made", show::both(moment(report.taken_ms))).noted("later changes there are not in it"));
-    facts.push(
-        Fact::new("Size", Amount(report.counts.bytes))
-            .noted(format!("fits: {} stay free afterwards", Amount(report.free_bytes))),
-    );
-    facts.push(Fact::new("Takes", format!("about {} s", report.estimate_seconds.max(1))));
+    let size = Fact::new("Size", Amount(report.counts.bytes));
+    facts.push(match report.acceptable {
+        true => size.noted(format!("fits: {} stay free afterwards", Amount(report.free_bytes))),
+        false => size,
+    });
+    if report.acceptable {
+        let from = match pace.imports {
+            0 => "a guess: no import has been measured here yet".to_owned(),
+            1 => "going by the last import here".to_owned(),
+            several => format!("going by the last {several} imports here"),
+        };
+        facts.push(Fact::new("Takes", show::about(pace.expects(report))).noted(from));
+    }
     facts.push(Fact::new("Format", format!("version {}", report.version)).noted(&report.archive_id));
     Report {
         whole: report.acceptable,
         checked: format!("All {} parts were checked against their fingerprints. {signed}", Count(report.entries)),
         facts,
         comes,
+        versions: versions(report, shelf),
         stays,
         replaces: replaced(report, server),
     }
+}
+
+/// Which apps could do with another version than they come in.
+fn versions(report: &ImportReport, shelf: &[Listing]) -> Vec<Item> {
+    let mut versions = Vec::new();
+    for app in report.apps.iter().filter(|app| app.dormant.is_none()) {
+        let comes = format!("{} comes as version {}", app.name, app.version);
+        let Some(here) = shelf.iter().find(|listing| listing.id.to_string() == app.id) else {
+            // What was never installed there is data that another app works with.
+            if !app.version.is_empty() {
+                let why =
+                    "The catalogue here does not have it. It works as it came; updates for it do not come from here.";
+                versions.push(Item::new(comes, why));
+            }
+            continue;
+        };
+        match version::compare(&app.version, &here.version) {
+            Some(Ordering::Equal) => {}
+            Some(Ordering::Less) => versions.push(Item::new(
+                comes,
+                format!("The catalogue here has {}, which is newer. It works as it came; bring it up to date on the page of your apps.", here.version),
+            )),
+            Some(Ordering::Greater) => versions.push(Item::new(
+                comes,
+                format!("The catalogue here has {}, which is older. Keep what comes until there is a newer one here.", here.version),
+            )),
+            None => versions.push(Item::new(
+                comes,
+                format!("The catalogue here has {}. It works as it came; you can change to that one on the page of your apps.", here.version),
+            )),
+        }
+    }
+    versions
 }
 
 fn replaced(report: &ImportReport, server: &Server) -> Vec<String> {
@@ -428,4 +477,40 @@ fn replaced(report: &ImportReport, server: &Server) -> Vec<String> {
         ),
         undo,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tenant_runtime::admin::api::AppComing;
+
+    use super::*;
+
+    #[test]
+    fn apps_that_could_do_with_another_version_are_named_and_the_others_are_not() {
+        let listing = |id: &str, version: &str| -> Listing {
+            serde_json::from_value(serde_json::json!({
+                "id": id, "name": "", "version": version, "description": "", "icon": "", "icon_sha256": "",
+                "package": "", "size": 1, "sha256": "",
+            }))
+            .unwrap()
+        };
+        let shelf =
+            [listing("org.example.old", "1.10"), listing("org.example.same", "2"), listing("org.example.new", "3")];
+        let app = |name: &str, version: &str| AppComing {
+            id: format!("org.example.{name}"),
+            name: name.into(),
+            version: version.into(),
+            ..AppComing::default()
+        };
+        let dormant = AppComing { dormant: Some("it does not run here".into()), ..app("old", "1") };
+        let apps =
+            vec![app("old", "1.9"), app("same", "2.0"), app("new", "4"), app("other", "1"), app("data", ""), dormant];
+        let told = versions(&ImportReport { apps, ..ImportReport::default() }, &shelf);
+        let told: Vec<_> = told.iter().map(|item| (item.what.as_str(), item.why.as_str())).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].0 == "old comes as version 1.9" && told[0].1.contains("1.10, which is newer"), "{told:?}");
+        assert!(told[1].0.starts_with("new") && told[1].1.contains("3, which is older"), "{told:?}");
+        assert!(told[2].0.starts_with("other") && told[2].1.contains("does not have it"), "{told:?}");
+    }
 }
