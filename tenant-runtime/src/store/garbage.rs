@@ -94,6 +94,7 @@ impl Keeper {
         // The heads are read after the listing: what was published meanwhile is seen.
         let mut known = named(&self.bucket, &self.head).await?;
         known.extend(self.head.retired.iter().map(|old| old.key.clone()));
+        known.extend(self.spilling().cloned());
         known.extend(self.named_by_others().await?);
         self.still_ours().await?;
         let mut deleted = 0;

@@ -293,10 +293,7 @@ impl Keeper {
             Message::Moments(reply) => drop(reply.send(self.moments().await)),
             Message::ShortenHistory(from_ms, reply) => drop(reply.send(self.shorten_history(from_ms).await)),
             Message::BeginSweep(reply) => drop(reply.send(self.begin_sweep().await)),
-            Message::Judge(candidates, reply) => {
-                self.end_spill().await; // No head names it yet.
-                drop(reply.send(self.judge(candidates).await));
-            }
+            Message::Judge(candidates, reply) => drop(reply.send(self.judge(candidates).await)),
             Message::Mend(damaged, reply) => drop(reply.send(self.mend(damaged).await)),
             Message::KeptSinceSweep(reply) => drop(reply.send(Ok(self.kept_bytes))),
             Message::DropSnapshot(name, reply) => drop(reply.send(self.drop_snapshot(&name).await)),
@@ -305,10 +302,7 @@ impl Keeper {
             Message::DiscardStage(name, reply) => drop(reply.send(self.discard_stage(&name).await)),
             Message::Adopt(name, undo, reply) => drop(reply.send(self.adopt(&name, &undo).await)),
             Message::Restore(from, undo, reply) => drop(reply.send(self.restore(&from, &undo).await)),
-            Message::Orphans(grace, reply) => {
-                self.end_spill().await; // No head names it yet.
-                drop(reply.send(self.collect_orphans(grace).await));
-            }
+            Message::Orphans(grace, reply) => drop(reply.send(self.collect_orphans(grace).await)),
             Message::Stages(reply) => drop(reply.send(exchange::stages(&self.bucket).await)),
             Message::Sleep(reply) => drop(reply.send(self.sleep().await)),
         }

@@ -28,6 +28,9 @@ pub(super) struct Spill {
     part: Spilled,
     /// The entries that are in it.
     entries: Vec<Bytes>,
+    /// Whether a head that names it was offered. Such a head may land later than anybody expects, so from then on the
+    /// object is not ours to delete, whatever became of the offer.
+    is_offered: bool,
 }
 
 impl Spill {
@@ -38,7 +41,7 @@ impl Spill {
         let part = Spilled { key: key.clone(), len: body.len() as u64, upto: head.seq };
         let bucket = bucket.clone();
         let writing = Some(tokio::spawn(async move { bucket.put(&key, body).await }));
-        Self { writing, part, entries }
+        Self { writing, part, entries, is_offered: false }
     }
 
     fn is_there(&self) -> bool {
@@ -81,6 +84,7 @@ impl Keeper {
         }
         head.inline.drain(..spill.entries.len());
         head.spilled.push(spill.part.clone());
+        spill.is_offered = true;
         // Until that head has landed the object may have to be named by another.
         self.spill = Some(spill);
         Ok(())
@@ -94,12 +98,19 @@ impl Keeper {
         }
     }
 
-    /// Leaves nothing under way and no object that is nobody's.
+    /// The object that a head may come to name, or may name already without our knowing.
+    pub(super) fn spilling(&self) -> Option<&String> {
+        self.spill.as_ref().map(|spill| &spill.part.key)
+    }
+
+    /// Leaves nothing under way, and no object that can be told to be nobody's.
     pub(super) async fn end_spill(&mut self) {
         if let Some(mut spill) = self.spill.take() {
             spill.end().await.ok();
-            // If that fails it is found by listing.
-            self.bucket.delete(&spill.part.key).await.ok();
+            if !spill.is_offered {
+                // If that fails it is found by listing, as one is that was offered in vain.
+                self.bucket.delete(&spill.part.key).await.ok();
+            }
         }
     }
 }

@@ -191,10 +191,10 @@ impl Keeper {
     pub(super) async fn judge(&mut self, candidates: Vec<Listed>) -> Result<Option<Vec<Listed>>, Error> {
         self.resolve().await?;
         self.await_build().await?;
-        self.end_spill().await;
         let Some(mut held) = self.fresh.take() else { return Ok(None) };
         held.extend(garbage::named(&self.bucket, &self.head).await?);
         held.extend(self.head.retired.iter().map(|old| old.key.clone()));
+        held.extend(self.spilling().cloned());
         self.still_ours().await?;
         Ok(Some(candidates.into_iter().filter(|line| !held.contains(&line.key)).collect()))
     }

@@ -1,8 +1,10 @@
-//! Requests that land later than anybody expects: once more, or when their sender owns nothing any more.
+//! Requests that land later than anybody expects: once more, when nobody waits for them any more, or when their sender
+//! owns nothing any more.
 
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt as _};
@@ -16,18 +18,39 @@ use crate::store_basics::{Failure, number, sql};
 /// What was written, and on which condition.
 type Written = (Bytes, Option<Expect>);
 
-/// A bucket that can do the first write of some object over again.
+/// What becomes of an object's conditional writes.
+#[derive(Clone, Copy, PartialEq)]
+enum Line {
+    Open,
+    /// They happen, but nobody is told, and nobody can look.
+    Deaf,
+    /// They are under way, longer than anybody waits.
+    Slow,
+}
+
+/// A bucket that can do the first write of some object over again, or only then.
 #[derive(Clone)]
 struct Echo {
     driver: Arc<dyn Driver>,
     key: &'static str,
     first: Arc<Mutex<Option<Written>>>,
+    line: Arc<Mutex<Line>>,
 }
 
 impl Echo {
     fn of(key: &'static str) -> Self {
         let driver = Arc::new(Objects::new(Arc::new(InMemory::new()), "t/one"));
-        Self { driver, key, first: Arc::default() }
+        Self { driver, key, first: Arc::default(), line: Arc::new(Mutex::new(Line::Open)) }
+    }
+
+    /// From now on; the next write is the first.
+    fn set(&self, line: Line) {
+        *self.first.lock() = None;
+        *self.line.lock() = line;
+    }
+
+    fn is(&self, line: Line, key: &str) -> bool {
+        key == self.key && *self.line.lock() == line
     }
 
     fn hear(&self, key: &str, body: &Bytes, expect: Option<&Expect>) {
@@ -46,14 +69,23 @@ impl Echo {
     }
 
     async fn open(&self, cache: &Path, owner: &str) -> Home {
-        let place = Place { bucket: Bucket::new(self.clone()), cache: cache.join(owner), owner: owner.to_owned() };
+        let bucket = Bucket::new(self.clone()).with_patience(Duration::from_secs(1));
+        let place = Place { bucket, cache: cache.join(owner), owner: owner.to_owned() };
         Home::open(place, Options::default()).await.expect("it opens")
     }
 }
 
+fn lost(key: &str) -> Error {
+    let source = Arc::new(std::io::Error::other("an injected fault"));
+    Error::Unavailable { doing: "reach", key: key.to_owned(), source }
+}
+
 impl Driver for Echo {
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<(Bytes, Version)>, Error>> {
-        self.driver.get(key)
+        match self.is(Line::Deaf, key) {
+            true => async move { Err(lost(key)) }.boxed(),
+            false => self.driver.get(key),
+        }
     }
 
     fn get_range<'a>(&'a self, key: &'a str, range: Range<u64>) -> BoxFuture<'a, Result<Bytes, Error>> {
@@ -71,7 +103,14 @@ impl Driver for Echo {
 
     fn put_if<'a>(&'a self, key: &'a str, body: Bytes, expect: &'a Expect) -> BoxFuture<'a, Result<Put, Error>> {
         self.hear(key, &body, Some(expect));
-        async move { self.driver.put_if(key, body, expect).await }.boxed()
+        async move {
+            if self.is(Line::Slow, key) {
+                return Err(lost(key));
+            }
+            let end = self.driver.put_if(key, body, expect).await;
+            if self.is(Line::Deaf, key) { Err(lost(key)) } else { end }
+        }
+        .boxed()
     }
 
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Error>> {
@@ -118,4 +157,53 @@ async fn a_superseded_owner_keeps_no_snapshot() {
     assert!(second.snapshots().await.expect("they are listed").is_empty());
     let written: Result<(), Failure> = sql(&second, "insert into row values (2)").await;
     written.expect("it writes");
+}
+
+/// A home with so much log in its head that it has been written into an object of its own, which the next head will name.
+async fn with_log_beside_its_head(root: &Path, echo: &Echo) -> Home {
+    let home = echo.open(root, "first").await;
+    sql(&home, "create table row (n, text)").await.expect("it writes");
+    sql(&home, "insert into row values (1, hex(randomblob(100000)))").await.expect("it writes");
+    let written = async {
+        while echo.driver.list("seg/").await.expect("it is listed").is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), written).await.expect("the log is written beside the head");
+    home
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_head_in_doubt_names_is_not_tidied_away() {
+    let (root, echo) = (tempfile::tempdir().expect("a folder"), Echo::of("head"));
+    let home = with_log_beside_its_head(root.path(), &echo).await;
+    echo.set(Line::Deaf);
+    let doubtful = sql(&home, "insert into row values (2, '')").await;
+    assert!(doubtful.is_err(), "nobody knows");
+    let tidying = tokio::spawn({
+        let home = home.clone();
+        async move { home.collect_orphans(Duration::from_secs(600)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    echo.set(Line::Open);
+    let tidied = tokio::time::timeout(Duration::from_secs(20), tidying).await.expect("it ends").expect("it ran");
+    assert_eq!(tidied.expect("it looks"), 0);
+    drop(home); // As if killed.
+    let second = echo.open(root.path(), "second").await;
+    assert_eq!(number(&second, "select sum(length(text)) from row").await.expect("it reads"), 200_000);
+    assert_eq!(number(&second, "select max(n) from row").await.expect("it reads"), 2, "it had landed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_lands_after_all_finds_what_it_names() {
+    let (root, echo) = (tempfile::tempdir().expect("a folder"), Echo::of("head"));
+    let home = with_log_beside_its_head(root.path(), &echo).await;
+    echo.set(Line::Slow);
+    assert!(sql(&home, "insert into row values (2, '')").await.is_err(), "nobody knows");
+    *echo.line.lock() = Line::Open;
+    home.sleep().await.expect("it sleeps");
+    echo.again().await;
+    let second = echo.open(root.path(), "second").await;
+    assert_eq!(number(&second, "select sum(length(text)) from row").await.expect("it reads"), 200_000);
+    assert_eq!(number(&second, "select max(n) from row").await.expect("it reads"), 2, "it landed after all");
 }
