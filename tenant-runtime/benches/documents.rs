@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use serde_json::{Map, Value, json};
 use tenant_runtime::documents::{self, Budget, Filter, Key, Row, Search, TableName};
+use tenant_runtime::store::Options;
 
 /// Numbers that look random and are the same in every run.
 struct Seeded(u64);
@@ -70,7 +72,11 @@ impl Table {
     fn of(rows: &[Row], indexes: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let db = Connection::open(folder.path().join("main.db")).unwrap();
-        db.execute_batch("pragma journal_mode = wal; pragma synchronous = off; pragma cache_size = -512").unwrap();
+        // As a home opens its own.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
+        let kib = Options::default().cache_kib;
+        let pragmas = format!("pragma journal_mode = wal; pragma synchronous = off; pragma cache_size = -{kib}");
+        db.execute_batch(&pragmas).unwrap();
         tenant_runtime::schema::migrate(&db).unwrap();
         let name = TableName::new(&"com.example.atlas".parse().unwrap(), "places").unwrap();
         db.execute_batch("begin").unwrap();
@@ -185,12 +191,12 @@ struct Asked {
 }
 
 fn kinds() -> Vec<Kind> {
-    let newest = json!({"_date_modified": -1});
+    let newest = json!([["_date_modified", -1]]);
     let plain =
         |query: Value| Asked { search: search(query.clone(), &[]), elsewhere: json!({"q": query, "sort": newest}) };
     let sorted = |query: Value| Asked {
         search: search(query.clone(), PEOPLE),
-        elsewhere: json!({"q": query, "sort": {"people": -1, "_date_modified": -1}}),
+        elsewhere: json!({"q": query, "sort": [["people", -1], ["_date_modified", -1]]}),
     };
     let word = |nth: u64| Asked {
         search: search(json!({"$text": {"$search": format!("w{nth}")}}), &[]),
@@ -203,6 +209,7 @@ fn kinds() -> Vec<Kind> {
             name: "range",
             asked: many(&|nth| plain(json!({"people": {"$gte": nth * 40_000, "$lt": nth * 40_000 + 50_000}}))),
         },
+        Kind { name: "newest", asked: vec![plain(json!({}))] },
         Kind { name: "sort + limit", asked: vec![sorted(json!({}))] },
         Kind { name: "equality, sort + limit", asked: many(&|nth| sorted(json!({"country": format!("c{nth}")}))) },
         Kind { name: "element", asked: many(&|nth| plain(json!({"tags": format!("t{nth}")}))) },

@@ -5,9 +5,9 @@
 //   nedb    @seald-io/nedb, in which a CEPS server of today keeps its tables, without an index; through its own API
 //   parsed  the matcher, but the table's text is read and parsed first
 //
-// Reads a file of records, one a line, and a file of questions: [{name, asked: [{q, sort}], limit}]. The questions of one
-// name are asked by turns. Prints a line of JSON for each name and way: the median nanoseconds from the question to the
-// text of the answer, and the ids that were found for each asked question.
+// Reads a file of records, one a line, and a file of questions: [{name, asked: [{q, sort}], limit}], with the sort as
+// pairs of a field and a direction. The questions of one name are asked by turns. Prints a line of JSON for each name and
+// way: the median nanoseconds from the question to the text of the answer, and the ids that were found for each question.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
@@ -44,6 +44,11 @@ const loops = {
     const found = best(limit, newer)
     const [from, to] = [people.$gte, people.$lt]
     for (const record of records) if (record.people >= from && record.people < to) found.offer(record)
+    return found.kept
+  },
+  newest: (_, limit) => {
+    const found = best(limit, newer)
+    for (const record of records) found.offer(record)
     return found.kept
   },
   'sort + limit': (_, limit) => {
@@ -140,7 +145,7 @@ if (packages) {
   await nedb.insertAsync(records)
 }
 for (const { name, asked: given, limit } of questions) {
-  const asked = given.map((question) => ({ ...question, ...spelled(question) }))
+  const asked = given.map((question) => spelled({ ...question, sort: Object.fromEntries(question.sort) }))
   await tell(name, 'loop', given, (question) => loops[name](question, limit))
   await tell(name, 'matcher', asked, (question) => matched(records, question, limit))
   if (nedb) {

@@ -103,6 +103,7 @@ impl Content {
             // Only a checkpoint ever waits, for readers; writes must not wait long behind it.
             db.busy_timeout(Duration::from_millis(50))?;
             db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            plan_once(&db)?;
             db.execute_batch(&format!(
                 "pragma page_size = {PAGE}; pragma journal_mode = wal; pragma synchronous = off;
                  pragma wal_autocheckpoint = 0; pragma foreign_keys = on; pragma temp_store = memory;
@@ -121,6 +122,7 @@ impl Content {
         let open = || {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let db = Connection::open_with_flags_and_vfs(self.folder.join(DATABASE), flags, vfs::NAME)?;
+            plan_once(&db)?;
             db.execute_batch(&format!(
                 "pragma query_only = on; pragma temp_store = memory; pragma cache_size = -{};",
                 self.options.cache_kib
@@ -149,12 +151,12 @@ impl Content {
                 None => this.reading()?,
             };
             vfs::failure();
-            unless_missing(db.execute_batch("begin").map_err(Error::database("begin to read")))?;
+            unless_missing(at_once(&db, "begin").map_err(Error::database("begin to read")))?;
             let value = f(&db);
             let seen = seen();
             let failure = vfs::failure();
             // After an I/O error SQLite may have ended the transaction itself; such a connection is not kept.
-            if db.execute_batch("rollback").is_ok() {
+            if at_once(&db, "rollback").is_ok() {
                 this.idle.lock().push(db);
             }
             drop(slot);
@@ -199,6 +201,19 @@ impl Content {
         };
         seal().map_err(Error::cache("seal a snapshot"))
     }
+}
+
+/// A statement is planned when it is first used and never again for what is bound to it; otherwise SQLite would plan
+/// every `limit ?` anew, which takes longer than finding what is asked for.
+fn plan_once(db: &Connection) -> rusqlite::Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
+/// Runs a statement that begins or ends a transaction.
+fn at_once(db: &Connection, text: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(text)?.execute([])?;
+    Ok(())
 }
 
 /// A page that could not be brought explains an error better than SQLite does.

@@ -20,7 +20,7 @@ pub struct Place {
 /// How a home is to behave.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// SQLite's page cache per connection, in KiB.
+    /// SQLite's page cache per connection, in KiB: the most it grows to, and given back when there is no work.
     pub cache_kib: u32,
     /// How many reads run at once.
     pub readers: usize,
@@ -90,7 +90,7 @@ pub struct Budget {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            cache_kib: 512,
+            cache_kib: 4096,
             readers: 4,
             database_bytes: None,
             whole_bytes: 16 << 20,
