@@ -7,6 +7,7 @@
 
 pub mod disk;
 pub mod economy;
+pub mod floor;
 mod leaving;
 pub mod measure;
 pub mod person;

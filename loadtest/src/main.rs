@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use control_plane::gateway::Found;
 use loadtest::economy;
+use loadtest::floor::bare_writes;
 use loadtest::measure::{Samples, megabytes_a_second, milliseconds, timed};
 use loadtest::person::OwnServer;
 use loadtest::platform::{Platform, Wish};
@@ -40,7 +41,7 @@ struct Args {
     /// Sleeping servers that one control plane knows.
     #[arg(long, default_value_t = 100_000)]
     sleepers: usize,
-    /// Only the parts whose names are given: gateway, sleepers.
+    /// Only the parts whose names are given: gateway, sleepers, writes.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Records on the server that leaves.
@@ -97,6 +98,13 @@ async fn main() -> Result<()> {
         gateway(&platform, &server, args.requests).await?;
         return platform.close().await;
     }
+    if args.only.iter().any(|part| part == "writes") {
+        let platform = Platform::open(Wish::default()).await?;
+        let server = platform.visitor()?.sign_up("load").await?;
+        server.install(NOTES).await?;
+        writes(&platform, &server).await?;
+        return platform.close().await;
+    }
     if !args.only.is_empty() {
         return Ok(());
     }
@@ -114,7 +122,7 @@ async fn main() -> Result<()> {
     economy::gather(&a, args.people, args.awake).await?;
     economy::crowd(&a, args.awake).await?;
     gateway(&a, &server, args.requests).await?;
-    writes(&server).await?;
+    writes(&a, &server).await?;
     leave(&b, &server, &args).await?;
 
     a.close().await?;
@@ -209,7 +217,10 @@ async fn large_bodies(server: &OwnServer, port: &Target, socket: &Target) -> Res
     Ok(())
 }
 
-async fn writes(server: &OwnServer) -> Result<()> {
+/// Durable writes with homes in a folder; the floor is what the same disk needs for the barest of them.
+async fn writes(platform: &Platform, server: &OwnServer) -> Result<()> {
+    let folder = platform.data();
+    one_by_one(&folder, server).await?;
     for clients in [1, 8, 64] {
         let each = 800 / clients;
         let start = Instant::now();
@@ -234,6 +245,26 @@ async fn writes(server: &OwnServer) -> Result<()> {
         let rate = samples.count() as f64 / start.elapsed().as_secs_f64();
         println!("durable writes, {clients:>2} clients {rate:.0}/s; {samples}");
     }
+    Ok(())
+}
+
+/// One client's writes and bare ones in turns, so that both meet the same disk and the same neighbours.
+async fn one_by_one(folder: &Path, server: &OwnServer) -> Result<()> {
+    let path = format!("/ceps/write/{NOTES}.load");
+    let (mut ours, mut bare) = (Samples::default(), Samples::default());
+    for turn in 0..TURNS * 2 {
+        let folder = folder.to_owned();
+        bare.extend(tokio::task::spawn_blocking(move || bare_writes(&folder, 100)).await??);
+        for nth in 0..100 {
+            let record = json!({"turn": turn, "nth": nth});
+            let (answer, took) = timed(server.json("notes", Method::POST, &path, Some(&record))).await;
+            answer?;
+            ours.add(took);
+        }
+    }
+    let ratio = milliseconds(ours.median()) / milliseconds(bare.median());
+    println!("one client's write        {ours}; {ratio:.2} times a bare write + fsync + rename + fsync of the folder");
+    println!("bare write                {bare}");
     Ok(())
 }
 

@@ -1,18 +1,23 @@
 //! What a provider on an S3-compatible store does, and what that costs, with a stated latency to the store.
+//!
+//! A large home is built by this program itself, as another host that takes the sleeping server over: its records go
+//! into the database in bulk, and from there into the store by the same way as any others.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use control_plane::gateway::Found;
 use infra::agent::State;
 use reqwest::Method;
 use serde_json::json;
+use tenant_runtime::store::{Bucket, Home, Options, Place};
 
 use super::line::{Line, Traffic, Weather};
 use super::peer::{Peer, settings};
-use crate::measure::{Samples, timed};
+use crate::measure::{Samples, milliseconds, timed};
 use crate::person::OwnServer;
 use crate::platform::{Platform, Wish};
-use crate::pressure::{Ask, Target, press};
 
 const NOTES: &str = "org.freehold.notes";
 
@@ -49,12 +54,18 @@ pub async fn print(plan: &Plan) -> Result<()> {
     let server = platform.visitor()?.sign_up("load").await?;
     server.install(NOTES).await?;
     // The first writes make the table.
-    write(&server, 8, 16, 0).await?;
+    write(&server, 8, 16).await?;
     line.set(Weather::Fair(plan.latency));
+    let (near, far) = (bare_requests(peer.address).await?, bare_requests(line.address).await?);
+    println!(
+        "a bare request            directly p50 {:.1} ms, over the line p50 {:.1} ms",
+        milliseconds(near.median()),
+        milliseconds(far.median())
+    );
     line.traffic();
     let mut one_by_one = Traffic::default();
     for clients in [1, 8, 64] {
-        let (samples, took) = write(&server, clients, plan.writes, 0).await?;
+        let (samples, took) = write(&server, clients, plan.writes).await?;
         let traffic = line.traffic();
         let (writes, per) = (samples.count() as f64, 1000.0 / samples.count() as f64);
         println!(
@@ -72,42 +83,48 @@ pub async fn print(plan: &Plan) -> Result<()> {
 
     let mut wake = Traffic::default();
     for megabytes in &plan.homes {
-        let name = format!("home-{megabytes}");
-        let server = platform.visitor()?.sign_up(&name).await?;
-        server.install(NOTES).await?;
         line.set(Weather::Fair(Duration::ZERO));
-        let (filled, took) = timed(write(&server, 8, megabytes * 4, 250_000)).await;
-        filled?;
-        asleep(&platform).await?;
-        line.set(Weather::Fair(plan.latency));
-        line.traffic();
-        let samples = cold_wakes(&platform, &server, plan.wakes).await?;
-        let traffic = line.traffic();
-        let per = 1.0 / plan.wakes as f64;
+        let (home, took) = timed(Large::build(&platform, peer.address, *megabytes)).await;
+        let home = home?;
         println!(
-            "cold wake, {megabytes:>4} MB        {samples}; each with its sleep {:.1} PUT, {:.1} GET, {:.2} MB received (filled in {:.0} s)",
-            traffic.writes() as f64 * per,
-            traffic.reads() as f64 * per,
-            traffic.received as f64 * per / 1e6,
-            took.as_secs_f64(),
+            "home of {megabytes:>4} MB           {} records, {:.0} MB in the store, built in {:.0} s",
+            home.records,
+            home.stored as f64 / 1e6,
+            took.as_secs_f64()
         );
-        if wake.requests.is_empty() {
-            wake = traffic;
+        // A server that never woke before does not know yet what its start reads.
+        home.wakes(&platform, 1, Look::Page).await?;
+        line.set(Weather::Fair(plan.latency));
+        for look in [Look::Page, Look::Record] {
+            line.traffic();
+            let samples = home.wakes(&platform, plan.wakes, look).await?;
+            let traffic = line.traffic();
+            let per = 1.0 / plan.wakes as f64;
+            println!(
+                "cold wake to {}, {megabytes:>4} MB {samples}; each with its sleep {:.1} PUT, {:.1} GET, {:.2} MB received",
+                look.told(),
+                traffic.writes() as f64 * per,
+                traffic.reads() as f64 * per,
+                traffic.received as f64 * per / 1e6,
+            );
+            if wake.requests.is_empty() {
+                wake = traffic;
+            }
         }
     }
     bill(&one_by_one, plan.writes, &wake, plan.wakes);
     platform.close().await
 }
 
-/// Writes records of about so many bytes, and says how long each took, and all.
-async fn write(server: &OwnServer, clients: usize, count: usize, bytes: usize) -> Result<(Samples, Duration)> {
+/// Writes small records, and says how long each took, and all.
+async fn write(server: &OwnServer, clients: usize, count: usize) -> Result<(Samples, Duration)> {
     let start = Instant::now();
     let runs = (0..clients).map(|client| {
         let server = server.clone();
         tokio::spawn(async move {
             let mut samples = Samples::default();
             for nth in 0..count.div_ceil(clients) {
-                let record = json!({"client": client, "nth": nth, "text": noise(bytes)});
+                let record = json!({"client": client, "nth": nth});
                 let path = format!("/ceps/write/{NOTES}.load");
                 let (answer, took) = timed(server.json("notes", Method::POST, &path, Some(&record))).await;
                 answer?;
@@ -121,15 +138,6 @@ async fn write(server: &OwnServer, clients: usize, count: usize, bytes: usize) -
         samples.extend(run??);
     }
     Ok((samples, start.elapsed()))
-}
-
-/// Text that does not compress to nothing.
-fn noise(bytes: usize) -> String {
-    let mut text = String::with_capacity(bytes + 16);
-    while text.len() < bytes {
-        text.push_str(&format!("{:016x}", rand::random::<u64>()));
-    }
-    text
 }
 
 /// Puts everybody to sleep and waits until no runtime is left.
@@ -159,18 +167,105 @@ pub fn forget_caches(platform: &Platform) -> Result<()> {
     Ok(())
 }
 
-async fn cold_wakes(platform: &Platform, server: &OwnServer, times: usize) -> Result<Samples> {
+/// What a request to the store takes that is refused at once, for it has no signature.
+async fn bare_requests(address: SocketAddr) -> Result<Samples> {
+    let client = reqwest::Client::builder().build()?;
     let mut samples = Samples::default();
-    let target = Target::Port(platform.address());
-    for _ in 0..times {
-        asleep(platform).await?;
-        forget_caches(platform)?;
-        let start = Instant::now();
-        press(&target, &Ask::openly(&server.host(None)?, "/"), 1, 1).await?;
-        samples.add(start.elapsed());
+    for _ in 0..30 {
+        let (answer, took) = timed(client.get(format!("http://{address}/homes/none")).send()).await;
+        answer?.bytes().await?;
+        samples.add(took);
     }
-    asleep(platform).await?;
     Ok(samples)
+}
+
+/// What is asked for first of a server that wakes.
+#[derive(Clone, Copy)]
+enum Look {
+    Page,
+    Record,
+}
+
+impl Look {
+    fn told(self) -> &'static str {
+        match self {
+            Self::Page => "the page",
+            Self::Record => "a record",
+        }
+    }
+}
+
+/// A server with many records.
+struct Large {
+    server: OwnServer,
+    records: u64,
+    stored: u64,
+}
+
+impl Large {
+    /// Signs up, and lays records into the home from beside.
+    async fn build(platform: &Platform, store: SocketAddr, megabytes: usize) -> Result<Self> {
+        let server = platform.visitor()?.sign_up(&format!("home-{megabytes}")).await?;
+        server.install(NOTES).await?;
+        // The first write makes the table.
+        write(&server, 1, 1).await?;
+        asleep(platform).await?;
+        let Found::Server(route) = platform.provider().plane().routes().find(&server.host(None)?) else {
+            bail!("{} has no route", server.host(None)?)
+        };
+        let remote = settings(store)?.remote()?.context("a store elsewhere")?;
+        let bucket = Bucket::new(remote.open().map_err(|why| anyhow::anyhow!("{why}"))?.home(route.server));
+        let cache = tempfile::tempdir()?;
+        let place = Place { bucket: bucket.clone(), cache: cache.path().to_owned(), owner: "builder".to_owned() };
+        let home = Home::open(place, Options { checkpoint_bytes: 64 << 20, ..Options::default() }).await?;
+        let records = (megabytes as u64 * 1_000_000).div_ceil(RECORD_BYTES);
+        for from in (0..records).step_by(BATCH) {
+            let to = records.min(from + BATCH as u64) - 1;
+            home.write(move |db| lay_in(db, from, to)).await?;
+        }
+        home.sleep().await?;
+        let stored = bucket.list("pack/").await?.iter().map(|pack| pack.size).sum();
+        Ok(Self { server, records, stored })
+    }
+
+    /// Wakes it again and again, each time without anything this host knew of it.
+    async fn wakes(&self, platform: &Platform, times: usize, look: Look) -> Result<Samples> {
+        let mut samples = Samples::default();
+        for nth in 0..times {
+            asleep(platform).await?;
+            forget_caches(platform)?;
+            let start = Instant::now();
+            match look {
+                Look::Page => drop(self.server.person.page(&format!("http://{}/", self.server.host(None)?)).await?),
+                Look::Record => {
+                    let id = (nth as u64 * 7919 + 13) % self.records;
+                    let path = format!("/ceps/read/{NOTES}.load/{id:032x}");
+                    self.server.json("notes", Method::GET, &path, None).await?;
+                }
+            }
+            samples.add(start.elapsed());
+        }
+        asleep(platform).await?;
+        Ok(samples)
+    }
+}
+
+/// How many bytes a record of a large home has, and how many records are laid in at once.
+const RECORD_BYTES: u64 = 4000;
+const BATCH: usize = 8000;
+
+/// Records as an app would have written them, of text that does not compress to nothing.
+fn lay_in(db: &rusqlite::Connection, from: u64, to: u64) -> Result<()> {
+    let find = "select n from collection where app = ?1 and name = 'load'";
+    let n: i64 = db.query_row(find, [NOTES], |row| row.get(0))?;
+    let now = jiff::Timestamp::now().as_millisecond();
+    let lay = format!(
+        "with recursive c(i) as (select {from} union all select i + 1 from c where i < {to})
+         insert into document_{n} (_id, created, modified, doc)
+         select printf('%032x', i), {now}, {now}, json_object('nth', i, 'text', hex(randomblob({}))) from c",
+        RECORD_BYTES / 2
+    );
+    Ok(db.execute_batch(&lay)?)
 }
 
 fn bill(writing: &Traffic, writes: usize, waking: &Traffic, wakes: usize) {

@@ -1,10 +1,15 @@
 //! The line to an object store: it adds the latency of distance, counts what goes over it, and can fail in each of the
 //! ways lines and stores fail.
 //!
-//! It also makes the store's conditional writes follow one another, because the store in these tests compares and
-//! writes in two steps, which a real one does in one.
+//! It also makes the store's conditional writes of one object follow one another, because the store in these tests
+//! compares and writes in two steps, which a real one does in one. So that this holds whoever is killed meanwhile, a
+//! request that has arrived here goes on to the store even if nobody waits for its answer any more.
+//!
+//! It adds the latency it is told and nothing else. Therefore each request has a connection to the store of its own: on
+//! one that is used again the store's last small packet may wait for an acknowledgement that this machine holds back
+//! for 40 ms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -80,8 +85,26 @@ struct Inner {
     client: Client<HttpConnector, Full<Bytes>>,
     weather: Mutex<Weather>,
     traffic: Mutex<Traffic>,
-    conditional: tokio::sync::Mutex<()>,
+    /// Whose turn it is to write an object conditionally, by its path.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    under_way: AtomicU64,
     flips: AtomicU64,
+}
+
+/// One request on its way.
+struct UnderWay(Arc<Inner>);
+
+impl UnderWay {
+    fn on(inner: &Arc<Inner>) -> Self {
+        inner.under_way.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(inner))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Drop for Line {
@@ -95,12 +118,15 @@ impl Line {
     pub async fn to(store: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
         let inner = Arc::new(Inner {
             store,
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            client: Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector),
             weather: Mutex::new(Weather::Fair(Duration::ZERO)),
             traffic: Mutex::default(),
-            conditional: tokio::sync::Mutex::default(),
+            turns: Mutex::default(),
+            under_way: AtomicU64::new(0),
             flips: AtomicU64::new(0),
         });
         let serving = tokio::spawn(accept(listener, Arc::clone(&inner)));
@@ -117,6 +143,13 @@ impl Line {
         std::mem::take(&mut self.inner.traffic.lock())
     }
 
+    /// Returns when nothing that was asked for is on its way any more.
+    pub async fn settled(&self) {
+        while self.inner.under_way.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// How many bits were flipped.
     pub fn flips(&self) -> u64 {
         self.inner.flips.load(Ordering::Relaxed)
@@ -131,19 +164,39 @@ async fn accept(listener: TcpListener, inner: Arc<Inner>) {
         let inner = Arc::clone(&inner);
         let service = service_fn(move |request| {
             let inner = Arc::clone(&inner);
-            async move { inner.pass_on(request).await }
+            async move { pass_on(inner, request).await }
         });
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), service));
     }
 }
 
+/// Passes on a request that has arrived whole, to its end.
+async fn pass_on(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+    let (head, body) = request.into_parts();
+    let request = Request::from_parts(head, body.collect().await?.to_bytes());
+    let under_way = UnderWay::on(&inner);
+    tokio::spawn(async move {
+        let answer = inner.pass_on(request).await;
+        drop(under_way);
+        answer
+    })
+    .await?
+}
+
+/// Returns after this time, to some tens of microseconds; the clock of the executor goes by whole milliseconds.
+async fn travel(latency: Duration) -> Result<()> {
+    if latency.is_zero() {
+        return Ok(());
+    }
+    Ok(tokio::task::spawn_blocking(move || std::thread::sleep(latency)).await?)
+}
+
 impl Inner {
-    async fn pass_on(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
+    async fn pass_on(&self, request: Request<Bytes>) -> Result<Response<Full<Bytes>>> {
         let (mut head, body) = request.into_parts();
-        let body = body.collect().await?.to_bytes();
         let weather = *self.weather.lock();
         match weather {
-            Weather::Fair(latency) => tokio::time::sleep(latency).await,
+            Weather::Fair(latency) => travel(latency).await?,
             Weather::Flipping => {}
             Weather::Silent => std::future::pending().await,
             Weather::Down => {
@@ -164,7 +217,7 @@ impl Inner {
         // A head is not read in the midst of its replacement either: the store in these tests keeps content and tag in
         // two files, and would give one of each.
         let turn = match conditional || (is_read && head.uri.path().ends_with("/head")) {
-            true => Some(self.conditional.lock().await),
+            true => Some(self.turn(head.uri.path()).lock_owned().await),
             false => None,
         };
         let answer = self.client.request(Request::from_parts(head, Full::new(body))).await?;
@@ -180,5 +233,9 @@ impl Inner {
             self.flips.fetch_add(1, Ordering::Relaxed);
         }
         Ok(Response::from_parts(head, Full::new(body)))
+    }
+
+    fn turn(&self, path: &str) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(self.turns.lock().entry(path.to_owned()).or_default())
     }
 }

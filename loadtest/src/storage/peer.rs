@@ -56,6 +56,17 @@ impl Drop for Peer {
     }
 }
 
+/// The same as [`settings`], as a provider of its own finds it in its environment.
+#[must_use]
+pub fn environment(address: SocketAddr) -> [(&'static str, String); 4] {
+    [
+        ("FREEHOLD_STORAGE_URL", format!("s3://{BUCKET}/provider")),
+        ("FREEHOLD_STORAGE_ENDPOINT", format!("http://{address}")),
+        ("FREEHOLD_STORAGE_KEY_ID", KEY.to_owned()),
+        ("FREEHOLD_STORAGE_SECRET", SECRET.to_owned()),
+    ]
+}
+
 /// What an operator would write down to use it at `address`.
 pub fn settings(address: SocketAddr) -> Result<Storage> {
     Ok(Storage {

@@ -2,7 +2,7 @@
 //!
 //! The provider runs as a process of its own here, as at an operator's. After
 //! each kill no process of it may be left, and after each start every
-//! acknowledged write must be there, once.
+//! acknowledged write must be there, once. Homes lie in a folder, and in a real S3-compatible store beside it.
 //!
 //! `FREEHOLD_KILL_ROUNDS` sets the number of rounds, `FREEHOLD_SEED` repeats a run's choices.
 
@@ -16,6 +16,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use loadtest::person::{OwnServer, Person};
+use loadtest::storage::line::{Line, Weather};
+use loadtest::storage::peer::{Peer, environment};
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -32,15 +34,52 @@ pub(crate) struct Process {
     setup_link: Option<String>,
 }
 
+/// Where a provider of its own keeps its homes.
+struct Homes {
+    far: Option<(Line, Peer)>,
+}
+
+impl Homes {
+    /// In its data directory.
+    fn near() -> Self {
+        Self { far: None }
+    }
+
+    /// In a store with its objects below `folder`. None where there is no such store on this machine.
+    async fn far(folder: &Path) -> Option<Self> {
+        let peer = Peer::start(folder).unwrap()?;
+        let line = Line::to(peer.address).await.unwrap();
+        line.set(Weather::Fair(Duration::from_millis(5)));
+        Some(Self { far: Some((line, peer)) })
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        self.far.as_ref().map(|(line, _)| environment(line.address).to_vec()).unwrap_or_default()
+    }
+
+    /// Returns when no write of whoever was killed is on its way any more: it may land, though nobody was told.
+    async fn settle(&self) {
+        if let Some((line, _)) = &self.far {
+            tokio::time::timeout(Duration::from_secs(60), line.settled()).await.expect("what was asked for ends");
+        }
+    }
+}
+
 impl Process {
     /// Starts `freehold serve` on `data`, on the port it had before if any.
     pub(crate) fn start(data: &Path, port: u16) -> Self {
+        Self::start_with(data, port, Vec::new())
+    }
+
+    /// The same, with more in its environment.
+    fn start_with(data: &Path, port: u16, environment: Vec<(&'static str, String)>) -> Self {
         let program = infra::binaries::find("freehold").unwrap();
         let mut child = Command::new(program)
             .args(["serve", "--data"])
             .arg(data)
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .env("FREEHOLD_ALLOW_WEAK_ISOLATION", "true")
+            .envs(environment)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -135,7 +174,11 @@ async fn set_up(process: &Process) {
 
 /// A provider that is open for business, and a customer's server with Notes on it.
 pub(crate) async fn opened(data: &Path) -> (Process, OwnServer) {
-    let process = Process::start(data, 0);
+    opened_on(data, &Homes::near()).await
+}
+
+async fn opened_on(data: &Path, homes: &Homes) -> (Process, OwnServer) {
+    let process = Process::start_with(data, 0, homes.environment());
     set_up(&process).await;
     let console = format!("http://localhost:{}", process.address.port());
     let server = Person::at(process.address, &console).unwrap().sign_up("anna").await.unwrap();
@@ -223,13 +266,28 @@ fn seed() -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_every_kill_each_acknowledged_write_is_there_once_and_nothing_is_left_behind() {
-    let rounds: usize = std::env::var("FREEHOLD_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6);
+    let dir = tempfile::tempdir().unwrap();
+    kill_again_and_again(dir.path(), Homes::near(), 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_homes_in_a_store_elsewhere_each_acknowledged_write_is_there_once_after_every_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(homes) = Homes::far(&dir.path().join("s3")).await else {
+        eprintln!("skipped: s3s-fs is not installed");
+        return;
+    };
+    kill_again_and_again(dir.path(), homes, 4).await;
+}
+
+async fn kill_again_and_again(dir: &Path, homes: Homes, usual: usize) {
+    let rounds = std::env::var("FREEHOLD_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual);
     let seed = seed();
     println!("FREEHOLD_KILL_ROUNDS={rounds} FREEHOLD_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().join("data");
-    let (mut process, server) = opened(&data).await;
+    let data = dir.join("data");
+    let (mut process, server) = opened_on(&data, &homes).await;
+    assert_eq!(data.join("objects").exists(), homes.far.is_none(), "homes lie where they should");
     let address = process.address;
 
     let written = Arc::new(Written::default());
@@ -253,7 +311,8 @@ async fn after_every_kill_each_acknowledged_write_is_there_once_and_nothing_is_l
         for writer in writers {
             writer.await.unwrap();
         }
-        process = Process::start(&data, address.port());
+        homes.settle().await;
+        process = Process::start_with(&data, address.port(), homes.environment());
         assert!(process.setup_link.is_none(), "the business is still set up, {at}");
 
         // Only what is new is read here, so that a long run stays quick; all of it is read at the end.
@@ -283,7 +342,7 @@ async fn after_every_kill_each_acknowledged_write_is_there_once_and_nothing_is_l
 
     // No operation is stuck: an export that was under way ends, and a new one is made.
     let link = server.export().await.unwrap();
-    let length = server.download(&link, &dir.path().join("anna.zip")).await.unwrap();
+    let length = server.download(&link, &dir.join("anna.zip")).await.unwrap();
     assert!(length > 0);
     process.kill(&data);
 }
