@@ -96,6 +96,21 @@ fn every_vector_meets_its_verdict() {
 }
 
 #[test]
+fn stock_tools_open_it_and_check_its_signature() {
+    let vector = DELTAS.iter().find(|vector| vector.name == "delta/second").unwrap();
+    crate::peers::zip_tools_take(&vector.bytes);
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    std::fs::write(dir.join("a.zip"), &vector.bytes).unwrap();
+    if crate::peers::run(dir, None, &["unzip", "-q", "a.zip"]).is_some() {
+        let signed = dir.join("tagmanifest-sha256.txt");
+        let check = ["ssh-keygen", "-Y", "check-novalidate", "-n", "pcc-export@v1", "-s", "tagmanifest-sha256.txt.sig"];
+        crate::peers::run(dir, Some(&signed), &check);
+        crate::peers::run(dir, None, &["sha256sum", "-c", "--quiet", "tagmanifest-sha256.txt"]);
+    }
+}
+
+#[test]
 fn alone_it_is_refused_in_one_sentence() {
     let alone = ALL.iter().find(|vector| vector.name == "delta/alone").unwrap();
     for report in [

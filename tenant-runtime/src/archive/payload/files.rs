@@ -4,10 +4,11 @@ use export_format::AppId;
 use export_format::digest::Summary;
 use export_format::entry::files_segment;
 use export_format::path::Namer;
+use export_format::row::Segments;
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::{Entry, Payload, SEGMENT_BYTES, Sink, Source, render};
+use super::{Entry, Payload, Sink, Source, render};
 use crate::archive::error::Error;
 use crate::archive::row::written;
 use crate::files;
@@ -43,23 +44,18 @@ pub(super) fn render(
         payload.add(path, Entry { summary, source: Source::Blob })
     })?;
     let path = render::path(&format!("{root}/files.ndjson"))?;
-    for (index, segment) in segments(render::lines(db, &path, lines)?).into_iter().enumerate() {
+    for (index, segment) in segments(&render::lines(db, &path, lines)?).into_iter().enumerate() {
         let path = render::path(&format!("{root}/{}", files_segment(index)))?;
         payload.add(path, sink.keep(&segment)?)?;
     }
     Ok(())
 }
 
-/// Cuts lines into pieces of a segment's length; none for no lines.
-fn segments(mut lines: Vec<u8>) -> Vec<Vec<u8>> {
-    let mut all = Vec::new();
-    while lines.len() > SEGMENT_BYTES {
-        let end = lines[..SEGMENT_BYTES].iter().rposition(|byte| *byte == b'\n').map_or(lines.len(), |at| at + 1);
-        let rest = lines.split_off(end);
-        all.push(std::mem::replace(&mut lines, rest));
-    }
-    if !lines.is_empty() {
-        all.push(lines);
-    }
+/// Cuts lines into segments; none for no lines.
+fn segments(lines: &[u8]) -> Vec<Vec<u8>> {
+    let mut segments = Segments::default();
+    let lines = String::from_utf8_lossy(lines);
+    let mut all: Vec<Vec<u8>> = lines.lines().filter_map(|line| segments.push(line, line)).collect();
+    all.extend(segments.finish());
     all
 }

@@ -27,9 +27,6 @@ use super::error::Error;
 use crate::admin::api::{Counts, Omission};
 use crate::launch::Launch;
 
-/// The largest segment of a table.
-pub const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
-
 /// Where the bytes of an entry are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

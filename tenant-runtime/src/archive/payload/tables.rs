@@ -2,10 +2,11 @@
 
 use export_format::AppId;
 use export_format::path::Namer;
+use export_format::row::Segments;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::{Payload, SEGMENT_BYTES, Sink, render};
+use super::{Payload, Sink, render};
 use crate::admin::api::Omission;
 use crate::archive::error::Error;
 use crate::archive::row;
@@ -67,15 +68,13 @@ fn segments(
     payload: &mut Payload,
 ) -> Result<(Vec<String>, u64), Error> {
     let mut paths = Vec::new();
-    let mut segment: Vec<u8> = Vec::new();
+    let mut rows = Segments::default();
     let (mut count, mut since) = (0, 0);
     let mut left_out = Vec::new();
-    let mut close = |segment: &mut Vec<u8>, sink: &mut dyn Sink| -> Result<(), Error> {
+    let mut close = |segment: &[u8], sink: &mut dyn Sink| -> Result<(), Error> {
         let path = namer.place(&format!("{name}/{:02}.ndjson", paths.len()));
         paths.push(path.to_string());
-        payload.add(path, sink.keep(segment)?)?;
-        segment.clear();
-        Ok(())
+        payload.add(path, sink.keep(segment)?)
     };
     documents::each(db, &collection.table, |record| {
         let line = match row::to_line(&record) {
@@ -88,10 +87,9 @@ fn segments(
                 return Ok(());
             }
         };
-        if !segment.is_empty() && segment.len() + line.len() > SEGMENT_BYTES {
-            close(&mut segment, sink)?;
+        if let Some(segment) = rows.push(&record.id, line.trim_end_matches('\n')) {
+            close(&segment, sink)?;
         }
-        segment.extend_from_slice(line.as_bytes());
         count += 1;
         since += 1;
         if since == STEP {
@@ -101,8 +99,8 @@ fn segments(
         Ok::<(), Error>(())
     })?;
     sink.rendered(since);
-    if !segment.is_empty() {
-        close(&mut segment, sink)?;
+    if let Some(segment) = rows.finish() {
+        close(&segment, sink)?;
     }
     payload.omitted.append(&mut left_out);
     Ok((paths, count))
