@@ -4,7 +4,8 @@
 //! what they agree to and pay, [`servers`] are what they get, [`hosts`] are where those live, [`operations`] are work with
 //! an end, [`mail`] is what we write to people, [`places`] are storage of
 //! people's own for copies, [`drills`] try whether one could leave today, [`catalogue`] is what there is to install, [`gateway`] is the way in,
-//! [`metering`] is what each of them used, [`care`] is how well their data is kept, [`overview`] is all of it in a few
+//! [`metering`] is what each of them used, [`care`] is how well their data is kept, [`audit`] is who did what when,
+//! [`history`] is what archives tell of it, [`overview`] is all of it in a few
 //! figures, [`paging`] is how long lists are read.
 //! Under them: [`db`], the errors ([`Error`], [`Problem`]), who asks ([`Actor`]) and the whole ([`ControlPlane`]).
 //!
@@ -12,6 +13,7 @@
 //! which `kill -9` leaves something half made that nobody finishes.
 
 pub mod accounts;
+pub mod audit;
 pub mod business;
 pub mod care;
 pub mod catalogue;
@@ -20,6 +22,7 @@ pub mod db;
 pub mod drills;
 mod error;
 pub mod gateway;
+pub mod history;
 pub mod hosts;
 mod ident;
 mod keys;

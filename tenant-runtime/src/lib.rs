@@ -1,7 +1,7 @@
 //! One person's server: durable home, documents, files, apps, the app API and the archive.
 //!
 //! From the inside out: [`store`] keeps one SQLite database and its files durable; [`documents`], [`files`], [`apps`],
-//! [`permissions`] and [`settings`] give that a meaning; [`sessions`] knows who asks; [`ceps`] and the pages answer
+//! [`permissions`] and [`settings`] give that a meaning; [`sessions`] knows who asks; [`events`] are what it tells its provider of; [`ceps`] and the pages answer
 //! browsers and programs; [`archive`] and [`admin`] let everything leave and come back.
 
 pub mod admin;
@@ -10,6 +10,7 @@ pub mod archive;
 pub mod ceps;
 pub mod changes;
 pub mod documents;
+pub mod events;
 pub mod files;
 pub mod housekeeping;
 pub mod ids;

@@ -1,6 +1,7 @@
 //! What people change about their own account.
 
 use super::{display_name, password, session, store, throttle};
+use crate::audit::{Note, What, Who};
 use crate::db::on;
 use crate::{Actor, ControlPlane, Error, Result};
 
@@ -8,10 +9,14 @@ use crate::{Actor, ControlPlane, Error, Result};
 pub async fn rename(plane: &ControlPlane, actor: &Actor, name: &str) -> Result<()> {
     let account = actor.account().ok_or_else(Error::sign_in)?;
     let name = display_name(name)?;
-    on!(plane.db().writer(), e => sqlx::query("update account set display_name = $2 where id = $1")
+    let mut tx = plane.db().begin().await?;
+    on!(tx.each(), e => sqlx::query("update account set display_name = $2 where id = $1")
         .bind(account.to_string())
         .bind(&name)
         .execute(e).await.map(|_| ()))?;
+    let told = Note::new(Who::Owner, What::Settings, format!("You changed what we call you to {name}."));
+    told.of_account(&mut tx, account, plane.now()).await?;
+    tx.commit().await?;
     plane.attend_account(account);
     Ok(())
 }
@@ -42,6 +47,7 @@ pub async fn change_password(
         .bind(&hash.0)
         .execute(e).await.map(|_| ()))?;
     session::end_others(&mut tx, id, keep).await?;
-    tx.commit().await?;
-    Ok(())
+    let told = "You changed your password, and all other devices were signed out of the console.";
+    Note::new(Who::Owner, What::Settings, told).of_account(&mut tx, id, plane.now()).await?;
+    Ok(tx.commit().await?)
 }

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::audit::{Note, What, Who};
 use crate::db::{Db, Tx, on};
 use crate::keys::{digest, random_text};
 use crate::{AccountId, Actor, ControlPlane, Error, Result, row};
@@ -75,10 +76,21 @@ async fn note_use(db: &Db, hash: &str, now: Timestamp) -> Result<()> {
 
 /// Ends the session that holds this token. An unknown token ends nothing, and that is fine.
 pub async fn sign_out(plane: &ControlPlane, token: &str) -> Result<()> {
-    on!(plane.db().writer(), e => sqlx::query("delete from session where token_hash = $1")
-        .bind(digest(token))
-        .execute(e).await.map(|_| ()))?;
-    Ok(())
+    end(plane, &digest(token), "You signed out of the console.").await
+}
+
+/// Ends the session of this hash, and tells of it if there was one.
+async fn end(plane: &ControlPlane, hash: &str, told: &str) -> Result<()> {
+    let mut tx = plane.db().begin().await?;
+    let whose: Option<String> = on!(tx.each(), e => sqlx::query_scalar(
+        "delete from session where token_hash = $1 returning account_id"
+    )
+    .bind(hash)
+    .fetch_optional(e).await)?;
+    if let Some(account) = whose {
+        Note::new(Who::Owner, What::SignOut, told).of_account(&mut tx, row::id(&account)?, plane.now()).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 /// A session as its owner sees it.
@@ -117,9 +129,7 @@ pub async fn sessions(plane: &ControlPlane, actor: &Actor) -> Result<Vec<Session
 pub async fn end_session(plane: &ControlPlane, actor: &Actor, id: &str) -> Result<()> {
     for (hash, ..) in hashes(plane, actor).await? {
         if name_of(&hash) == id {
-            on!(plane.db().writer(), e => sqlx::query("delete from session where token_hash = $1")
-                .bind(&hash)
-                .execute(e).await.map(|_| ()))?;
+            end(plane, &hash, "You signed a device out of the console.").await?;
         }
     }
     Ok(())
@@ -129,18 +139,19 @@ pub async fn end_session(plane: &ControlPlane, actor: &Actor, id: &str) -> Resul
 pub async fn end_other_sessions(plane: &ControlPlane, actor: &Actor, keep: &str) -> Result<()> {
     let account = actor.account().ok_or_else(Error::sign_in)?;
     let mut tx = plane.db().begin().await?;
-    end_others(&mut tx, account, Some(keep)).await?;
-    tx.commit().await?;
-    Ok(())
+    if end_others(&mut tx, account, Some(keep)).await? > 0 {
+        let told = Note::new(Who::Owner, What::SignOut, "You signed all other devices out of the console.");
+        told.of_account(&mut tx, account, plane.now()).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
-/// Ends every session of an account but the one that holds `keep`.
-pub(super) async fn end_others(tx: &mut Tx, account: AccountId, keep: Option<&str>) -> Result<()> {
-    on!(tx.each(), e => sqlx::query("delete from session where account_id = $1 and token_hash <> $2")
+/// Ends every session of an account but the one that holds `keep`; how many those were.
+pub(super) async fn end_others(tx: &mut Tx, account: AccountId, keep: Option<&str>) -> Result<u64> {
+    Ok(on!(tx.each(), e => sqlx::query("delete from session where account_id = $1 and token_hash <> $2")
         .bind(account.to_string())
         .bind(keep.map(digest).unwrap_or_default())
-        .execute(e).await.map(|_| ()))?;
-    Ok(())
+        .execute(e).await.map(|done| done.rows_affected()))?)
 }
 
 async fn hashes(plane: &ControlPlane, actor: &Actor) -> Result<Vec<(String, i64, i64, i64)>> {

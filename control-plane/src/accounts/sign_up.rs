@@ -10,6 +10,7 @@ use billing::PlanId;
 use tenant_runtime::ids::ServerId;
 
 use super::{Account, Email, Session, display_name, open_session, password, store, throttle};
+use crate::audit::{Note, What, Who};
 use crate::servers::{self, ServerName};
 use crate::{AccountId, ControlPlane, Error, Result, business, mail, subscriptions};
 
@@ -120,6 +121,8 @@ async fn write(plane: &ControlPlane, form: &SignUp, wanted: Wanted, hash: &super
         mail::write_invoice(plane, &mut tx, &wanted.business, &account, &agreed.terms, bill).await?;
     }
     let session = open_session(&mut tx, account.id, now).await?;
+    let told = format!("You signed up and took the plan {}; your server {} was made.", wanted.plan.name, site.origin());
+    Note::new(Who::Owner, What::Create, told).of_server(&mut tx, server, now).await?;
     tx.commit().await?;
     Ok(SignedUp { account: account.id, server, session })
 }

@@ -1,11 +1,11 @@
-//! Forgetting what has run out: old sessions, old wrong passwords.
+//! Forgetting what has run out: old sessions, old wrong passwords, what happened long ago.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::{session, throttle};
-use crate::{ControlPlane, Result};
+use crate::{ControlPlane, Result, audit};
 
 const EVERY: Duration = Duration::from_secs(3600);
 
@@ -24,5 +24,6 @@ pub(crate) async fn run(plane: ControlPlane, stop: CancellationToken) {
 
 async fn pass(plane: &ControlPlane) -> Result<()> {
     session::sweep(plane.db(), plane.now()).await?;
-    throttle::sweep(plane.db(), plane.now()).await
+    throttle::sweep(plane.db(), plane.now()).await?;
+    audit::sweep(plane.db(), plane.now()).await
 }

@@ -197,7 +197,7 @@ async fn hand_on(source: &Runtime, copy: &Runtime, part: std::ops::Range<u64>) -
 
 /// An export that is ready.
 async fn frozen(runtime: &Runtime) -> Result<ExportView> {
-    let mut view = patiently(|| runtime.begin_export(None)).await?;
+    let mut view = patiently(|| runtime.begin_export(None, None)).await?;
     let mut hindered = None;
     while view.state == ExportState::Freezing {
         still_gets_on(&mut hindered, view.error.as_ref())?;

@@ -27,3 +27,4 @@ pub use usage::{DayUsage, MonthUsage, ServerUsage, Used, usage, usage_in_all, us
 
 pub(crate) use collect::run;
 pub(crate) use stored::note_before_sleep;
+pub(crate) use usage::days_of;

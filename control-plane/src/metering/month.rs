@@ -50,6 +50,9 @@ impl Month {
     }
 }
 
+/// The days since 1970 of all there is in the books.
+pub(super) const EVER: (i64, i64) = (0, 4_000_000);
+
 /// How many days after 1970 a day lies.
 fn day_number(day: Date) -> i64 {
     let midnight = day.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp().as_second()).unwrap_or_default();

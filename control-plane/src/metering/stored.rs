@@ -1,4 +1,5 @@
-//! How much a server keeps, asked of it whenever it is about to fall asleep; and, at most once an hour, how well.
+//! How much a server keeps, asked of it whenever it is about to fall asleep, with what happened on it; and, at most once an
+//! hour, how well it is kept.
 //!
 //! Asleep it keeps what it kept, so nobody has to wake it to know. While it is awake, and after a crash until its next
 //! sleep, the books go by what it said last.
@@ -12,14 +13,14 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper_util::rt::TokioIo;
 use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
-use tenant_runtime::admin::api::{CareView, Held};
+use tenant_runtime::admin::api::{CareView, EventView, Held};
 use tenant_runtime::ids::ServerId;
 
 use super::store;
 use crate::context::Clock;
 use crate::db::Db;
 use crate::servers::Host;
-use crate::{Error, Result, care, drills, gateway};
+use crate::{Error, Result, audit, care, drills, gateway};
 
 /// How long a server may take to say it; its sleep waits no longer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -43,7 +44,8 @@ pub(crate) async fn note_before_sleep(db: &Db, clock: &Clock, host: &dyn Host, s
             let told: CareView = ask(&socket, "/care").await?;
             care::note(db, server, &told, clock.now()).await?;
         }
-        Ok(())
+        let told: Vec<EventView> = ask(&socket, &audit::path(db, server).await?).await?;
+        audit::take(db, server, told, clock.now()).await
     };
     let noted = match tokio::time::timeout(PATIENCE, asked).await {
         Ok(noted) => noted,
@@ -54,7 +56,7 @@ pub(crate) async fn note_before_sleep(db: &Db, clock: &Clock, host: &dyn Host, s
     }
 }
 
-async fn ask<T: DeserializeOwned>(socket: &Path, path: &'static str) -> Result<T> {
+async fn ask<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T> {
     let away = || "The server did not say how much it keeps.";
     let stream = gateway::reach(socket, Duration::ZERO).await.map_err(|e| Error::retry(away()).because(e))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))

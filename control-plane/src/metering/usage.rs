@@ -87,19 +87,34 @@ pub struct ServerUsage {
 /// What a server used in a month, for its owner and who runs the business.
 pub async fn usage(plane: &ControlPlane, actor: &Actor, server: ServerId, month: Month) -> Result<MonthUsage> {
     servers::server(plane, actor, server).await?;
+    let (days, stored_now) = days_between(plane, server, month.days()).await?;
+    let total = days.iter().fold(Used::default(), |sum, day| sum.and(day.used));
+    Ok(MonthUsage { month, days, total, stored_now })
+}
+
+/// What a server ever used, day by day, for its archive.
+pub(crate) async fn days_of(plane: &ControlPlane, server: ServerId) -> Result<Vec<DayUsage>> {
+    Ok(days_between(plane, server, month::EVER).await?.0)
+}
+
+/// What a server used on each day between two, and how many bytes it was last known to keep.
+async fn days_between(
+    plane: &ControlPlane,
+    server: ServerId,
+    between: (i64, i64),
+) -> Result<(Vec<DayUsage>, Option<u64>)> {
     let mut days: BTreeMap<i64, Used> = BTreeMap::new();
-    for (day, used) in store::days(plane.db(), server, month.days()).await? {
+    for (day, used) in store::days(plane.db(), server, between).await? {
         let sum = days.entry(day).or_default();
         *sum = sum.and(used);
     }
     let stored = store::stored(plane.db(), &[server]).await?.pop();
-    for (day, bytes) in stored.iter().flat_map(|stored| stored.since_then(month.days(), plane.now().as_second())) {
+    for (day, bytes) in stored.iter().flat_map(|stored| stored.since_then(between, plane.now().as_second())) {
         let sum = days.entry(day).or_default();
         sum.stored_byte_seconds = sum.stored_byte_seconds.saturating_add(bytes);
     }
-    let days: Vec<_> = days.into_iter().map(|(day, used)| DayUsage { day: month::day(day), used }).collect();
-    let total = days.iter().fold(Used::default(), |sum, day| sum.and(day.used));
-    Ok(MonthUsage { month, days, total, stored_now: stored.map(|stored| stored.bytes) })
+    let days = days.into_iter().map(|(day, used)| DayUsage { day: month::day(day), used }).collect();
+    Ok((days, stored.map(|stored| stored.bytes)))
 }
 
 /// What every server used in a month, a page at a time, for who runs the business.

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use tenant_runtime::admin::api::{ExportState, ExportView, ImportState, ImportView};
+use tenant_runtime::admin::api::{ExportState, ExportView, ImportState, ImportView, ProviderHistory};
 use tokio_util::sync::CancellationToken;
 
 use super::ident::OperationId;
@@ -19,7 +19,7 @@ use super::store::{self, Kept};
 use super::{copy, fetch};
 use crate::db::Tx;
 use crate::mail::{self, Letter};
-use crate::{Actor, ControlPlane, Error, Kind, Result, business, places, row, servers};
+use crate::{Actor, ControlPlane, Error, Kind, Result, audit, business, history, places, row, servers};
 
 /// How long an archive is kept for its owner to fetch.
 pub(super) const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -143,7 +143,8 @@ async fn freeze(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<
                 Kind::Full => Error::retry(error.sentence().to_owned()),
                 _ => error,
             };
-            runtime.begin_export(passphrase).await.map_err(later)?
+            let history = handed(plane, kept).await?;
+            runtime.begin_export(passphrase, history).await.map_err(later)?
         }
     };
     plane.desk().forget_passphrase(kept.id);
@@ -154,6 +155,20 @@ async fn freeze(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<
         }
         ExportState::Ready if kept.place.is_some() => turn(plane, kept, copy::frozen(kept, &view)?).await,
         ExportState::Ready => ready(plane, kept, &view).await,
+    }
+}
+
+/// What is told of the server's time here. Nobody is kept from leaving because we cannot read our own books: then the
+/// archive says that this is missing, and the program's log why.
+async fn handed(plane: &ControlPlane, kept: &Kept) -> Result<Option<ProviderHistory>> {
+    audit::collect(plane, kept.server).await;
+    match history::of_server(plane, kept.server).await {
+        Ok(history) => Ok(Some(history)),
+        Err(error) if error.kind() == Kind::Retry => Err(error),
+        Err(error) => {
+            tracing::error!(operation.id = %kept.id, error = error.chain(), "an archive goes without the history here");
+            Ok(None)
+        }
     }
 }
 

@@ -16,9 +16,10 @@ mod pace;
 mod runtime;
 mod step;
 mod store;
+mod told;
 
 use axum::body::Body;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, header};
 use tenant_runtime::ids::ServerId;
 
 pub use desk::{Desk, Sealing};
@@ -121,7 +122,13 @@ impl Operations {
     pub async fn export_download(&self, actor: &Actor, id: OperationId, asked: &HeaderMap) -> Result<Response<Body>> {
         let kept = self.owned(actor, id).await?;
         match (kept.kind, kept.state) {
-            (Kind::Export, State::Ready) => Runtime::of(&self.plane, kept.server, id).await?.archive(asked).await,
+            (Kind::Export, State::Ready) => {
+                let archive = Runtime::of(&self.plane, kept.server, id).await?.archive(asked).await?;
+                if from_the_beginning(asked) {
+                    told::fetched(&kept, self.now()).done(&self.plane, kept.server).await;
+                }
+                Ok(archive)
+            }
             (Kind::Export, State::Running) => Err(Error::conflict("The archive is still being made.")),
             (Kind::Export, _) => {
                 Err(Error::gone("This archive is no longer kept. Export once more; it costs nothing."))
@@ -324,6 +331,11 @@ impl Operations {
         }
         store::by_id(self.plane.db(), id).await?.ok_or_else(not_there)?.view()
     }
+}
+
+/// Whether this asks for an archive from its first byte on, and not for the rest of one.
+fn from_the_beginning(asked: &HeaderMap) -> bool {
+    asked.get(header::RANGE).is_none_or(|range| range.as_bytes().starts_with(b"bytes=0-"))
 }
 
 /// Ends an operation and throws away what it kept in the runtime. Can be done twice.

@@ -3,7 +3,9 @@
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use http_body_util::{BodyExt as _, Limited};
-use tenant_runtime::admin::api::{ExportRequest, ExportView, ImportRequest, ImportView, Received, UnlockRequest};
+use tenant_runtime::admin::api::{
+    ExportRequest, ExportView, ImportRequest, ImportView, ProviderHistory, Received, UnlockRequest,
+};
 use tenant_runtime::ids::ServerId;
 
 use super::desk::Sealing;
@@ -45,13 +47,19 @@ impl Runtime {
         Self { client, id: id.to_string() }
     }
 
-    pub(crate) async fn begin_export(&self, sealing: Option<Sealing>) -> Result<ExportView> {
+    pub(crate) async fn begin_export(
+        &self,
+        sealing: Option<Sealing>,
+        history: Option<ProviderHistory>,
+    ) -> Result<ExportView> {
         let (passphrase, sealed) = match sealing {
             None => (None, false),
             Some(Sealing::Keys(phrase)) => (Some(phrase), false),
             Some(Sealing::Archive(phrase)) => (Some(phrase), true),
         };
-        self.client.post_json("/exports", &ExportRequest { id: Some(self.id.to_string()), passphrase, sealed }).await
+        let id = Some(self.id.to_string());
+        let request = ExportRequest { id, passphrase, sealed, history };
+        self.client.post_json("/exports", &request).await
     }
 
     /// The export, or nothing when the runtime does not know it.

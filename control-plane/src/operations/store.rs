@@ -1,7 +1,7 @@
 //! Operations in the database: one row each, changed only by turns that say what they expect to find.
 //!
-//! Invariant: a turn is one conditional update together with the line of its history; two workers at one operation
-//! cannot both take it.
+//! Invariant: a turn is one conditional update together with the line of its history and what the activity log tells of
+//! it; two workers at one operation cannot both take it.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use super::ident::OperationId;
 use super::operation::{Kind, Operation, State};
 use super::pace::{self, Pace};
 use super::step::{self, ExportStep, ImportStep, Step};
+use super::told;
 use crate::db::{Db, Tx, on};
 use crate::paging::{Ask, Page, Select, fetch};
 use crate::places::PlaceId;
@@ -244,6 +245,7 @@ pub(super) async fn insert(db: &Db, new: &Kept) -> Result<Option<Kept>> {
         .bind(new.expires_ms).bind(new.place.map(|place| place.to_string())).bind(&new.place_file).bind(new.scheduled)
         .execute(e).await.map(drop))?;
     note(&mut tx, new, None, new.created_ms).await?;
+    told::begun(new).of_server(&mut tx, new.server, row::time(new.created_ms)?).await?;
     tx.commit().await?;
     Ok(None)
 }
@@ -283,6 +285,9 @@ pub(super) async fn turn(tx: &mut Tx, before: &Kept, after: &Kept, now_ms: i64) 
         .execute(e).await.map(|done| done.rows_affected()))?;
     if turned == 1 {
         note(tx, after, after.error.as_deref(), now_ms).await?;
+        if let Some(told) = told::turned(before, after, now_ms) {
+            told.of_server(tx, after.server, row::time(now_ms)?).await?;
+        }
     }
     Ok(turned == 1)
 }

@@ -31,6 +31,7 @@ pub use schedule::{Every, Schedule};
 pub use store::Written;
 pub(crate) use webdav::Webdav;
 
+use crate::audit::{Note, What, Who};
 use crate::context::not_there;
 use crate::db::Tx;
 use crate::{Actor, ControlPlane, Error, Result, row, servers};
@@ -104,7 +105,12 @@ pub async fn add(plane: &ControlPlane, actor: &Actor, server: ServerId, name: &s
         last_error: None,
         created: plane.now(),
     };
-    store::insert(plane.db(), &kept).await?;
+    let mut tx = plane.db().begin().await?;
+    store::insert(&mut tx, &kept).await?;
+    told(actor, &kept, format!("You added {}, storage of yours at {}.", kept.name, kept.address))
+        .of_server(&mut tx, server, plane.now())
+        .await?;
+    tx.commit().await?;
     Ok(kept.view())
 }
 
@@ -128,13 +134,22 @@ pub async fn try_it(plane: &ControlPlane, actor: &Actor, id: PlaceId) -> Result<
 /// Calls it something else.
 pub async fn rename(plane: &ControlPlane, actor: &Actor, id: PlaceId, name: &str) -> Result<()> {
     let kept = owned(plane, actor, id).await?;
-    store::rename(plane.db(), kept.id, &a_name(name)?).await
+    let name = a_name(name)?;
+    let mut tx = plane.db().begin().await?;
+    store::rename(&mut tx, kept.id, &name).await?;
+    let text = format!("You renamed {}, storage of yours, to {name}.", kept.name);
+    told(actor, &kept, text).of_server(&mut tx, kept.server, plane.now()).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Forgets a place and what opens it. What lies there stays.
 pub async fn remove(plane: &ControlPlane, actor: &Actor, id: PlaceId) -> Result<()> {
     let kept = owned(plane, actor, id).await?;
-    store::remove(plane.db(), kept.id, plane.now()).await
+    let mut tx = plane.db().begin().await?;
+    store::remove(&mut tx, kept.id, plane.now()).await?;
+    let text = format!("You removed {}, storage of yours; what lies there was left alone.", kept.name);
+    told(actor, &kept, text).of_server(&mut tx, kept.server, plane.now()).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Says when copies go there by themselves; when the next one does.
@@ -147,7 +162,15 @@ pub async fn set_schedule(
     let kept = owned(plane, actor, id).await?;
     schedule.check()?;
     let next = schedule.next(plane.now())?;
-    store::set_schedule(plane.db(), kept.id, &schedule, next).await?;
+    let mut tx = plane.db().begin().await?;
+    store::set_schedule(&mut tx, kept.id, &schedule, next).await?;
+    let text = match schedule.every {
+        Every::Never => format!("You planned no more copies to {}, storage of yours.", kept.name),
+        Every::Daily => format!("You planned a copy to {}, storage of yours, for every day.", kept.name),
+        Every::Weekly(_) => format!("You planned a copy to {}, storage of yours, for every week.", kept.name),
+    };
+    told(actor, &kept, text).of_server(&mut tx, kept.server, plane.now()).await?;
+    tx.commit().await?;
     Ok(next)
 }
 
@@ -222,6 +245,10 @@ pub(crate) async fn begin_due(plane: &ControlPlane) -> Result<()> {
         store::set_next(plane.db(), kept.id, kept.schedule.next(now)?).await?;
     }
     Ok(())
+}
+
+fn told(actor: &Actor, kept: &store::Kept, text: String) -> Note {
+    Note::new(Who::of_owners(actor), What::Settings, text).about("place", kept.id.to_string())
 }
 
 impl store::Kept {

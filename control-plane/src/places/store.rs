@@ -89,8 +89,8 @@ impl Row {
     }
 }
 
-pub(super) async fn insert(db: &Db, kept: &Kept) -> Result<()> {
-    on!(db.writer(), e => sqlx::query(
+pub(super) async fn insert(tx: &mut Tx, kept: &Kept) -> Result<()> {
+    on!(tx.each(), e => sqlx::query(
         "insert into place (id, server_id, kind, name, address, sealed, created_ms) values ($1, $2, $3, $4, $5, $6, $7)")
         .bind(kept.id.to_string()).bind(kept.server.to_string()).bind(&kept.kind).bind(&kept.name).bind(&kept.address)
         .bind(&kept.sealed).bind(kept.created.as_millisecond()).execute(e).await.map(drop))?;
@@ -122,15 +122,15 @@ pub(super) async fn due(db: &Db, now: Timestamp, most: i64) -> Result<Vec<Kept>>
     rows.into_iter().map(Row::kept).collect()
 }
 
-pub(super) async fn rename(db: &Db, id: PlaceId, name: &str) -> Result<()> {
-    on!(db.writer(), e => sqlx::query("update place set name = $1 where id = $2").bind(name).bind(id.to_string())
+pub(super) async fn rename(tx: &mut Tx, id: PlaceId, name: &str) -> Result<()> {
+    on!(tx.each(), e => sqlx::query("update place set name = $1 where id = $2").bind(name).bind(id.to_string())
         .execute(e).await.map(drop))?;
     Ok(())
 }
 
 /// Forgets a place: what opened it is gone at once, and so are copies to come.
-pub(super) async fn remove(db: &Db, id: PlaceId, now: Timestamp) -> Result<()> {
-    on!(db.writer(), e => sqlx::query(
+pub(super) async fn remove(tx: &mut Tx, id: PlaceId, now: Timestamp) -> Result<()> {
+    on!(tx.each(), e => sqlx::query(
         "update place set removed_ms = $1, sealed = '', next_ms = null, every = 'never' where id = $2")
         .bind(now.as_millisecond()).bind(id.to_string()).execute(e).await.map(drop))?;
     Ok(())
@@ -145,12 +145,12 @@ pub(super) async fn remove_orphans(db: &Db, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn set_schedule(db: &Db, id: PlaceId, schedule: &Schedule, next: Option<Timestamp>) -> Result<()> {
+pub(super) async fn set_schedule(tx: &mut Tx, id: PlaceId, schedule: &Schedule, next: Option<Timestamp>) -> Result<()> {
     let weekday = match schedule.every {
         Every::Weekly(day) => day.to_monday_one_offset(),
         Every::Never | Every::Daily => 1,
     };
-    on!(db.writer(), e => sqlx::query(
+    on!(tx.each(), e => sqlx::query(
         "update place set every = $1, weekday = $2, hour = $3, zone = $4, keep = $5, next_ms = $6, failures = 0 where id = $7")
         .bind(schedule.every.word()).bind(i64::from(weekday)).bind(i64::from(schedule.hour)).bind(&schedule.zone)
         .bind(i64::from(schedule.keep)).bind(next.map(|at| at.as_millisecond())).bind(id.to_string())

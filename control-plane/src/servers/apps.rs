@@ -7,6 +7,7 @@ use tenant_runtime::admin::api::{AppView, Usage};
 use tenant_runtime::ids::ServerId;
 
 use super::admin;
+use crate::audit::{Note, Outcome, What, Who};
 use crate::{Actor, ControlPlane, Result};
 
 /// How full a server is.
@@ -21,17 +22,32 @@ pub async fn apps(plane: &ControlPlane, actor: &Actor, id: ServerId) -> Result<V
 
 /// Installs or updates an app from its package, a zip.
 pub async fn install(plane: &ControlPlane, actor: &Actor, id: ServerId, package: Bytes) -> Result<AppView> {
-    admin(plane, actor, id).await?.post_bytes("/apps", "application/zip", package).await
+    let app: AppView = admin(plane, actor, id).await?.post_bytes("/apps", "application/zip", package).await?;
+    let text = format!("You installed {}.", called(&app.name, &app.version));
+    told(actor, What::Install, text, &app.id).about("version", app.version.as_str()).done(plane, id).await;
+    Ok(app)
 }
 
 /// Removes an app. Its records are kept for as long as the plan keeps an undo.
 pub async fn remove(plane: &ControlPlane, actor: &Actor, id: ServerId, app: &str) -> Result<()> {
-    admin(plane, actor, id).await?.tell(Method::DELETE, &path(app, "")).await
+    admin(plane, actor, id).await?.tell(Method::DELETE, &path(app, "")).await?;
+    told(actor, What::Remove, format!("You removed the app {app}."), app).done(plane, id).await;
+    Ok(())
 }
 
 /// Takes a removal back.
 pub async fn restore(plane: &ControlPlane, actor: &Actor, id: ServerId, app: &str) -> Result<()> {
-    admin(plane, actor, id).await?.tell(Method::POST, &path(app, "/restore")).await
+    admin(plane, actor, id).await?.tell(Method::POST, &path(app, "/restore")).await?;
+    told(actor, What::Install, format!("You took the removal of the app {app} back."), app).done(plane, id).await;
+    Ok(())
+}
+
+fn told(actor: &Actor, what: What, text: String, app: &str) -> Note {
+    Note::new(Who::of_owners(actor), what, text).about("app", app).ended(Outcome::Done)
+}
+
+fn called(name: &str, version: &str) -> String {
+    format!("{name} {version}").trim().to_owned()
 }
 
 fn path(app: &str, rest: &str) -> String {

@@ -27,6 +27,7 @@ use jiff::Timestamp;
 use tenant_runtime::ids::{Generation, ServerId};
 use tenant_runtime::launch::Site;
 
+use crate::audit::{Note, What, Who};
 use crate::business::{self, Business};
 use crate::context::not_there;
 use crate::paging::{Ask, Page};
@@ -123,7 +124,12 @@ pub async fn erase(plane: &ControlPlane, actor: &Actor, id: ServerId) -> Result<
         Actor::Visitor => return Err(crate::Error::sign_in()),
         Actor::Account(_) | Actor::Operator(_) => return Err(crate::Error::denied()),
     }
-    store::wish_erased(plane.db(), id, plane.now()).await?;
+    let mut tx = plane.db().begin().await?;
+    if store::wish_erased(&mut tx, id, plane.now()).await? {
+        let told = "Your server was erased, as you had been told.";
+        Note::new(Who::Provider, What::Erase, told).of_server(&mut tx, id, plane.now()).await?;
+    }
+    tx.commit().await?;
     plane.attend(id);
     Ok(())
 }

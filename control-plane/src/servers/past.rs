@@ -5,7 +5,8 @@ use tenant_runtime::admin::api::{CareView, PastPreview, PastView, RestoreRequest
 use tenant_runtime::ids::ServerId;
 
 use super::admin;
-use crate::{Actor, ControlPlane, Result};
+use crate::audit::{Note, Outcome, What, Who};
+use crate::{Actor, ControlPlane, Result, row};
 
 /// Which moments a server can go back to, and where it went back to lately.
 pub async fn past(plane: &ControlPlane, actor: &Actor, server: ServerId) -> Result<PastView> {
@@ -26,12 +27,21 @@ pub async fn go_back(
     at_ms: i64,
 ) -> Result<RestoreView> {
     let request = RestoreRequest { id: Some(id.to_owned()), at_ms };
-    admin(plane, actor, server).await?.post_json("/past/restore", &request).await
+    let restored: RestoreView = admin(plane, actor, server).await?.post_json("/past/restore", &request).await?;
+    let then = row::time(at_ms)?.strftime("%-d %B %Y, %H:%M UTC");
+    let told =
+        Note::new(Who::of_owners(actor), What::Restore, format!("You went back to {then}.")).ended(Outcome::Done);
+    told.about("restore", id).once(format!("restore {server} {id}")).done(plane, server).await;
+    Ok(restored)
 }
 
 /// Takes a going back back.
 pub async fn come_back(plane: &ControlPlane, actor: &Actor, server: ServerId, restore: &str) -> Result<RestoreView> {
-    admin(plane, actor, server).await?.post_json(&format!("/past/restores/{restore}/undo"), &()).await
+    let undone: RestoreView =
+        admin(plane, actor, server).await?.post_json(&format!("/past/restores/{restore}/undo"), &()).await?;
+    let told = Note::new(Who::of_owners(actor), What::Undo, "You took a going back in time back.").ended(Outcome::Done);
+    told.about("restore", restore).once(format!("restore undone {server} {restore}")).done(plane, server).await;
+    Ok(undone)
 }
 
 /// How a server's data was last checked. Who runs the business learns of it too, in figures.

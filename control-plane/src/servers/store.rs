@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tenant_runtime::ids::{Generation, ServerId};
 
 use super::{Desired, ServerName};
-use crate::db::{Db, numbered, on};
+use crate::db::{Db, Tx, numbered, on};
 use crate::paging::{Ask, Page, Select, fetch};
 use crate::{AccountId, Error, Result, row};
 
@@ -195,8 +195,8 @@ pub(crate) async fn bury(db: &Db, id: ServerId, now: Timestamp) -> Result<()> {
 }
 
 /// Wishes a server gone. False when that is wished already, or there is no such server.
-pub(crate) async fn wish_erased(db: &Db, id: ServerId, now: Timestamp) -> Result<bool> {
-    let done = on!(db.writer(), e => sqlx::query(
+pub(crate) async fn wish_erased(tx: &mut Tx, id: ServerId, now: Timestamp) -> Result<bool> {
+    let done = on!(tx.each(), e => sqlx::query(
         "update server set desired = 'erased', desired_ms = $2 where id = $1 and desired = 'kept'"
     )
     .bind(id.to_string())

@@ -9,6 +9,7 @@ use billing::Period;
 use jiff::{SignedDuration, Timestamp};
 
 use super::store::{self, Agreed};
+use crate::audit::{Note, What, Who};
 use crate::business::{self, Business};
 use crate::context::not_there;
 use crate::{AccountId, Actor, ControlPlane, Error, Result, accounts, mail, servers};
@@ -56,6 +57,9 @@ pub async fn cancel(plane: &ControlPlane, actor: &Actor, account: AccountId) -> 
     let business = business::business(plane).await?;
     let mut tx = plane.db().begin().await?;
     store::set_end(&mut tx, agreed.id, Some(closing.ends)).await?;
+    let ends = closing.ends.strftime("%-d %B %Y");
+    let told = format!("You closed your server: everything works until {ends}, and it can be taken back after that.");
+    Note::new(Who::of_owners(actor), What::Close, told).of_account(&mut tx, account, plane.now()).await?;
     // Whoever takes it back and closes again is told again: the moment stands in the key.
     let key = format!("closing {} {}", agreed.id, plane.now().as_millisecond());
     write(plane, &mut tx, &business, &agreed, closing, &key).await?;
@@ -74,6 +78,10 @@ pub async fn resume(plane: &ControlPlane, actor: &Actor, account: AccountId) -> 
     }
     let mut tx = plane.db().begin().await?;
     store::set_end(&mut tx, agreed.id, None).await?;
+    if agreed.ends.is_some() {
+        let told = "You took the closing of your server back.";
+        Note::new(Who::of_owners(actor), What::Reopen, told).of_account(&mut tx, account, plane.now()).await?;
+    }
     tx.commit().await?;
     plane.attend_account(account);
     Ok(())

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use billing::{Grace, Invoice, InvoiceId, InvoiceState, periods_until};
+use billing::{Grace, Invoice, InvoiceId, InvoiceState, Standing, periods_until};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tokio_util::sync::CancellationToken;
 
 use super::closing;
 use super::store::{self, Agreed};
+use crate::audit::{self, Note, What, Who};
 use crate::business::{self, Business};
 use crate::db::Tx;
 use crate::{Actor, ControlPlane, Result, accounts, mail};
@@ -43,6 +44,9 @@ pub(crate) async fn bill_until(tx: &mut Tx, agreed: &Agreed, grace: &Grace, now:
             state: InvoiceState::Open,
         };
         store::insert_invoice(tx, &invoice).await?;
+        let told = format!("The bill {} over {} was written.", invoice.number, invoice.amount);
+        let told = Note::new(Who::Provider, What::Bill, told).about("invoice", invoice.id.to_string());
+        told.of_account(tx, agreed.account, now).await?;
         bills.push(invoice);
     }
     Ok(bills)
@@ -90,6 +94,30 @@ async fn remind(plane: &ControlPlane, business: &Business, agreed: &Agreed, open
     Ok(())
 }
 
+/// Tells the activity log what an open bill has come to, with the day on which it did.
+async fn note_lock(plane: &ControlPlane, agreed: &Agreed, open: &[Invoice]) -> Result<()> {
+    let (since, word, text) =
+        match billing::standing(plane.now(), &agreed.subscription(), open, &plane.settings().grace) {
+            Standing::ReadOnly { since } => (
+                since,
+                "read-only",
+                "A bill stayed open: your server could be read and exported, and nothing changed on it.",
+            ),
+            Standing::Asleep { since } => {
+                (since, "asleep", "A bill stayed open: your server slept, and could be exported.")
+            }
+            Standing::Active | Standing::PastDue { .. } | Standing::Ended { .. } => return Ok(()),
+        };
+    let key = format!("lock {} {word} {}", agreed.id, since.as_millisecond());
+    if audit::is_noted(plane.db(), &key).await? {
+        return Ok(());
+    }
+    let mut tx = plane.db().begin().await?;
+    let told = Note::new(Who::Provider, What::Lock, text).about("standing", word).once(key);
+    told.of_account(&mut tx, agreed.account, since).await?;
+    Ok(tx.commit().await?)
+}
+
 /// Looks at every agreement, a page at a time and with a pause between pages, so that many of them never keep the
 /// database busy.
 async fn pass(plane: &ControlPlane, stop: &CancellationToken) -> Result<()> {
@@ -117,6 +145,7 @@ async fn pass(plane: &ControlPlane, stop: &CancellationToken) -> Result<()> {
 async fn follow(plane: &ControlPlane, business: &Business, agreed: &Agreed, open: &[Invoice]) -> Result<()> {
     let now = plane.now();
     remind(plane, business, agreed, open).await?;
+    note_lock(plane, agreed, open).await?;
     closing::follow(plane, business, agreed).await?;
     if periods_until(agreed.anchor, agreed.billed, now).next().is_none() {
         return Ok(());

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use billing::{Invoice, InvoiceId};
+use billing::{Invoice, InvoiceId, Standing};
 
 use super::store;
 use crate::accounts::{self, Account};
+use crate::audit::{Note, What, Who};
 use crate::context::not_there;
-use crate::db::on;
+use crate::db::{Tx, on};
 use crate::paging::{Ask, Page};
-use crate::{Actor, ControlPlane, Error, Result};
+use crate::{AccountId, Actor, ControlPlane, Error, Result};
 
 /// All bills with who owes them, a page at a time, for who runs the business.
 pub async fn invoices(plane: &ControlPlane, actor: &Actor, ask: &Ask) -> Result<Page<(Account, Invoice)>> {
@@ -58,7 +59,8 @@ pub async fn void(plane: &ControlPlane, actor: &Actor, id: InvoiceId) -> Result<
 
 async fn settle(plane: &ControlPlane, actor: &Actor, id: InvoiceId, state: &'static str) -> Result<()> {
     actor.must_operate()?;
-    let settled = on!(plane.db().writer(), e => sqlx::query(
+    let mut tx = plane.db().begin().await?;
+    let settled = on!(tx.each(), e => sqlx::query(
         "update invoice set state = $2, settled_ms = $3 where id = $1 and state = 'open'"
     )
     .bind(id.to_string())
@@ -66,11 +68,13 @@ async fn settle(plane: &ControlPlane, actor: &Actor, id: InvoiceId, state: &'sta
     .bind(plane.now().as_millisecond())
     .execute(e).await.map(|done| done.rows_affected()))?;
     if settled == 1 {
-        if let Some((account, _)) = store::invoice(plane.db(), id).await? {
-            plane.attend_account(account);
-        }
+        let (account, invoice) = store::invoice(plane.db(), id).await?.ok_or_else(not_there)?;
+        note(plane, &mut tx, actor, account, &invoice, state).await?;
+        tx.commit().await?;
+        plane.attend_account(account);
         return Ok(());
     }
+    drop(tx);
     let is: Option<String> = on!(plane.db().reader(), e => sqlx::query_scalar("select state from invoice where id = $1")
         .bind(id.to_string())
         .fetch_optional(e).await)?;
@@ -79,4 +83,36 @@ async fn settle(plane: &ControlPlane, actor: &Actor, id: InvoiceId, state: &'sta
         Some(is) if is == state => Ok(()),
         Some(is) => Err(Error::conflict(format!("This bill is {is} already."))),
     }
+}
+
+/// Tells the activity log what became of a bill, and whether that opens what was closed.
+async fn note(
+    plane: &ControlPlane,
+    tx: &mut Tx,
+    actor: &Actor,
+    account: AccountId,
+    invoice: &Invoice,
+    state: &str,
+) -> Result<()> {
+    let (what, text) = match state {
+        "paid" => (What::Pay, format!("Your provider noted that the bill {} is paid.", invoice.number)),
+        _ => (What::Bill, format!("Your provider took the bill {} back; it asks for nothing.", invoice.number)),
+    };
+    let told = Note::new(Who::of_operators(actor), what, text).about("invoice", invoice.id.to_string());
+    told.of_account(tx, account, plane.now()).await?;
+    let Some(agreed) = store::of_account(plane.db(), account).await? else { return Ok(()) };
+    let mut open = store::open_invoices(plane.db(), std::slice::from_ref(&agreed)).await?.remove(&agreed.id);
+    let open = open.get_or_insert_default();
+    let is_locked = |open: &[Invoice]| {
+        let standing = billing::standing(plane.now(), &agreed.subscription(), open, &plane.settings().grace);
+        matches!(standing, Standing::ReadOnly { .. } | Standing::Asleep { .. })
+    };
+    let was_locked = is_locked(open);
+    open.retain(|other| other.id != invoice.id);
+    if was_locked && !is_locked(open) {
+        let text = "No bill is late any more: your server is open again.";
+        let told = Note::new(Who::Provider, What::Unlock, text).once(format!("unlock {}", invoice.id));
+        told.of_account(tx, account, plane.now()).await?;
+    }
+    Ok(())
 }

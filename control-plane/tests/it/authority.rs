@@ -12,7 +12,7 @@ use control_plane::operations::OperationId;
 use control_plane::paging::Ask;
 use control_plane::places::{self, Access, PlaceId, Schedule, Secret};
 use control_plane::{AccountId, Actor, ControlPlane, Kind, LetterId, Result};
-use control_plane::{accounts, business, care, drills, hosts, mail, overview, servers, subscriptions};
+use control_plane::{accounts, audit, business, care, drills, hosts, mail, overview, servers, subscriptions};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::HeaderMap;
@@ -60,6 +60,7 @@ fn table() -> Vec<Line> {
         line!(accounts::sessions, "syyys", |p, a, t| accounts::sessions(p, a)),
         line!(accounts::end_session, "syyys", |p, a, t| accounts::end_session(p, a, "none")),
         line!(accounts::end_other_sessions, "syyys", |p, a, t| accounts::end_other_sessions(p, a, "none")),
+        line!(audit::events, "sgydy", |p, a, t| audit::events(p, a, t.server, &Ask::default())),
         line!(business::rename, "sddyy", |p, a, t| business::rename(p, a, "Lindenhof")),
         line!(business::plans, "yyyyy", |p, a, t| business::plans(p, a)),
         line!(business::plan, "yyyyy", |p, a, t| business::plan(p, a, t.plan)),
@@ -213,6 +214,7 @@ fn the_table_names_every_public_function_that_takes_an_actor() {
     let mut found = BTreeSet::new();
     for noun in [
         "accounts",
+        "audit",
         "business",
         "care",
         "drills",

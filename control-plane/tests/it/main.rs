@@ -1,12 +1,16 @@
 //! The control plane through its public functions.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod audit;
 mod authority;
 mod bills;
 mod care;
 mod conformance;
+mod coverage;
 mod drills;
 mod gateway;
+#[path = "../../../tenant-runtime/tests/it/archive/haystack.rs"]
+mod haystack;
 mod letters;
 mod lists;
 mod metering;
@@ -16,6 +20,8 @@ mod places;
 mod port;
 mod reconcile;
 mod runtime;
+#[path = "../../../tenant-runtime/tests/it/archive/schemas.rs"]
+mod schemas;
 mod setup;
 mod sign_in;
 mod sign_up;

@@ -2,7 +2,9 @@
 //!
 //! Wire types only: times are Unix milliseconds, sizes are bytes, and nothing in here decides anything.
 
+use export_format::history;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// Proof of life, answered as soon as the runtime serves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +81,7 @@ pub struct AppView {
 }
 
 /// Starts an export. Asking twice with the same id is asking once.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExportRequest {
     /// The caller's own name for this export; made up when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +92,33 @@ pub struct ExportRequest {
     /// Seals the whole archive with the passphrase as well: what is fetched is a `.pcc.zip.age`.
     #[serde(default)]
     pub sealed: bool,
+    /// What the provider knows of the server and the server itself does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<ProviderHistory>,
+}
+
+/// What a provider knows of a server, for the server's archive: rows as SPEC.md 12 has them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProviderHistory {
+    /// Who the provider is.
+    pub provider: history::Provider,
+    /// The bills.
+    pub invoices: Vec<Bill>,
+    /// What was used, by day.
+    pub usage: Vec<history::Usage>,
+    /// Who did what when.
+    pub log: Vec<history::Event>,
+    /// What the provider keeps and does not hand over, and why.
+    pub omitted: Vec<Omission>,
+}
+
+/// One bill.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bill {
+    /// For programs. The place of its text is named where it is written.
+    pub invoice: history::Invoice,
+    /// As a person reads it.
+    pub text: String,
 }
 
 /// Where an export stands.
@@ -459,6 +488,21 @@ pub struct RestoreView {
     pub undo_until_ms: i64,
     /// Whether it was undone.
     pub undone: bool,
+}
+
+/// Something that happened on a server, for its provider's activity log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventView {
+    /// Its id.
+    pub id: String,
+    /// When.
+    pub at_ms: i64,
+    /// What, in a word of SPEC.md 12.6.
+    pub what: String,
+    /// A sentence for the owner.
+    pub text: String,
+    /// What it is about, for programs.
+    pub about: Map<String, Value>,
 }
 
 /// How well a server's data is kept: the last check of everything and the last tidying up.

@@ -45,10 +45,10 @@ impl Wait {
 
 pub(super) async fn begin(
     Shared(state): Shared<State>,
-    Json(request): Json<ExportRequest>,
+    Json(mut request): Json<ExportRequest>,
 ) -> Result<(StatusCode, Json<ExportView>), Problem> {
-    let id = request.id.unwrap_or_else(fresh_id);
-    let view = state.exports().begin(&id, request.passphrase, request.sealed, now_ms()).await?;
+    let id = request.id.take().unwrap_or_else(fresh_id);
+    let view = state.exports().begin(&id, request, now_ms()).await?;
     Ok((StatusCode::ACCEPTED, Json(view)))
 }
 

@@ -28,6 +28,7 @@ pub fn router(state: State) -> Router {
         .route("/health", get(usage::health))
         .route("/usage", get(usage::usage))
         .route("/held", get(usage::held))
+        .route("/events", get(usage::events))
         .route("/apps", get(apps::list).merge(post(apps::install).layer(DefaultBodyLimit::max(PACKED_LIMIT as usize))))
         .route("/apps/{id}", axum::routing::delete(apps::remove))
         .route("/apps/{id}/restore", post(apps::restore))

@@ -1,13 +1,14 @@
 //! Proof of life, and what the server holds.
 
 use axum::Json;
-use axum::extract::State as Shared;
+use axum::extract::{Query, State as Shared};
+use serde::Deserialize;
 
-use super::api::{AppUsage, Health, Held, Usage};
+use super::api::{AppUsage, EventView, Health, Held, Usage};
 use super::problem::Problem;
 use super::state::State;
 use crate::archive::Error;
-use crate::{apps, documents, files, quota};
+use crate::{apps, documents, events, files, quota};
 
 pub(super) async fn health() -> Json<Health> {
     let software = concat!("freehold-runtime/", env!("CARGO_PKG_VERSION"));
@@ -27,6 +28,20 @@ pub(super) async fn held(Shared(state): Shared<State>) -> Result<Json<Held>, Pro
     let held = state.home().read(|db| quota::Held::read(db).map_err(|problem| Error::Bug(problem.detail))).await?;
     let seq = Some(state.home().seq().await?);
     Ok(Json(Held { database_bytes: held.database_bytes, blob_bytes: held.blob_bytes, seq }))
+}
+
+/// Since when.
+#[derive(Deserialize)]
+pub(super) struct Since {
+    #[serde(default)]
+    since_ms: i64,
+}
+
+pub(super) async fn events(
+    Shared(state): Shared<State>,
+    Query(Since { since_ms }): Query<Since>,
+) -> Result<Json<Vec<EventView>>, Problem> {
+    Ok(Json(state.home().read(move |db| Ok::<_, Error>(events::since(db, since_ms)?)).await?))
 }
 
 fn tally(db: &rusqlite::Connection) -> Result<Usage, Error> {

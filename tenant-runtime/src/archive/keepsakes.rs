@@ -1,4 +1,5 @@
-//! What a server keeps of itself when its content is replaced: its keys, its signed-in owner, its burnt tickets.
+//! What a server keeps of itself when its content is replaced: its keys, its signed-in owner, its burnt tickets, what
+//! happened on it.
 //!
 //! These are this server's, not an archive's and not a former state's. Without the burnt tickets an old hand-over link
 //! would open again; with the sessions of a former state a device that was signed out since would be signed in again.
@@ -14,6 +15,7 @@ const KEPT: &[(&str, &str)] = &[
     ("secret", "select * from secret"),
     ("session", "select * from session where kind = 'owner'"),
     ("burnt_ticket", "select * from burnt_ticket"),
+    ("event", "select * from event"),
 ];
 
 /// Rows to be carried over, by table.

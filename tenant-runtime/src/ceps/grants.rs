@@ -3,11 +3,13 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use export_format::AppId;
+use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::{Caller, Owner, own_data};
 use super::body::Shaped;
+use crate::events::{self, What};
 use crate::permissions::{self, Permission, Status};
 use crate::problem::Problem;
 use crate::server::{Server, now};
@@ -76,10 +78,24 @@ pub(crate) async fn decide(server: &Server, app: AppId, name: String, status: St
         .write(move |db| {
             let asked = permissions::of(db, &app)?.into_iter().find(|asked| asked.name == name);
             let asked = asked.ok_or_else(|| Problem::not_found(format!("{app} does not ask for {name:?}.")))?;
+            if asked.status != status {
+                told(db, &asked, status, now)?;
+            }
             Ok::<_, Problem>(permissions::put(db, &Permission { status, decided: Some(now), ..asked })?)
         })
         .await?;
     server.apps.refresh(&server.home).await
+}
+
+/// Tells of an answer that is another than before.
+fn told(db: &Connection, asked: &Permission, status: Status, now: i64) -> rusqlite::Result<()> {
+    let wish = format!("{} ({})", asked.kind, if asked.tables.is_empty() { &asked.name } else { &asked.tables[0] });
+    let (what, text) = match (asked.status, status) {
+        (_, Status::Granted) => (What::Grant, format!("You allowed {} what it asked for: {wish}.", asked.app)),
+        (Status::Granted, _) => (What::Revoke, format!("You took back what {} was allowed: {wish}.", asked.app)),
+        _ => (What::Revoke, format!("You did not allow {} what it asked for: {wish}.", asked.app)),
+    };
+    events::note(db, now, what, &text, &[("app", asked.app.as_str()), ("permission", &asked.name)])
 }
 
 fn view(permission: &Permission) -> Value {

@@ -118,7 +118,7 @@ pub(super) async fn open(
 
 /// `POST /.freehold/sign-out`: ends this browser's session, here and on every app's origin.
 pub(super) async fn sign_out(State(server): State<Server>, Owner(session): Owner) -> Response {
-    if let Err(error) = server.sessions.end(&session.id).await {
+    if let Err(error) = server.sessions.end(&session.id, now()).await {
         tracing::error!(cause = chain(&error), "a session could not be ended");
         let text = "You could not be signed out just now. Try again in a moment.";
         return sign_in(&server, StatusCode::SERVICE_UNAVAILABLE, text.into(), None);

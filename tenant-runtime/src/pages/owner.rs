@@ -65,13 +65,13 @@ pub(super) async fn end_device(
     _: Owner,
     Form(which): Form<Which>,
 ) -> Result<Response, Problem> {
-    server.sessions.end(&which.id).await?;
+    server.sessions.end(&which.id, now()).await?;
     Ok(Redirect::to("/.freehold/devices").into_response())
 }
 
 /// Ends every session but the asking one, those of programs too.
 pub(super) async fn end_others(State(server): State<Server>, Owner(session): Owner) -> Result<Response, Problem> {
-    server.sessions.end_others(&session.id).await?;
+    server.sessions.end_others(&session.id, now()).await?;
     Ok(Redirect::to("/.freehold/devices").into_response())
 }
 

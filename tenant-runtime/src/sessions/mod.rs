@@ -27,6 +27,7 @@ pub use store::end_app;
 use ticket::{Refused, Ticket};
 use token::{Key, Purpose, Token};
 
+use crate::events::{self, What};
 use crate::store::Home;
 
 /// How long a session lasts without being renewed: 60 days.
@@ -181,6 +182,8 @@ impl Sessions {
                 if !store::burn(db, &nonce, expires)? {
                     return Err(Error::Ticket(Refused::Used));
                 }
+                let text = format!("You signed in on your server with {}.", row.device);
+                events::note(db, now, What::SignIn, &text, &[])?;
                 store::put(db, &row).map_err(Error::from)
             })
             .await?;
@@ -206,6 +209,8 @@ impl Sessions {
             .write(move |db| {
                 let good = store::take_password(db, &digest, &app, now)?;
                 if good {
+                    let text = format!("A program signed in with what {app} may do.");
+                    events::note(db, now, What::SignIn, &text, &[("app", app.as_str())])?;
                     store::put(db, &row)?;
                 }
                 Ok::<_, Error>(good)
@@ -218,18 +223,34 @@ impl Sessions {
     }
 
     /// Ends a session.
-    pub async fn end(&self, id: &str) -> Result<(), Error> {
+    pub async fn end(&self, id: &str, now: i64) -> Result<(), Error> {
         let gone = id.to_owned();
-        self.home.write(move |db| store::remove(db, &gone).map_err(Error::from)).await?;
+        let device = self.known.read().live.get(id).map(|live| live.session.device.clone());
+        self.home
+            .write(move |db| {
+                if store::remove(db, &gone)? {
+                    let device = device.as_deref().unwrap_or("A browser");
+                    events::note(db, now, What::SignOut, &format!("{device} was signed out of your server."), &[])?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
         self.known.write().live.remove(id);
         self.revised.send_replace(());
         Ok(())
     }
 
     /// Ends every session but one.
-    pub async fn end_others(&self, keep: &str) -> Result<(), Error> {
+    pub async fn end_others(&self, keep: &str, now: i64) -> Result<(), Error> {
         let kept = keep.to_owned();
-        self.home.write(move |db| store::remove_others(db, &kept).map_err(Error::from)).await?;
+        self.home
+            .write(move |db| {
+                if store::remove_others(db, &kept)? {
+                    events::note(db, now, What::SignOut, "All others were signed out of your server.", &[])?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
         self.known.write().live.retain(|id, _| id == keep);
         self.revised.send_replace(());
         Ok(())

@@ -50,13 +50,14 @@ pub(super) fn put(db: &Connection, session: &Session) -> rusqlite::Result<()> {
     Ok(())
 }
 
-pub(super) fn remove(db: &Connection, id: &str) -> rusqlite::Result<()> {
-    db.execute("delete from session where id = ?1", [id]).map(drop)
+/// Whether it was there.
+pub(super) fn remove(db: &Connection, id: &str) -> rusqlite::Result<bool> {
+    Ok(db.execute("delete from session where id = ?1", [id])? > 0)
 }
 
-/// Ends every session but one, those of programs too.
-pub(super) fn remove_others(db: &Connection, keep: &str) -> rusqlite::Result<()> {
-    db.execute("delete from session where id <> ?1", [keep]).map(drop)
+/// Ends every session but one, those of programs too; whether there were others.
+pub(super) fn remove_others(db: &Connection, keep: &str) -> rusqlite::Result<bool> {
+    Ok(db.execute("delete from session where id <> ?1", [keep])? > 0)
 }
 
 pub(super) fn note_seen(db: &Connection, id: &str, seen: i64) -> rusqlite::Result<()> {

@@ -5,7 +5,7 @@ use control_plane::accounts;
 use control_plane::{Error, Kind};
 use serde::Deserialize;
 
-use super::own_servers;
+use super::{base, own_servers};
 use crate::page::{self, Answer, Field};
 use crate::refusal::Refusal;
 use crate::shell::Shell;
@@ -23,6 +23,8 @@ struct AccountPage {
     current: Field,
     fresh: Field,
     sessions: Vec<Device>,
+    /// The page of what happened, where there is a server for it to happen on.
+    activity: Option<String>,
 }
 
 struct Device {
@@ -92,6 +94,7 @@ async fn account_page(visit: &Visit, name: Option<String>, said: Option<&str>, e
         current: Field::judged("", "current", error),
         fresh: Field::judged("", "fresh", error),
         sessions: sessions.into_iter().map(device).collect(),
+        activity: servers.first().map(|server| format!("{}/activity", base(server))),
     };
     page::show_form(error, &page)
 }

@@ -1,6 +1,7 @@
 //! The pages of people with a server, and of those who may become some.
 
 mod account;
+mod activity;
 mod apps;
 mod bill;
 mod close;
@@ -70,6 +71,7 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .post("/servers/{name}/apps/{app}/remove", Account, apps::remove)
         .post("/servers/{name}/apps/{app}/restore", Account, apps::restore)
         .get("/servers/{name}/usage", Account, usage::show)
+        .get("/servers/{name}/activity", Account, activity::show)
         .get("/servers/{name}/past", Account, past::show)
         .get("/servers/{name}/past/preview", Account, past::preview)
         .post("/servers/{name}/past", Account, past::go_back)

@@ -40,6 +40,7 @@ const TABLE: &[(&str, &str, Who)] = &[
     ("POST", "/servers/{name}/apps/{app}/remove", Who::Account),
     ("POST", "/servers/{name}/apps/{app}/restore", Who::Account),
     ("GET", "/servers/{name}/usage", Who::Account),
+    ("GET", "/servers/{name}/activity", Who::Account),
     ("GET", "/servers/{name}/past", Who::Account),
     ("GET", "/servers/{name}/past/preview", Who::Account),
     ("POST", "/servers/{name}/past", Who::Account),

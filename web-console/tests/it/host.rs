@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use infra::agent::{Error, HostEvent, RunId, RunReading, SandboxLimits, SeenServer, State};
 use infra::isolation::IsolationReport;
 use parking_lot::Mutex;
-use tenant_runtime::admin::api::{AppUsage, AppView, Usage};
+use tenant_runtime::admin::api::{AppUsage, AppView, EventView, Usage};
 use tenant_runtime::ids::ServerId;
 use tenant_runtime::launch::Launch;
 use tokio::net::UnixListener;
@@ -83,6 +83,7 @@ impl SmallHost {
         };
         let router = Router::new()
             .route("/usage", get(usage))
+            .route("/events", get(|| async { Json(Vec::<EventView>::new()) }))
             .route("/apps", get(list).post(install))
             .route("/apps/{id}", axum::routing::delete(change(Some(1))))
             .route("/apps/{id}/restore", post(change(None)))

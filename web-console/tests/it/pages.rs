@@ -14,6 +14,9 @@ const OWNER: &[&str] = &[
     "/servers/anna/leave",
     "/servers/anna/close",
     "/servers/anna/usage",
+    "/servers/anna/activity",
+    "/servers/anna/activity?older=evt_1",
+    "/servers/anna/activity?newer=evt_1",
     "/servers/anna/past",
     "/bill",
     "/account",
@@ -126,6 +129,10 @@ async fn apps_come_and_go_by_plain_forms() {
     assert!(page.contains("Removed, still kept") && page.contains("Notes is removed."));
     assert_eq!(post("restore", id).await, StatusCode::SEE_OTHER);
     assert!(!anna.get("/servers/anna/apps").await.contains("Removed, still kept"));
+    let log = anna.get("/servers/anna/activity").await;
+    for line in ["You signed up", "You installed", "You removed the app dev.freehold.notes", "two years"] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ struct Archive {
     stops_at: AtomicU64,
     gave: AtomicU64,
     kept: Mutex<HashSet<String>>,
+    asked: Mutex<Vec<api::ExportRequest>>,
     /// How many groups of writes every home has seen.
     seq: AtomicU64,
     /// Whether what was taken in comes out as something else.
@@ -66,6 +67,7 @@ struct Inner {
     placed: Mutex<HashMap<ServerId, Placed>>,
     homes: Mutex<HashSet<ServerId>>,
     care: Arc<Mutex<api::CareView>>,
+    events: Arc<Mutex<Vec<api::EventView>>>,
 }
 
 struct Placed {
@@ -89,6 +91,7 @@ struct Runtime {
     archive: Arc<Archive>,
     taken: Arc<Mutex<Option<Taken>>>,
     care: Arc<Mutex<api::CareView>>,
+    tells: Arc<Mutex<Vec<api::EventView>>>,
 }
 
 impl MemoryHost {
@@ -144,6 +147,11 @@ impl MemoryHost {
         self.inner.homes.lock().len()
     }
 
+    /// What was asked of the exports begun so far.
+    pub(crate) fn asked_exports(&self) -> Vec<api::ExportRequest> {
+        self.archive.asked.lock().clone()
+    }
+
     /// What it tells of its servers' runs from now on.
     pub(crate) fn ran(&self, runs: Vec<RunReading>) {
         *self.runs.lock() = runs;
@@ -169,6 +177,11 @@ impl MemoryHost {
         *self.inner.care.lock() = care;
     }
 
+    /// What every server tells of what happened on it, from now on.
+    pub(crate) fn tells(&self, events: Vec<api::EventView>) {
+        *self.inner.events.lock() = events;
+    }
+
     /// Whether a server's home is there.
     pub(crate) fn has_home(&self, id: ServerId) -> bool {
         self.inner.homes.lock().contains(&id)
@@ -191,12 +204,14 @@ impl MemoryHost {
             archive: self.archive.clone(),
             taken: Arc::default(),
             care: self.inner.care.clone(),
+            tells: self.inner.events.clone(),
         };
         let router = Router::new()
             .route("/health", get(health))
             .route("/usage", get(usage))
             .route("/held", get(held))
             .route("/care", get(care))
+            .route("/events", get(events))
             .route("/apps", get(apps).post(install))
             .route("/apps/{id}", delete(remove))
             .route("/apps/{id}/restore", post(restore))
@@ -368,6 +383,10 @@ async fn care(Shared(runtime): Shared<Runtime>) -> Json<api::CareView> {
     Json(runtime.care.lock().clone())
 }
 
+async fn events(Shared(runtime): Shared<Runtime>) -> Json<Vec<api::EventView>> {
+    Json(runtime.tells.lock().clone())
+}
+
 async fn apps(Shared(runtime): Shared<Runtime>) -> Json<Vec<api::AppView>> {
     runtime.wake();
     Json(runtime.apps.lock().clone())
@@ -403,7 +422,8 @@ fn set_removed(runtime: &Runtime, id: &str, at: Option<i64>) -> StatusCode {
 
 async fn export(Shared(runtime): Shared<Runtime>, Json(asked): Json<api::ExportRequest>) -> Json<api::ExportView> {
     runtime.wake();
-    let id = asked.id.unwrap();
+    let id = asked.id.clone().unwrap();
+    runtime.archive.asked.lock().push(asked);
     runtime.archive.kept.lock().insert(id.clone());
     runtime.export(&id)
 }

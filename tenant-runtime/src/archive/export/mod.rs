@@ -2,7 +2,7 @@
 //!
 //! An export is begun once and looked at until it is ready. Its moment is a pinned snapshot; its records are written
 //! out once into a work file ("frozen"), its files are streamed from where they lie. Since the archive is a pure
-//! function of the snapshot and of the words in `request.json`, any byte range can be given at any time: after a sleep,
+//! function of the snapshot, of the words in `request.json` and of what the provider handed over of its own, any byte range can be given at any time: after a sleep,
 //! after a crash, and even after the work files are lost, for they are simply written again.
 //!
 //! With a passphrase the whole archive can be sealed ([`export_format::sealed`]). The passphrase is forgotten at once; the
@@ -31,7 +31,7 @@ use super::error::Error;
 use super::identity::{self, Identity};
 use super::running::Running;
 use super::work;
-use crate::admin::api::{ExportState, ExportView};
+use crate::admin::api::{ExportRequest, ExportState, ExportView};
 use crate::launch::Launch;
 use crate::store::Home;
 
@@ -72,14 +72,9 @@ impl Exports {
     /// Begins an export, or answers with the one that was begun under this id.
     ///
     /// A passphrase seals the secret keys, and with `sealed` the whole archive too; it is not kept.
-    pub async fn begin(
-        &self,
-        id: &str,
-        passphrase: Option<String>,
-        sealed: bool,
-        now_ms: i64,
-    ) -> Result<ExportView, Error> {
+    pub async fn begin(&self, id: &str, asked: ExportRequest, now_ms: i64) -> Result<ExportView, Error> {
         work::check_id(id)?;
+        let ExportRequest { passphrase, sealed, history, .. } = asked;
         let folder = self.folder(id);
         if request::read(&folder)?.is_none() {
             let identity = self.inner.home.write(identity::read_or_make).await?;
@@ -89,7 +84,7 @@ impl Exports {
                 None => Secrets::default(),
             };
             let request = Request { sealed, ..Request::new(id, now_ms, &self.inner.launch) };
-            request::write(&folder, &request, &secrets)?;
+            request::write(&folder, &request, &secrets, history.as_ref())?;
             self.go_on(id);
         }
         self.view(id)

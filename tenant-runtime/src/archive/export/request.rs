@@ -5,7 +5,7 @@ use std::path::Path;
 use export_format::sealed::Envelope;
 use serde::{Deserialize, Serialize};
 
-use crate::admin::api::{ExportState, ExportView};
+use crate::admin::api::{ExportState, ExportView, ProviderHistory};
 use crate::archive::error::Error;
 use crate::archive::work;
 use crate::launch::Launch;
@@ -13,6 +13,7 @@ use crate::launch::Launch;
 const REQUEST: &str = "request.json";
 const KEYS: &str = "keys.age";
 const ENVELOPE: &str = "envelope";
+const HISTORY: &str = "history.json";
 const FAILURE: &str = "failure.txt";
 
 /// The words of an export that its bytes depend on, apart from the snapshot.
@@ -92,9 +93,17 @@ pub(super) fn read(folder: &Path) -> Result<Option<Request>, Error> {
     work::read_json(&folder.join(REQUEST))
 }
 
-/// Writes what the passphrase made first: a request is only there when all of it is.
-pub(super) fn write(folder: &Path, request: &Request, secrets: &Secrets) -> Result<(), Error> {
+/// Writes what belongs to a request first: it is only there when all of it is.
+pub(super) fn write(
+    folder: &Path,
+    request: &Request,
+    secrets: &Secrets,
+    history: Option<&ProviderHistory>,
+) -> Result<(), Error> {
     work::make(folder)?;
+    if let Some(history) = history {
+        work::write_json(&folder.join(HISTORY), history)?;
+    }
     if let Some(keys) = &secrets.keys {
         work::write(&folder.join(KEYS), keys)?;
     }
@@ -106,6 +115,11 @@ pub(super) fn write(folder: &Path, request: &Request, secrets: &Secrets) -> Resu
 
 pub(super) fn sealed_keys(folder: &Path) -> Result<Option<Vec<u8>>, Error> {
     work::read(&folder.join(KEYS))
+}
+
+/// What the provider handed over with the request.
+pub(super) fn history(folder: &Path) -> Result<Option<ProviderHistory>, Error> {
+    work::read_json(&folder.join(HISTORY))
 }
 
 /// The envelope of a sealed export.

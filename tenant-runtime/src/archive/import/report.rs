@@ -139,6 +139,7 @@ fn carried(archive: &Checked, intake: &Intake) -> Vec<Carried> {
 fn kind(path: &str) -> &'static str {
     match path.split('/').nth(1).unwrap_or_default() {
         "messages" => "messages",
+        "providers" => "the history at earlier providers",
         "contacts" => "contacts",
         "calendar" => "calendars",
         "domains" => "domains of your own (prove again that they are yours)",

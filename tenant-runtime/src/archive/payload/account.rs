@@ -31,7 +31,7 @@ pub(super) fn render(db: &Connection, about: &About, sink: &mut dyn Sink, payloa
         payload.add(path, sink.keep(&render::pretty(&identity.did_document()))?)?;
     }
     if let Some(sealed) = &about.sealed_keys {
-        let path = render::path(keys_path(db)?)?;
+        let path = render::path(&keys_path(db)?)?;
         payload.sealed.push(path.clone());
         payload.sealed_own = Some(path.clone());
         payload.add(path, sink.keep(sealed)?)?;
@@ -39,13 +39,16 @@ pub(super) fn render(db: &Connection, about: &About, sink: &mut dyn Sink, payloa
     Ok(())
 }
 
-/// Where this server's own sealed keys stand, when those of a former server are carried along.
-const OWN_KEYS: &str = "data/identity/keys-here.secret.jwks.json.age";
-
-fn keys_path(db: &Connection) -> Result<&'static str, Error> {
-    let carried: bool =
-        db.query_row("select exists (select 1 from carried where path = ?1)", [KEYS], |row| row.get(0))?;
-    Ok(if carried { OWN_KEYS } else { KEYS })
+/// Where this server's own sealed keys stand: beside those of all former servers, which are carried along.
+fn keys_path(db: &Connection) -> Result<String, Error> {
+    let beside = |n: u32| format!("data/identity/keys-{n}.secret.jwks.json.age");
+    let mut is_taken = db.prepare("select exists (select 1 from carried where lower(path) = ?1)")?;
+    for path in std::iter::once(KEYS.to_owned()).chain((2..).map(beside)) {
+        if !is_taken.query_row([&path], |row| row.get::<_, bool>(0))? {
+            return Ok(path);
+        }
+    }
+    Err(Error::Bug("every name for sealed keys is taken".into()))
 }
 
 fn render_account(

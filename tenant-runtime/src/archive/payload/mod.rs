@@ -3,7 +3,8 @@
 //! The payload is a pure function of the database: the same content gives the same paths and the same bytes, whoever
 //! hosts it. Export writes it out; import derives it again from what it staged and compares, so that both sides are
 //! held to one description. Nothing in here names the provider, the address or the time of the export: those stand in
-//! the bag's tag files.
+//! the bag's tag files. What the provider hands over of its own ([`history`]) is added for an export and absent where an
+//! import is compared.
 //!
 //! Records and small documents go through a [`Sink`] while they are rendered, at most one segment at a time in memory.
 //! Files are only named: their digests have been known since they were uploaded.
@@ -12,17 +13,20 @@ pub(crate) mod account;
 pub(crate) mod apps;
 pub mod coverage;
 mod files;
+pub mod history;
 pub mod kept;
 mod render;
 pub(crate) mod tables;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use export_format::EntryPath;
 use export_format::digest::Summary;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
+use self::history::History;
 use super::error::Error;
 use crate::admin::api::{Counts, Omission};
 use crate::launch::Launch;
@@ -84,13 +88,16 @@ pub struct About {
     pub handle: String,
     /// The server's secret keys, sealed for the owner, when a passphrase was given.
     pub sealed_keys: Option<Vec<u8>>,
+    /// What the provider handed over of its own.
+    pub history: Option<Arc<History>>,
 }
 
 impl About {
     /// What a launch says about the person.
     #[must_use]
     pub fn of(launch: &Launch) -> Self {
-        Self { display_name: launch.owner.display_name.clone(), handle: launch.site.name.clone(), sealed_keys: None }
+        let (display_name, handle) = (launch.owner.display_name.clone(), launch.site.name.clone());
+        Self { display_name, handle, ..Self::default() }
     }
 }
 
@@ -122,6 +129,9 @@ impl Payload {
 pub fn derive(db: &Connection, about: &About, sink: &mut dyn Sink) -> Result<Payload, Error> {
     let mut payload = derive_own(db, about, sink)?;
     kept::apply(db, &mut payload)?;
+    if let Some(history) = &about.history {
+        history::add(history, sink, &mut payload)?;
+    }
     payload.counts.apps = apps::folders(&payload);
     payload.counts.bytes = payload.entries.values().map(|entry| entry.summary.size).sum();
     let omitted = coverage::omissions(db, &payload)?;

@@ -77,7 +77,7 @@ async fn a_feed_ends_with_the_session_that_listens() {
     let (ended, other) = (listen(&anna, &notes).await, anna.app("com.example.notes").await);
     let mut goes_on = listen(&anna, &other).await;
     let session = anna.server.sessions.list(0).into_iter().min_by_key(|session| session.created).unwrap();
-    anna.server.sessions.end(&session.id).await.unwrap();
+    anna.server.sessions.end(&session.id, tenant_runtime::server::now()).await.unwrap();
     anna.post(&other, "/ceps/write/com.example.notes.pages", json!({"secret": 1})).await;
     ends_unheard(ended).await;
     let event = String::from_utf8(goes_on.next().await.unwrap().unwrap().to_vec()).unwrap();

@@ -223,3 +223,38 @@ async fn the_owner_sees_when_each_session_was_last_used_and_ends_all_others_at_o
     let page = anna.get("", "/.freehold/devices").header("cookie", &owner).send().await.unwrap().text().await.unwrap();
     assert!(!page.contains("Sign out all others"), "{page}");
 }
+
+#[tokio::test]
+async fn what_its_provider_cannot_see_is_noted_for_the_activity_log() {
+    let anna = Anna::start().await;
+    let owner = anna.sign_in().await;
+    let manifest = json!({"identifier": "com.example.reader", "pages": {"index": {}}, "permissions":
+        [{"name": "read", "type": "read_all", "table_id": "com.example.notes.pages", "description": "to count"}]});
+    anna.install(&[("manifest.json", &manifest.to_string()), ("index.html", "<p>")]).await;
+    let noted = async || {
+        let read = |db: &rusqlite::Connection| {
+            let mut query = db.prepare("select what, text || ' ' || about from event order by at, id")?;
+            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok::<Vec<(String, String)>, Box<dyn std::error::Error + Send + Sync>>(rows.collect::<Result<_, _>>()?)
+        };
+        anna.server.home.read(read).await.unwrap()
+    };
+    assert_eq!(noted().await.iter().filter(|(what, _)| what == "sign-in").count(), 1);
+    for (action, whats) in [
+        ("Accept", &["grant"][..]),
+        // Said twice it is said once.
+        ("Accept", &["grant"]),
+        ("Deny", &["grant", "revoke"]),
+    ] {
+        let change = json!({"change": {"name": "read", "action": action, "requestor_app": "com.example.reader"}});
+        let put = anna.ask(Method::PUT, "", "/feps/permissions/change").header("cookie", &owner);
+        assert_eq!(put.header("origin", anna.origin("")).json(&change).send().await.unwrap().status(), 200);
+        let events: Vec<_> = noted().await.into_iter().filter(|(what, _)| what != "sign-in").collect();
+        assert_eq!(events.iter().map(|(what, _)| what.as_str()).collect::<Vec<_>>(), whats);
+        let told = |(_, text): &(String, String)| text.contains("com.example.reader") && text.contains("notes.pages");
+        assert!(events.iter().all(told), "{events:?}");
+    }
+    let out = anna.ask(Method::POST, "", "/.freehold/sign-out").header("cookie", &owner);
+    assert!(out.header("origin", anna.origin("")).send().await.unwrap().status().is_redirection());
+    assert_eq!(noted().await.last().unwrap().0, "sign-out");
+}

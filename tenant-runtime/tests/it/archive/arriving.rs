@@ -277,7 +277,7 @@ async fn taking_an_import_back_signs_nobody_in_again() {
 async fn a_sealed_archive_asks_for_its_passphrase_until_it_is_right() {
     let root = tempfile::tempdir().unwrap();
     let source = furnished(&root.path().join("a"), "localhost").await;
-    source.exports.begin("e", Some("correct horse".into()), true, NOW).await.unwrap();
+    source.exports.begin("e", asked(Some("correct horse"), true), NOW).await.unwrap();
     source.frozen("e").await;
     let archive = source.fetch("e").await;
 
@@ -327,7 +327,7 @@ async fn a_sealed_archive_asks_for_its_passphrase_until_it_is_right() {
 async fn a_sealed_archive_that_is_damaged_or_sealed_to_a_key_changes_nothing() {
     let root = tempfile::tempdir().unwrap();
     let source = furnished(&root.path().join("a"), "localhost").await;
-    source.exports.begin("e", Some("correct horse".into()), true, NOW).await.unwrap();
+    source.exports.begin("e", asked(Some("correct horse"), true), NOW).await.unwrap();
     source.frozen("e").await;
     let archive = source.fetch("e").await;
     let target = Server::wake(&root.path().join("b"), launch("berta", "other.localhost", 1 << 30)).await;

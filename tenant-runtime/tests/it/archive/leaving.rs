@@ -105,7 +105,7 @@ async fn keys_leave_sealed_or_not_at_all() {
     };
     assert!(!names(&server.fetch("open").await).iter().any(|name| name.ends_with(".age")));
 
-    server.exports.begin("sealed", Some("correct horse".into()), false, NOW).await.unwrap();
+    server.exports.begin("sealed", asked(Some("correct horse"), false), NOW).await.unwrap();
     let sealed = server.frozen("sealed").await;
     assert!(!sealed.omitted.iter().any(|omission| omission.what.contains("secret key")));
     let archive = server.fetch("sealed").await;
@@ -130,9 +130,9 @@ fn opened(file: &[u8], passphrase: &str) -> Vec<u8> {
 async fn a_sealed_download_cut_many_times_is_byte_for_byte_the_same() {
     let root = tempfile::tempdir().unwrap();
     let mut server = furnished(root.path(), "localhost").await;
-    let refused = server.exports.begin("e", None, true, NOW).await;
+    let refused = server.exports.begin("e", asked(None, true), NOW).await;
     assert!(matches!(refused, Err(Error::Refused(_))), "nothing to seal with: {refused:?}");
-    server.exports.begin("e", Some("correct horse".into()), true, NOW).await.unwrap();
+    server.exports.begin("e", asked(Some("correct horse"), true), NOW).await.unwrap();
     let view = server.frozen("e").await;
     assert!(view.sealed && view.file_name.ends_with(".pcc.zip.age"), "{view:?}");
     let whole = server.fetch("e").await;

@@ -3,9 +3,12 @@
 mod arriving;
 mod coverage;
 mod going_back;
+mod haystack;
+mod history;
 mod leaving;
 mod peers;
 mod round_trip;
+mod schemas;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{TryStreamExt as _, stream};
-use tenant_runtime::admin::api::{ExportState, ExportView, ImportState, ImportView};
+use tenant_runtime::admin::api::{ExportRequest, ExportState, ExportView, ImportState, ImportView};
 use tenant_runtime::archive::Error;
 use tenant_runtime::archive::export::{self, Exports};
 use tenant_runtime::archive::import::{Imports, OnSwap};
@@ -98,7 +101,7 @@ impl Server {
     }
 
     pub(crate) async fn export(&self, id: &str) -> ExportView {
-        self.exports.begin(id, None, false, NOW).await.unwrap();
+        self.exports.begin(id, asked(None, false), NOW).await.unwrap();
         self.frozen(id).await
     }
 
@@ -222,6 +225,11 @@ impl Server {
         let sql = sql.to_owned();
         self.home.read(move |db| Ok::<_, Error>(db.query_row(&sql, [], |row| row.get(0))?)).await.unwrap()
     }
+}
+
+/// The wish for an export.
+pub(crate) fn asked(passphrase: Option<&str>, sealed: bool) -> ExportRequest {
+    ExportRequest { passphrase: passphrase.map(str::to_owned), sealed, ..ExportRequest::default() }
 }
 
 pub(crate) fn row(id: &str, doc: &str) -> documents::Row {

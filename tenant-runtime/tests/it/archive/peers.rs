@@ -23,7 +23,7 @@ fn peer(program: &str, arguments: &[&str], folder: &Path) -> bool {
 async fn stock_tools_accept_a_real_export() {
     let root = tempfile::tempdir().unwrap();
     let server = furnished(root.path(), "localhost").await;
-    server.exports.begin("e", Some("correct horse".into()), false, NOW).await.unwrap();
+    server.exports.begin("e", asked(Some("correct horse"), false), NOW).await.unwrap();
     server.frozen("e").await;
     let folder = root.path().join("unpacked");
     std::fs::create_dir(&folder).unwrap();

@@ -10,7 +10,7 @@ use super::*;
 async fn a_server_moves_to_another_provider_and_on_without_losing_a_byte() {
     let root = tempfile::tempdir().unwrap();
     let first = furnished(root.path(), "localhost").await;
-    first.exports.begin("e", Some("correct horse".into()), false, NOW).await.unwrap();
+    first.exports.begin("e", asked(Some("correct horse"), false), NOW).await.unwrap();
     let given = first.frozen("e").await;
     let archive = first.fetch("e").await;
     let wanted = payload_manifest(&archive);
