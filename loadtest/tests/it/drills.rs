@@ -46,10 +46,23 @@ fn homes(data: &Path) -> BTreeSet<String> {
     names(&data.join("objects/t"))
 }
 
-/// The servers that the books and the list of homes know.
-fn booked(data: &Path) -> BTreeSet<String> {
+fn books(data: &Path) -> Connection {
     let db = Connection::open_with_flags(data.join("control.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     db.busy_timeout(Duration::from_secs(10)).unwrap();
+    db
+}
+
+/// Whether the only server has written nothing since the drill it passed, as it told when it fell asleep.
+fn is_unchanged(data: &Path) -> bool {
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let (seq, told) = books(data).query_row("select seq, told_seq from drill", [], read).unwrap();
+    assert!(told >= seq, "{told} writes, and {seq} of them in the archive");
+    seq == told
+}
+
+/// The servers that the books and the list of homes know.
+fn booked(data: &Path) -> BTreeSet<String> {
+    let db = books(data);
     let mut read = db.prepare("select server_id from usage_source union select server_id from usage_hour").unwrap();
     let rows = read.query_map([], |row| row.get(0)).unwrap();
     rows.map(Result::unwrap).collect()
@@ -83,15 +96,23 @@ async fn a_drill_compares_to_the_last_byte_and_leaves_nothing_behind() {
     assert!(anna.person.page("/servers/anna").await.unwrap().contains(PASSED));
     let fleet = platform.operator.page("/operator/drills").await.unwrap();
     assert!(fleet.contains("Passed") && !fleet.contains("Never tested"), "{fleet}");
-    assert_eq!(records(&anna).await, before);
     assert_eq!(homes(&platform.data()), home);
     assert_eq!(names(&platform.data().join("cache")), home, "no cache but Anna's");
     assert_eq!(platform.provider().agent().seen().await.len(), 1);
     control_plane::metering::collect(platform.provider().plane()).await.unwrap();
     assert_eq!(booked(&platform.data()), home, "nobody else used anything");
 
-    // And once more, over what the first one left at the server.
+    // A drill, a sleep and reading change nothing that would let it be woken for another one; a write does.
+    asleep(&platform).await.unwrap();
+    assert!(is_unchanged(&platform.data()));
+    assert_eq!(records(&anna).await, before);
+    asleep(&platform).await.unwrap();
+    assert!(is_unchanged(&platform.data()));
     write(&anna, &json!({"nth": 20})).await;
+    asleep(&platform).await.unwrap();
+    assert!(!is_unchanged(&platform.data()));
+
+    // And once more, over what the first one left at the server.
     tap(&anna.person).await;
     let page = told(&anna.person).await;
     assert!(page.contains(PASSED) && page.contains("<dt>Records</dt><dd>22</dd>"), "{page}");
