@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
+import io
 import json
 import math
 import os
@@ -15,16 +17,18 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pcc import writer
+from pcc import age, deltawriter, writer
+from pcc.__main__ import main as pcc_main
 from pcc.check import Options, check
 from pcc.extract import extract
 from pcc.names import why_invalid
 from pcc.words import DEFAULT_MAX_ENTRIES
 
-from . import damage, questions, servers, signatures
+from . import damage, deltas, questions, servers, signatures
 from .both import SECONDS, Answer, ours, program, theirs
 from .forge import Forge, Keys
 from .questions import Question
@@ -281,6 +285,141 @@ def servers_both_ways(cross: Cross, chance: random.Random) -> None:
         shutil.rmtree(top)
 
 
+def deltas_both_ways(cross: Cross, chance: random.Random) -> None:
+    """What either makes of two archives the other applies to the very bytes; what is damaged both refuse."""
+    for number in cross.in_time(range(12 * cross.size)):
+        first, second = deltas.pair(chance, cross.keys, number)
+        base, new, mine, yours = (cross.folder / f"{name}.pcc.zip" for name in ("base", "new", "mine", "yours"))
+        for path, content in ((base, first), (new, second)):
+            path.write_bytes(content)
+        for path in (mine, yours):
+            path.unlink(missing_ok=True)
+        cross.asked += 1
+        report = deltawriter.make(base, new, mine, cross.keys.private)
+        if not report.accepted:
+            cross.disagree(f"delta {number}: Python makes none: {report.findings.codes}")
+            continue
+        run("delta", str(base), str(new), "--output", str(yours), "--key", str(cross.keys.private))
+        for maker, delta in (("Python", mine), ("Rust", yours)):
+            for who, apply in (("Python", deltas.ours), ("Rust", deltas.theirs)):
+                applied = apply(base, delta, Options(trusted=cross.keys.public))
+                if applied.gives != second:
+                    cross.disagree(f"delta {number} by {maker}: to {who} {sorted(applied.answer.codes)}, or other bytes")
+        taken = [deltas.Forged(path.read_bytes()).tags["fetch.txt"] for path in (mine, yours)]
+        if taken[0] != taken[1]:
+            cross.disagree(f"delta {number}: Python takes {taken[0]!r}, Rust {taken[1]!r}")
+        delta = chance.choice([mine, yours]).read_bytes()
+        changes = [
+            *((what, first, content) for what, content in deltas.changes(delta, chance, cross.keys, 25)),
+            *((what, first, content) for what, content in damage.bytes_changed(delta, chance, 6)),
+            *((what, first, content) for what, content in damage.structure_changed(delta, chance, 6)),
+            *((f"base: {what}", content, delta) for what, content in damage.bytes_changed(first, chance, 4)),
+            *((f"base: {what}", content, delta) for what, content in damage.structure_changed(first, chance, 4)),
+            ("another base", second, delta),
+            ("the base as delta", first, first),
+            ("the delta as base", delta, delta),
+        ]
+        for what, base_content, content in cross.in_time(mixed(changes, chance)):
+            cross.asked += 1
+            base.write_bytes(base_content)
+            mine.write_bytes(content)
+            left, right = deltas.ours(base, mine), deltas.theirs(base, mine)
+            told = said(left.answer.codes, right.answer.codes)
+            if left.gives != right.gives or left.answer.accepted != (left.gives is not None):
+                cross.disagree(f"delta {number} ({what}): {told}")
+            elif left.gives is None and not left.answer.refusals & right.answer.refusals:
+                cross.disagree(f"delta {number} ({what}): for different reasons: {told}")
+
+
+def sealed(cross: Cross, chance: random.Random) -> None:
+    """Archives encrypted as a whole: the vectors; what either seals the other opens; what is damaged neither does."""
+    top = Path(__file__).resolve().parents[2] / "vectors"
+    listed = json.loads((top / "index.json").read_text("utf-8"))
+    identity = cross.folder / "identity"
+    identity.write_text(listed["identity"] + "\n", "ascii")
+    for vector in listed["sealed"]:
+        cross.asked += 1
+        for who, unseal in SEALS.items():
+            gives, codes = opened(unseal.open, top / vector["file"], identity, cross.folder)
+            if vector["gives"] not in (None, gives) or not set(vector["codes"]) <= codes or bool(codes) == vector["valid"]:
+                cross.disagree(f"vector {vector['name']}: {who} says {sorted(codes)} and gives {gives}")
+    recipient = age.command(["age-keygen", "-y", str(identity)]).decode("ascii").strip()
+    phrase = cross.folder / "phrase"
+    phrase.write_text("correct horse battery staple\n", "ascii")
+    plain, wrapped = cross.folder / "plain", cross.folder / "sealed"
+    for number in cross.in_time(range(8 * cross.size)):
+        # Lengths at which a chunk is full, and any others; a passphrase takes seconds.
+        length = chance.choice([0, 1, 65535, 65536, 65537, 131072, chance.randrange(300_000)])
+        plain.write_bytes(chance.randbytes(length))
+        digest = hashlib.sha256(plain.read_bytes()).hexdigest()
+        with_phrase = cross.size > 1 and number % 8 == 0
+        for maker, seals in SEALS.items():
+            cross.asked += 1
+            wrapped.unlink(missing_ok=True)
+            how = ["--passphrase-file", str(phrase)] if with_phrase else ["--recipient", recipient]
+            seals.seal(plain, wrapped, how)
+            for who, unseals in SEALS.items():
+                gives, _ = opened(unseals.open, wrapped, phrase if with_phrase else identity, cross.folder)
+                if gives != digest:
+                    cross.disagree(f"sealed {number}: {length} bytes, by {maker}, are others to {who}")
+            if with_phrase:
+                continue
+            content = wrapped.read_bytes()
+            for _ in range(2):
+                cross.asked += 1
+                at = chance.choice([chance.randrange(len(content)), chance.randrange(220), len(content) - 1]) % len(content)
+                changed = bytes([content[at] ^ 1 << chance.randrange(8)])
+                what, more = chance.choice([("cut", b""), ("other", changed + content[at + 1 :]), ("more", changed + content[at:])])
+                wrapped.write_bytes(content[:at] + more)
+                found = [opened(unseals.open, wrapped, identity, cross.folder)[0] for unseals in SEALS.values()]
+                if found[0] != found[1]:
+                    cross.disagree(f"sealed {number}: {length} bytes, {what} at {at}: opened by one alone")
+
+
+@dataclass(frozen=True)
+class Seal:
+    """How one of the two seals and opens."""
+
+    seal: Callable[[Path, Path, list[str]], None]
+    open: Callable[[Path, Path, list[str]], bool]
+
+
+def seal_ours(source: Path, out: Path, how: list[str]) -> None:
+    if pcc_main(["encrypt", str(source), str(out), *how]) != 0:
+        raise RuntimeError("Python does not seal")
+
+
+def open_ours(source: Path, out: Path, how: list[str]) -> bool:
+    with contextlib.redirect_stderr(io.StringIO()):
+        return pcc_main(["decrypt", str(source), str(out), *how]) == 0
+
+
+def seal_theirs(source: Path, out: Path, how: list[str]) -> None:
+    run("encrypt", str(source), "--output", str(out), *how)
+
+
+def open_theirs(source: Path, out: Path, how: list[str]) -> bool:
+    command = [str(program()), "decrypt", str(source), "--output", str(out), *how]
+    done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"{' '.join(command)} exits with {done.returncode}: {done.stderr.decode()}")
+    return done.returncode == 0
+
+
+SEALS = {"Python": Seal(seal_ours, open_ours), "Rust": Seal(seal_theirs, open_theirs)}
+
+
+def opened(
+    unseal: Callable[[Path, Path, list[str]], bool], source: Path, key: Path, folder: Path
+) -> tuple[str | None, frozenset[str]]:
+    """The digest of what is inside, and for what it is refused: `io` where it does not open."""
+    out = folder / "opened"
+    out.unlink(missing_ok=True)
+    if not unseal(source, out, ["--passphrase-file" if key.name == "phrase" else "--identity", str(key)]):
+        return None, frozenset({"io"})
+    return hashlib.sha256(out.read_bytes()).hexdigest(), ours(out).refusals
+
+
 NOW = datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC)
 
 
@@ -292,7 +431,10 @@ def vectors(cross: Cross, chance: random.Random) -> None:
         if not index.is_file():
             continue
         listed = json.loads(index.read_text("utf-8"))
-        for vector in cross.in_time(mixed(listed["vectors"], chance)):
+        for vector in cross.in_time(mixed([*listed["vectors"], *listed.get("deltas", ())], chance)):
+            if "base" in vector:
+                delta_vector(cross, folder, vector, Options(trusted=vector.get("trust", listed.get("trust"))))
+                continue
             cross.asked += 1
             with cross.vector(folder, vector) as path:
                 limits = vector.get("limits") or {}
@@ -311,9 +453,20 @@ def vectors(cross: Cross, chance: random.Random) -> None:
                         cross.disagree(f"vector {vector['name']}: {who} says {sorted(answer.codes)}, not {sorted(expected)}")
 
 
+def delta_vector(cross: Cross, folder: Path, vector: dict[str, Any], options: Options) -> None:
+    """A delta of section 15: what comes of it, or the codes for which it is refused."""
+    cross.asked += 1
+    for who, apply in (("Python", deltas.ours), ("Rust", deltas.theirs)):
+        applied = apply(folder / vector["base"], folder / vector["file"], options)
+        gives = None if applied.gives is None else hashlib.sha256(applied.gives).hexdigest()
+        codes = applied.answer.codes
+        if gives != vector["gives"] or applied.answer.accepted != vector["valid"] or not set(vector["codes"]) <= codes:
+            cross.disagree(f"vector {vector['name']}: {who} says {sorted(codes)} and gives {gives}")
+
+
 # Each part, with its share of the time.
 PARTS: dict[str, tuple[Callable[[Cross, random.Random], None], float]] = {
-    "vectors": (vectors, 0.3),
+    "vectors": (vectors, 0.45),
     "servers": (servers_both_ways, 0.1),
     "documents": (documents, 0.05),
     "rows": (rows, 0.1),
@@ -323,4 +476,6 @@ PARTS: dict[str, tuple[Callable[[Cross, random.Random], None], float]] = {
     "tags": (tags, 0.05),
     "signed": (signed, 0.05),
     "damaged": (damaged, 0.1),
+    "deltas": (deltas_both_ways, 0.15),
+    "sealed": (sealed, 0.05),
 }

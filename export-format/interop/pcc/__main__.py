@@ -1,4 +1,4 @@
-"""The command line: `python3 -m pcc check|list|extract|create|encrypt|decrypt|diff`. It exits as clause 7.7 says."""
+"""The command line: `python3 -m pcc check|list|extract|create|delta|apply|encrypt|decrypt|diff`. It exits as clause 7.7 says."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from . import whole, writer
+from . import deltawriter, whole, writer
 from .age import AgeError
+from .apply import apply
 from .check import Options, Report, check
 from .compare import differences
 from .extract import ExtractError, extract
@@ -66,6 +67,19 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("archive", type=Path)
     made.add_argument("--sign", type=Path, required=True, metavar="KEY", help="private ed25519 key of OpenSSH")
     made.add_argument("--stored", action="store_true", help="deflates nothing")
+
+    made = command("delta", run_delta, "Makes a delta: what of an archive one lacks who has an earlier one.")
+    made.add_argument("base", type=Path)
+    made.add_argument("new", type=Path)
+    made.add_argument("delta", type=Path)
+    made.add_argument("--sign", type=Path, metavar="KEY", help="private key; without one, a key is made for it alone")
+    limits(made)
+
+    made = command("apply", run_apply, "Makes the archive that a delta leads to, of the one that it builds on.")
+    made.add_argument("base", type=Path)
+    made.add_argument("delta", type=Path)
+    made.add_argument("archive", type=Path)
+    limits(made)
 
     made = command("encrypt", run_encrypt, "Wraps an archive as one age file.")
     made.add_argument("archive", type=Path)
@@ -142,6 +156,18 @@ def run_create(options: argparse.Namespace) -> int:
     contents = writer.from_folder(options.folder)
     writer.create(options.archive, contents, about, options.sign, now.strftime("%Y-%m-%d"), not options.stored)
     return ACCEPTED
+
+
+def run_delta(options: argparse.Namespace) -> int:
+    for path in (options.base, options.new):
+        path.stat()
+    return refused(deltawriter.make(options.base, options.new, options.delta, options.sign, limits_of(options)))
+
+
+def run_apply(options: argparse.Namespace) -> int:
+    for path in (options.base, options.delta):
+        path.stat()
+    return refused(apply(options.base, options.delta, options.archive, limits_of(options)))
 
 
 def run_encrypt(options: argparse.Namespace) -> int:

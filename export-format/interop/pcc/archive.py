@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -17,7 +17,7 @@ from typing import BinaryIO, Protocol
 from . import profile
 from .findings import Findings
 from .profile import Member
-from .words import CHUNK, MAX_DOCUMENT, MAX_RATIO, TAG_RANK
+from .words import CHUNK, MAX_DOCUMENT, MAX_RATIO, TAG_FILES, TAG_RANK
 
 
 # 3.9: how far from the end of the file an end record is looked for, to say that something follows it.
@@ -79,7 +79,7 @@ class Zip:
 
     def _stored(self, member: Member) -> Iterator[bytes]:
         crc = 0
-        for piece in self._raw(member):
+        for piece in self.raw(member):
             crc = zlib.crc32(piece, crc)
             yield piece
         if crc != member.crc:
@@ -88,7 +88,7 @@ class Zip:
     def _inflated(self, member: Member) -> Iterator[bytes]:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         crc = made = 0
-        for raw in self._raw(member):
+        for raw in self.raw(member):
             while raw:
                 if inflater.eof:
                     raise ContentError("entry.deflate", "the DEFLATE stream ends before the entry does")
@@ -118,7 +118,8 @@ class Zip:
         if crc != member.crc:
             raise ContentError("entry.crc", "the content does not have the CRC-32 that its header says")
 
-    def _raw(self, member: Member) -> Iterator[bytes]:
+    def raw(self, member: Member) -> Iterator[bytes]:
+        """The bytes as they are stored."""
         self._file.seek(member.content_place)
         left = member.stored
         while left:
@@ -129,11 +130,18 @@ class Zip:
             yield piece
 
 
-def open_zip(path: Path, findings: Findings, max_entries: int) -> Zip | None:
-    """The ZIP in a file, compared with the only one that has its list of members (3)."""
+def open_zip(
+    path: Path,
+    findings: Findings,
+    max_entries: int,
+    tag_files: Sequence[str] = TAG_FILES,
+    local: Callable[[Member], bool] = lambda member: True,
+) -> Zip | None:
+    """The ZIP in a file, compared with the only one that has its list of members (3); `local`: whose local headers are."""
     file = path.open("rb")
     try:
-        members = read_members(file, findings, max_entries)
+        members = read_members(file, findings, max_entries, tag_files)
+        look_at_local_headers(file, filter(local, members or ()), findings)
     except BaseException:
         file.close()
         raise
@@ -141,11 +149,13 @@ def open_zip(path: Path, findings: Findings, max_entries: int) -> Zip | None:
         file.close()
         return None
     entries = [Entry(member.name.decode("utf-8", "surrogateescape"), member.length, member) for member in members]
-    look_at_order(entries, findings)
+    look_at_order(entries, findings, tag_files)
     return Zip(file, entries)
 
 
-def read_members(file: BinaryIO, findings: Findings, max_entries: int) -> list[Member] | None:
+def read_members(
+    file: BinaryIO, findings: Findings, max_entries: int, tag_files: Sequence[str] = TAG_FILES
+) -> list[Member] | None:
     """The members of a ZIP in the order in which they lie, or None where that cannot be told."""
     size = file.seek(0, os.SEEK_END)
     end = find_end(file, size, findings)
@@ -154,15 +164,19 @@ def read_members(file: BinaryIO, findings: Findings, max_entries: int) -> list[M
     if end.count > max_entries:
         findings.add("limit.entries", "", f"has {end.count} entries; at most {max_entries} are taken")
         return None
-    members = read_directory(file, end, findings)
+    members = read_directory(file, end, findings, tag_files)
     if members is None or not follow_each_other(members, end.place, findings):
         return None
+    return members
+
+
+def look_at_local_headers(file: BinaryIO, members: Iterable[Member], findings: Findings) -> None:
+    """A local header is byte for byte what its record demands (3.12)."""
     for member in members:
         expected = profile.local_header(member)
         file.seek(member.place)
         if file.read(len(expected)) != expected:
             findings.add("zip.local", printable(member), "has a local header other than its record demands")
-    return members
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +213,9 @@ def find_end(file: BinaryIO, size: int, findings: Findings) -> End | None:
     return end
 
 
-def read_directory(file: BinaryIO, end: End, findings: Findings) -> list[Member] | None:
+def read_directory(
+    file: BinaryIO, end: End, findings: Findings, tag_files: Sequence[str]
+) -> list[Member] | None:
     """The members that the central directory describes (3.10)."""
     members: list[Member] = []
     file.seek(end.place)
@@ -222,7 +238,7 @@ def read_directory(file: BinaryIO, end: End, findings: Findings) -> list[Member]
             findings.add("zip.method", printable(member), f"has the method {member.method}")
             return None
         look_at_record(member, fields, fixed + rest, findings)
-        look_at_lengths(member, findings)
+        look_at_lengths(member, findings, tag_files)
         members.append(member)
     if left:
         findings.add("zip.directory", "", "the directory is longer than its records")
@@ -256,14 +272,14 @@ def look_at_record(member: Member, fields: tuple[int, ...], raw: bytes, findings
         findings.add("zip.header", printable(member), "has a record other than the only one for its name and lengths")
 
 
-def look_at_lengths(member: Member, findings: Findings) -> None:
+def look_at_lengths(member: Member, findings: Findings, tag_files: Sequence[str]) -> None:
     """What the method allows of lengths (3.3)."""
     path = printable(member)
     if member.method == profile.STORED:
         if member.stored != member.length:
             findings.add("zip.header", path, "is stored and has two lengths")
         return
-    if path in TAG_RANK:
+    if path in tag_files:
         findings.add("zip.method", path, "is a tag file and not stored")
     if member.length > MAX_DOCUMENT:
         findings.add("limit.document", path, f"is deflated and longer than {MAX_DOCUMENT} bytes")
@@ -289,14 +305,15 @@ def printable(member: Member) -> str:
     return member.name.decode("utf-8", "replace")
 
 
-def look_at_order(entries: list[Entry], findings: Findings) -> None:
+def look_at_order(entries: list[Entry], findings: Findings, tag_files: Sequence[str]) -> None:
     """The tag files in their order, then the payload sorted by bytes (3.7)."""
+    rank = {name: number for number, name in enumerate(tag_files)}
     before: tuple[int, bytes] = (-1, b"")
     for entry in entries:
-        if entry.path in TAG_RANK:
-            key = (TAG_RANK[entry.path], b"")
+        if entry.path in rank:
+            key = (rank[entry.path], b"")
         elif entry.path.startswith("data/"):
-            key = (len(TAG_RANK), entry.path.encode("utf-8", "surrogateescape"))
+            key = (len(rank), entry.path.encode("utf-8", "surrogateescape"))
         else:
             continue
         if key < before:

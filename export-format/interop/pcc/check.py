@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ from .words import (
     MAX_SMALL_TAG_FILE,
     MAX_START_HERE,
     TAG_FILES,
-    TAG_RANK,
     VOUCHED_TAG_FILES,
 )
 
@@ -121,6 +120,9 @@ class Segment:
 class Check:
     """One reading of an archive."""
 
+    tag_files: Sequence[str] = TAG_FILES
+    vouched: Sequence[str] = VOUCHED_TAG_FILES
+
     def __init__(self, archive: Archive, options: Options, findings: Findings) -> None:
         self.archive = archive
         self.options = options
@@ -137,13 +139,17 @@ class Check:
         self.segments: dict[str, Segment] = {}
         self.listed: set[str] = set()
 
-    def run(self) -> Report:
+    def before_content(self) -> None:
+        """7.1: what is looked at before any content of the payload."""
         self.names()
         self.room()
         self.read_tags()
         self.bag()
         self.describe()
         self.sign()
+
+    def run(self) -> Report:
+        self.before_content()
         for entry in self.payload:
             self.content(entry)
         self.apps()
@@ -158,9 +164,9 @@ class Check:
             path = entry.path
             if (why := why_invalid(path)) is not None:
                 self.findings.add("path.invalid", printable(path), why)
-            if path == "fetch.txt":
+            if path == "fetch.txt" and path not in self.tag_files:
                 self.findings.add("bag.fetch", path, "names what lies elsewhere; nothing is fetched")
-            elif not path.startswith("data/") and path not in TAG_RANK:
+            elif not path.startswith("data/") and path not in self.tag_files:
                 self.findings.add("path.unexpected", printable(path), "is neither payload nor a tag file")
             if path in self.by_path:
                 continue
@@ -169,7 +175,7 @@ class Check:
                 self.payload.append(entry)
         for code, path, other in clashes(entry.path for entry in self.archive.entries):
             self.findings.add(code, printable(path), f"is, on some systems, {printable(other)!r}")
-        for name in TAG_FILES:
+        for name in self.tag_files:
             if name not in self.by_path:
                 self.findings.add("bag.tag-file-missing", name, "is not there")
         for entry in self.payload:
@@ -187,16 +193,19 @@ class Check:
 
     def read_tags(self) -> None:
         """Every tag file that is no longer than it may be (5.5, 5.10)."""
-        for name in TAG_FILES:
-            entry = self.by_path.get(name)
-            if entry is None:
-                continue
-            if entry.length > self.longest(name):
-                self.findings.add("bag.tag-file-too-long", name, f"has more than {self.longest(name)} bytes")
-                continue
-            content = self.whole(entry)
-            if content is not None:
-                self.tags[name] = content
+        for name in self.tag_files:
+            self.read_tag(name)
+
+    def read_tag(self, name: str) -> None:
+        entry = self.by_path.get(name)
+        if entry is None:
+            return
+        if entry.length > self.longest(name):
+            self.findings.add("bag.tag-file-too-long", name, f"has more than {self.longest(name)} bytes")
+            return
+        content = self.whole(entry)
+        if content is not None:
+            self.tags[name] = content
 
     def longest(self, name: str) -> int:
         match name:
@@ -237,6 +246,10 @@ class Check:
             except JsonError as error:
                 self.findings.add("bag.profile", "bagit-profile.json", str(error))
         self.tag_manifest()
+        self.payload_manifest()
+
+    def payload_manifest(self) -> None:
+        """`manifest-sha256.txt` lists the payload, all of it and nothing else."""
         found = self.tags.get("manifest-sha256.txt")
         if found is None:
             return
@@ -253,13 +266,13 @@ class Check:
         if found is None:
             return
         digests = manifest.read("tagmanifest-sha256.txt", found, self.findings)
-        for name in VOUCHED_TAG_FILES:
+        for name in self.vouched:
             if name not in digests:
                 self.findings.add("bag.tag-unlisted", name, "is not in the tag manifest")
             elif name in self.tags and hashlib.sha256(self.tags[name]).hexdigest() != digests[name]:
                 self.findings.add("bag.tag-digest", name, "does not have the digest that the tag manifest says")
         for path in digests:
-            if path not in VOUCHED_TAG_FILES:
+            if path not in self.vouched:
                 self.findings.add("bag.tag-unlisted", path, "is in the tag manifest and should not be")
         if "bag.manifest-order" in self.findings.counts:
             self.findings.add("bag.tag-unlisted", "tagmanifest-sha256.txt", "does not list the tag files in order")
@@ -307,10 +320,14 @@ class Check:
         except SignatureError as error:
             self.findings.add("signature.wrong", file, str(error))
             return
+        self.trust(self.signer)
+
+    def trust(self, signer: Key) -> None:
+        file = "tagmanifest-sha256.txt.sig"
         if self.options.trusted is None:
-            self.findings.add("signature.unchecked", file, f"is by {self.signer.fingerprint}; no key is trusted yet")
-        elif not self.signer.is_named(self.options.trusted):
-            self.findings.add("signature.untrusted", file, f"is by {self.signer.fingerprint}, not by the trusted key")
+            self.findings.add("signature.unchecked", file, f"is by {signer.fingerprint}; no key is trusted yet")
+        elif not signer.is_named(self.options.trusted):
+            self.findings.add("signature.untrusted", file, f"is by {signer.fingerprint}, not by the trusted key")
 
     # Content
 

@@ -71,6 +71,10 @@ def anything(_value: Any) -> bool:
 
 # pcc.json
 
+def is_kind(text: str) -> bool:
+    return text in ("full", "delta")
+
+
 @dataclass
 class Facts:
     """What `pcc.json` says that other entries are held to. `judged` is whether it may be held to anything."""
@@ -108,8 +112,11 @@ class Judge:
         return value if self.type(name, value, is_count(value)) else None
 
 
-def pcc(value: Any, findings: Findings) -> Facts:
-    """Judges `pcc.json` (5.5, 8)."""
+Kind = Callable[[dict[str, Any], Judge, Findings], None]
+
+
+def pcc(value: Any, findings: Findings, kind: Kind | None = None) -> Facts:
+    """Judges `pcc.json` (5.5, 8); what is asked of its kind is that it is full, if nothing else is."""
     facts = Facts()
     judge = Judge(findings)
     if not judge.type("object at all", value, isinstance(value, dict)):
@@ -129,7 +136,7 @@ def pcc(value: Any, findings: Findings) -> Facts:
     if wrote is not None and needs is not None:
         judge.value("minReader above its version", needs <= wrote)
     judge.text("archiveId", value.get("archiveId"), lambda text: ARCHIVE_ID.fullmatch(text) is not None)
-    _kind(value, judge, findings)
+    (kind or _full)(value, judge, findings)
     if (subject := judge.object("subject", value.get("subject"))) is not None:
         judge.text("subject.did", subject.get("did"), lambda text: DID.fullmatch(text) is not None)
         judge.text("subject.domain", subject.get("domain"), bool)
@@ -160,9 +167,10 @@ def version(value: Any) -> tuple[int, int] | None:
     return pair if max(pair) <= 0xFFFF else None
 
 
-def _kind(value: dict[str, Any], judge: Judge, findings: Findings) -> None:
+def _full(value: dict[str, Any], judge: Judge, findings: Findings) -> None:
+    """An archive that is complete by itself."""
     kind = value.get("kind")
-    judge.text("kind", kind, lambda text: text in ("full", "delta"))
+    judge.text("kind", kind, is_kind)
     if kind == "delta":
         findings.add("pcc.delta", "pcc.json", "is a delta, which is complete only together with another archive")
     elif kind == "full":

@@ -36,6 +36,8 @@ def seal(source: Path, out: Path, recipients: list[str], passphrase: str | None)
 
 def unseal(source: Path, out: Path, identity: Path | None, passphrase: str | None) -> None:
     """Opens a whole-encrypted archive with an identity, or with a passphrase, into a file that is not there yet."""
+    if not is_whole_sealed(source):
+        raise AgeError(f"{source} is no age file in binary form")  # The command opens armoured ones too (11.1).
     if passphrase is not None:
         _in_place(out, lambda made: _typed(["age", "--decrypt", "--output", str(made), str(source)], passphrase))
         return
@@ -49,6 +51,7 @@ def _in_place(out: Path, make: Callable[[Path], object]) -> None:
     """Has a file made beside its place, and puts it there only when that succeeded."""
     with tempfile.TemporaryDirectory(prefix=".pcc-", dir=out.parent) as folder:
         made = Path(folder, "made")
+        made.touch()  # `age` makes no file of nothing.
         make(made)
         os.link(made, out)
 

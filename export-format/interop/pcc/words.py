@@ -20,6 +20,17 @@ TAG_RANK = {name: rank for rank, name in enumerate(TAG_FILES)}
 # 5.3: the tag manifest vouches for all tag files but itself and its signature.
 VOUCHED_TAG_FILES = tuple(sorted(set(TAG_FILES) - {"tagmanifest-sha256.txt", "tagmanifest-sha256.txt.sig"}))
 
+# 10.2: the same of a delta, whose `full/…` are tag files of what comes of it.
+DELTA_TAG_FILES = (
+    *TAG_FILES,
+    "fetch.txt",
+    "full/START-HERE.html",
+    "full/pcc.json",
+    "full/tagmanifest-sha256.txt",
+    "full/tagmanifest-sha256.txt.sig",
+)
+DELTA_VOUCHED = tuple(sorted(set(DELTA_TAG_FILES) - {"tagmanifest-sha256.txt", "tagmanifest-sha256.txt.sig"}))
+
 DECLARATION = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 NAMESPACE = "pcc-export@v1"
 
@@ -35,6 +46,7 @@ MAX_PCC = MIB
 MAX_START_HERE = 16 * MIB
 MAX_SMALL_TAG_FILE = 64 * 1024
 MANIFEST_BYTES_PER_ENTRY = 787
+FETCH_BYTES_PER_ENTRY = 788
 
 DEFAULT_MAX_ENTRIES = 1_000_000
 
