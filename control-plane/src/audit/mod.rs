@@ -2,7 +2,8 @@
 //!
 //! Invariants: an event about a row of ours is written in the transaction that changes the row, so nothing happens without
 //! its event, and no event tells of what did not happen. What a runtime did on our word has its event right after the
-//! answer; what a runtime did without us it tells before it sleeps and whenever the log is read ([`collect`]). An event holds no secret, nothing of what is on a server, and no address that anybody came from.
+//! answer; what a runtime did without us it tells before it sleeps and whenever the log is read. An event holds no secret,
+//! nothing of what is on a server, and no address that anybody came from.
 //!
 //! Events are kept for [`KEPT`]; what leaves with an archive before that stays in the archive.
 
