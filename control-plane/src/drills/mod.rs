@@ -2,8 +2,7 @@
 //!
 //! A server's archive is made as by any export and taken in by a stand-in: a server in a sandbox and a home of its own,
 //! that no address leads to. The stand-in gives out its archive in turn, and the two payload manifests must be the same.
-//! Then the stand-in is erased. What the provider adds to an export from its own books (`history`) is not part of it yet.
-//! Of the server itself nothing is asked but its archive, in every standing of the bill.
+//! Then the stand-in is erased. Of the server itself nothing is asked but its archive, in every standing of the bill.
 //!
 //! One drill at a time. A server's first turn comes a day after it was made, the next ones a period
 //! ([`Settings::drills_every`](crate::Settings::drills_every)) after the last passed, and a day after one that did not.

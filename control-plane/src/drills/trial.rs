@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::body::Body;
 use futures::TryStreamExt as _;
 use http::{HeaderMap, HeaderValue, header};
-use tenant_runtime::admin::api::{Counts, ExportState, ExportView, ImportState, ImportView};
+use tenant_runtime::admin::api::{Counts, ExportState, ExportView, ImportState, ImportView, ProviderHistory};
 use tenant_runtime::ids::{Generation, ServerId};
 use tenant_runtime::launch::Access;
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ use crate::gateway::Gates;
 use crate::operations::Runtime;
 use crate::servers::AdminClient;
 use crate::servers::reconcile::launch_of;
-use crate::{ControlPlane, Error, Kind, Result};
+use crate::{ControlPlane, Error, Kind, Result, history};
 
 /// How the ids begin by which runtimes know the exports and imports of drills.
 const PREFIX: &str = "drill-";
@@ -71,7 +71,8 @@ pub(super) async fn try_out(plane: &ControlPlane, server: ServerId, stand_in: Se
     if let Err(error) = source.release_left(PREFIX).await {
         tracing::info!(server.id = %server, error = error.chain(), "what an earlier drill left may still be there");
     }
-    let given = frozen(&source).await.map_err(Trouble::at_the_server)?;
+    let told = patiently(|| history::handed(plane, server)).await.map_err(Trouble::ours)?;
+    let given = frozen(&source, told).await.map_err(Trouble::at_the_server)?;
     let (Some(bytes), Some(counts), Some(payload)) = (given.bytes, given.counts, &given.payload) else {
         return Err(Trouble::archive("The server did not say what its archive holds."));
     };
@@ -90,7 +91,8 @@ pub(super) async fn try_out(plane: &ControlPlane, server: ServerId, stand_in: Se
     }
     patiently(|| copy.confirm()).await.map_err(Trouble::ours)?;
     arrived(&copy, ImportState::Done).await.map_err(judged)?;
-    let again = frozen(&copy).await.map_err(Trouble::ours)?;
+    // Of itself the stand-in has nothing to add: it gives out what the server's archive told.
+    let again = frozen(&copy, None).await.map_err(Trouble::ours)?;
     if again.payload.as_ref() != Some(payload) {
         let got = again.counts.unwrap_or_default();
         return Err(Trouble::archive(format!(
@@ -196,8 +198,8 @@ async fn hand_on(source: &Runtime, copy: &Runtime, part: std::ops::Range<u64>) -
 }
 
 /// An export that is ready.
-async fn frozen(runtime: &Runtime) -> Result<ExportView> {
-    let mut view = patiently(|| runtime.begin_export(None, None)).await?;
+async fn frozen(runtime: &Runtime, told: Option<ProviderHistory>) -> Result<ExportView> {
+    let mut view = patiently(|| runtime.begin_export(None, told.clone())).await?;
     let mut hindered = None;
     while view.state == ExportState::Freezing {
         still_gets_on(&mut hindered, view.error.as_ref())?;

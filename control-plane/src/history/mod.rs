@@ -27,8 +27,22 @@ use crate::servers::{self, Server};
 use crate::subscriptions::{self, Bill};
 use crate::{Actor, ControlPlane, Kind, Result, audit};
 
+/// What is handed over with the wish for an archive. Nobody is kept from leaving because we cannot read our own books:
+/// then the archive says that this is missing, and the program's log why.
+pub(crate) async fn handed(plane: &ControlPlane, server: ServerId) -> Result<Option<ProviderHistory>> {
+    audit::collect(plane, server).await;
+    match of_server(plane, server).await {
+        Ok(history) => Ok(Some(history)),
+        Err(error) if error.kind() == Kind::Retry => Err(error),
+        Err(error) => {
+            tracing::error!(server.id = %server, error = error.chain(), "an archive goes without the history here");
+            Ok(None)
+        }
+    }
+}
+
 /// Everything there is to tell of a server.
-pub(crate) async fn of_server(plane: &ControlPlane, server: ServerId) -> Result<ProviderHistory> {
+async fn of_server(plane: &ControlPlane, server: ServerId) -> Result<ProviderHistory> {
     let server = servers::server(plane, &Actor::System, server).await?;
     let account = accounts::account(plane, &Actor::System, server.account).await?;
     let business = business::business(plane).await?;

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use tenant_runtime::admin::api::{ExportState, ExportView, ImportState, ImportView, ProviderHistory};
+use tenant_runtime::admin::api::{ExportState, ExportView, ImportState, ImportView};
 use tokio_util::sync::CancellationToken;
 
 use super::ident::OperationId;
@@ -19,7 +19,7 @@ use super::store::{self, Kept};
 use super::{copy, fetch};
 use crate::db::Tx;
 use crate::mail::{self, Letter};
-use crate::{Actor, ControlPlane, Error, Kind, Result, audit, business, history, places, row, servers};
+use crate::{Actor, ControlPlane, Error, Kind, Result, business, history, places, row, servers};
 
 /// How long an archive is kept for its owner to fetch.
 pub(super) const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -143,7 +143,7 @@ async fn freeze(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<
                 Kind::Full => Error::retry(error.sentence().to_owned()),
                 _ => error,
             };
-            let history = handed(plane, kept).await?;
+            let history = history::handed(plane, kept.server).await?;
             runtime.begin_export(passphrase, history).await.map_err(later)?
         }
     };
@@ -155,20 +155,6 @@ async fn freeze(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<
         }
         ExportState::Ready if kept.place.is_some() => turn(plane, kept, copy::frozen(kept, &view)?).await,
         ExportState::Ready => ready(plane, kept, &view).await,
-    }
-}
-
-/// What is told of the server's time here. Nobody is kept from leaving because we cannot read our own books: then the
-/// archive says that this is missing, and the program's log why.
-async fn handed(plane: &ControlPlane, kept: &Kept) -> Result<Option<ProviderHistory>> {
-    audit::collect(plane, kept.server).await;
-    match history::of_server(plane, kept.server).await {
-        Ok(history) => Ok(Some(history)),
-        Err(error) if error.kind() == Kind::Retry => Err(error),
-        Err(error) => {
-            tracing::error!(operation.id = %kept.id, error = error.chain(), "an archive goes without the history here");
-            Ok(None)
-        }
     }
 }
 

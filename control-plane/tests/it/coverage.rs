@@ -87,8 +87,9 @@ async fn filled(world: &mut World) -> (Actor, Whose) {
 
 /// What is handed over for an export that is begun now.
 async fn handed(world: &World, anna: &Actor, server: ServerId) -> ExportRequest {
-    // A drill asks for archives too, and hands nothing over.
-    let asked = || world.host.asked_exports().into_iter().filter(|asked| asked.history.is_some()).collect::<Vec<_>>();
+    // A drill asks for archives too.
+    let is_ours = |asked: &ExportRequest| asked.id.as_ref().is_some_and(|id| !id.starts_with("drill-"));
+    let asked = || world.host.asked_exports().into_iter().filter(is_ours).collect::<Vec<_>>();
     let before = asked().len();
     world.plane.operations().start_export(anna, server, None).await.unwrap();
     eventually("the export is asked for", async || asked().len() > before).await;

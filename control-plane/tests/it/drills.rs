@@ -64,6 +64,8 @@ async fn a_drill_that_passed_is_told_with_its_figures_and_leaves_nothing() {
         let passed = after.passed.unwrap();
         assert_eq!((passed.documents, passed.files, passed.bytes, passed.at), (7, 1, LONG, world.plane.now()));
         assert_eq!(after.failed, None);
+        let handed: Vec<bool> = world.host.asked_exports().iter().map(|asked| asked.history.is_some()).collect();
+        assert_eq!(handed, [true, false], "what we add to an export is tried as well; the stand-in has nothing to add");
         nothing_is_left(world, 2).await;
 
         assert_eq!(names(world, &operator, Ask::default()).await, ["anna", "berta"]);

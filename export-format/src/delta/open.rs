@@ -23,15 +23,7 @@ use crate::source::Source;
 #[derive(Debug)]
 pub struct Delta<S> {
     source: S,
-    /// The bag's own files and what is carried, in their order.
-    entries: Vec<Entry>,
-    tags: TagFiles,
-    manifest: Manifest,
-    base: BaseName,
-    promise: Promise,
-    signed_by: SigningKey,
-    /// The payload of the full archive: each file's digest, and how long it is if it is taken from the base.
-    listed: Vec<(EntryPath, Digest, Option<u64>)>,
+    said: Said,
 }
 
 impl<S: Source> Delta<S> {
@@ -42,37 +34,35 @@ impl<S: Source> Delta<S> {
     pub fn open(source: S, limits: &Limits) -> Result<Self, Refusal> {
         let mut findings = Findings::default();
         match examine(&source, limits, &mut findings) {
-            Some(Examined { entries, tags, manifest, base, promise, signed_by, listed }) if findings.accepted() => {
-                Ok(Self { source, entries, tags, manifest, base, promise, signed_by, listed })
-            }
+            Some(said) if findings.accepted() => Ok(Self { source, said }),
             _ => Err(Refusal { findings }),
         }
     }
 
     /// What `pcc.json` says: of the full archive, but for `kind` and `base`.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.said.manifest
     }
 
     /// The archive it builds on.
     pub fn base(&self) -> &BaseName {
-        &self.base
+        &self.said.base
     }
 
     /// What is to come of it.
     pub fn promise(&self) -> Promise {
-        self.promise
+        self.said.promise
     }
 
     /// By which key the delta itself is signed. What comes of it is signed by the full archive's key.
     pub fn signed_by(&self) -> &SigningKey {
-        &self.signed_by
+        &self.said.signed_by
     }
 
     /// How many files of the payload it carries, and how many it takes from the base.
     pub fn files(&self) -> (usize, usize) {
-        let taken = self.listed.iter().filter(|(_, _, taken)| taken.is_some()).count();
-        (self.listed.len() - taken, taken)
+        let taken = self.said.listed.iter().filter(|(_, _, taken)| taken.is_some()).count();
+        (self.said.listed.len() - taken, taken)
     }
 
     /// The full archive that comes of this delta and the archive it builds on, which need not have been verified: all that
@@ -88,26 +78,28 @@ impl<S: Source> Delta<S> {
     ) -> Result<Reader<Applied<B, S>, Unverified>, Refusal> {
         let mut findings = Findings::default();
         let here = BaseName { archive_id: base.manifest().archive_id.clone(), manifest: base.payload_manifest() };
-        if here != self.base {
-            let why = if here.archive_id == self.base.archive_id {
+        if here != self.said.base {
+            let why = if here.archive_id == self.said.base.archive_id {
                 "it has the same archiveId and other content".to_owned()
             } else {
-                format!("it builds on {}, this is {}", self.base.archive_id, here.archive_id)
+                format!("it builds on {}, this is {}", self.said.base.archive_id, here.archive_id)
             };
             findings.add(Code::WrongBase.found(why));
             return Err(Refusal { findings });
         }
         let (base, held) = base.into_parts();
         match (base.len(), self.source.len()) {
-            (Ok(base), Ok(delta)) if self.promise.bytes <= base.saturating_add(delta).saturating_mul(MAX_RATIO) => {}
+            (Ok(base), Ok(delta))
+                if self.said.promise.bytes <= base.saturating_add(delta).saturating_mul(MAX_RATIO) => {}
             // A file of the base may be taken for many paths, which is how a few bytes would grow without end.
             (Ok(_), Ok(_)) => findings.add(Code::Ratio.found("the archive that comes of the delta")),
             (Err(why), _) | (_, Err(why)) => findings.add(Code::Read.found(why)),
         }
         let held = Holdings::of(&held);
-        let carried: BTreeMap<&EntryPath, &Entry> = self.entries.iter().map(|entry| (&entry.path, entry)).collect();
-        let mut files = Vec::with_capacity(self.listed.len());
-        for (path, digest, taken) in &self.listed {
+        let carried: BTreeMap<&EntryPath, &Entry> =
+            self.said.entries.iter().map(|entry| (&entry.path, entry)).collect();
+        let mut files = Vec::with_capacity(self.said.listed.len());
+        for (path, digest, taken) in &self.said.listed {
             let Some(size) = *taken else {
                 // That it is there was seen when the delta was opened.
                 if let Some(entry) = carried.get(path) {
@@ -130,7 +122,7 @@ impl<S: Source> Delta<S> {
         if !findings.accepted() {
             return Err(Refusal { findings });
         }
-        let applied = apply::put_together(base, self.source, self.tags, files, self.promise, &mut findings);
+        let applied = apply::put_together(base, self.source, self.said.tags, files, self.said.promise, &mut findings);
         match applied {
             Some(applied) if findings.accepted() => Reader::open(applied, limits),
             _ => Err(Refusal { findings }),
@@ -139,17 +131,20 @@ impl<S: Source> Delta<S> {
 }
 
 /// All that a delta says, once it is known to be readable.
-struct Examined {
+#[derive(Debug)]
+struct Said {
+    /// The bag's own files and what is carried, in their order.
     entries: Vec<Entry>,
     tags: TagFiles,
     manifest: Manifest,
     base: BaseName,
     promise: Promise,
     signed_by: SigningKey,
+    /// The payload of the full archive: each file's digest, and how long it is if it is taken from the base.
     listed: Vec<(EntryPath, Digest, Option<u64>)>,
 }
 
-fn examine(source: &impl Source, limits: &Limits, findings: &mut Findings) -> Option<Examined> {
+fn examine(source: &impl Source, limits: &Limits, findings: &mut Findings) -> Option<Said> {
     let layout = layout::read(source, limits, findings);
     layout::check_order(&layout.entries, &names::DELTA_FILES, findings);
     if layout.entries.is_empty() {
@@ -187,7 +182,7 @@ fn examine(source: &impl Source, limits: &Limits, findings: &mut Findings) -> Op
         compare_pcc(pcc, full, findings);
     }
     let listed = examine_lists(&tags, &layout.entries, &base, findings);
-    Some(Examined { entries: layout.entries, tags, manifest, base, promise, signed_by: signed_by?, listed })
+    Some(Said { entries: layout.entries, tags, manifest, base, promise, signed_by: signed_by?, listed })
 }
 
 /// How long each of a delta's own files may be, if so many entries come of it.

@@ -12,7 +12,7 @@ use export_format::source::Source;
 use serde_json::json;
 
 use crate::opened::{self, KeyArguments, New};
-use crate::{LimitArguments, Outcome, Place, TrustArguments, bar, say};
+use crate::{LimitArguments, Outcome, Place, TrustArguments, bar, follow, say};
 
 /// An archive, however many deltas it is put together from.
 type Whole<State> = Reader<Box<dyn Source + Send + Sync>, State>;
@@ -43,10 +43,7 @@ impl Apply {
         let trust = self.trust.trust()?;
         anyhow::ensure!(!self.output.exists(), "{} exists already", self.output.display());
         let bar = bar("verifying");
-        let mut progress = |progress: export_format::reader::Progress| {
-            bar.set_length(progress.total);
-            bar.set_position(progress.done);
-        };
+        let mut progress = follow(&bar);
         let whole = self.put_together(&self.limits.limits())?.and_then(|whole| whole.verify(&trust, &mut progress));
         let whole: Whole<Verified> = match whole {
             Ok(whole) => whole,

@@ -8,7 +8,7 @@ use export_format::sealed::Forward;
 use export_format::{check, directory, forward};
 
 use crate::opened::KeyArguments;
-use crate::{LimitArguments, Outcome, Place, TrustArguments, bar, opened, say};
+use crate::{LimitArguments, Outcome, Place, TrustArguments, bar, follow, opened, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
@@ -26,10 +26,7 @@ impl Check {
     pub(crate) fn run(&self, json: bool) -> anyhow::Result<Outcome> {
         let (trust, limits) = (self.trust.trust()?, self.limits.limits());
         let bar = bar("checking");
-        let mut progress = |progress: export_format::reader::Progress| {
-            bar.set_length(progress.total);
-            bar.set_position(progress.done);
-        };
+        let mut progress = follow(&bar);
         let report = if self.archive.as_os_str() == "-" {
             let input = std::io::stdin().lock();
             match self.opens.key()? {

@@ -4,10 +4,9 @@ use anyhow::Context as _;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use export_format::convert::{self, ConvertError};
-use export_format::reader::Progress;
 
 use crate::opened::{self, KeyArguments};
-use crate::{LimitArguments, Outcome, Place, TrustArguments, bar, say};
+use crate::{LimitArguments, Outcome, Place, TrustArguments, bar, follow, say};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -44,10 +43,7 @@ impl Convert {
     pub(crate) fn run(&self, json: bool) -> anyhow::Result<Outcome> {
         let trust = self.trust.trust()?;
         let bar = bar("verifying");
-        let mut progress = |progress: Progress| {
-            bar.set_length(progress.total);
-            bar.set_position(progress.done);
-        };
+        let mut progress = follow(&bar);
         let verified = opened::archive(&self.archive, &self.opens, &self.limits.limits())?
             .and_then(|reader| reader.verify(&trust, &mut progress));
         let verified = match verified {

@@ -6,7 +6,7 @@ use export_format::source::Source as _;
 use serde_json::json;
 
 use crate::opened::{self, KeyArguments};
-use crate::{LimitArguments, Outcome, Place, bar, say, write_plan};
+use crate::{LimitArguments, Outcome, Place, bar, follow, say, write_plan};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -42,10 +42,7 @@ impl Delta {
             Err(refusal) => return opened::refused(&refusal, json),
         };
         let bar = bar("verifying");
-        let mut progress = |progress: export_format::reader::Progress| {
-            bar.set_length(progress.total);
-            bar.set_position(progress.done);
-        };
+        let mut progress = follow(&bar);
         let new =
             opened::archive(&self.new, &self.opens, &limits)?.and_then(|new| new.verify(&Trust::Anyone, &mut progress));
         let new = match new {

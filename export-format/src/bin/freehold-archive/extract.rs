@@ -6,7 +6,7 @@ use cap_std::fs::Dir;
 use export_format::directory;
 
 use crate::opened::KeyArguments;
-use crate::{LimitArguments, Outcome, Place, TrustArguments, bar, opened, say};
+use crate::{LimitArguments, Outcome, Place, TrustArguments, bar, follow, opened, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Extract {
@@ -33,10 +33,7 @@ impl Extract {
     pub(crate) fn run(&self, json: bool) -> anyhow::Result<Outcome> {
         let trust = self.trust.trust()?;
         let bar = bar("verifying");
-        let mut progress = |progress: export_format::reader::Progress| {
-            bar.set_length(progress.total);
-            bar.set_position(progress.done);
-        };
+        let mut progress = follow(&bar);
         let verified = opened::archive(&self.archive, &self.opens, &self.limits.limits())?
             .and_then(|reader| reader.verify(&trust, &mut progress));
         let verified = match verified {

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use export_format::plan::{Piece, Plan};
+use export_format::reader::Progress;
 use export_format::source::Source;
 use indicatif::ProgressBar;
 
@@ -119,6 +120,15 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "freehold-archive: {err:#}");
             ExitCode::from(3)
         }
+    }
+}
+
+/// Shows on a bar how far something has got.
+fn follow(bar: &ProgressBar) -> impl FnMut(Progress) {
+    let bar = bar.clone();
+    move |progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
     }
 }
 

@@ -5,7 +5,7 @@ use export_format::signature::{Signer, Trust};
 use export_format::writer;
 
 use crate::opened::{self, KeyArguments};
-use crate::{LimitArguments, Outcome, Place, bar, say, write_plan};
+use crate::{LimitArguments, Outcome, Place, bar, follow, say, write_plan};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sign {
@@ -27,10 +27,7 @@ impl Sign {
     pub(crate) fn run(&self, json: bool) -> anyhow::Result<Outcome> {
         let signer = signer(&self.key)?;
         let bar = bar("verifying");
-        let mut progress = |progress: export_format::reader::Progress| {
-            bar.set_length(progress.total);
-            bar.set_position(progress.done);
-        };
+        let mut progress = follow(&bar);
         let opened = opened::archive(&self.archive, &self.opens, &self.limits.limits())?;
         let verified = match opened.and_then(|reader| reader.verify(&Trust::Anyone, &mut progress)) {
             Ok(verified) => verified,
