@@ -153,6 +153,11 @@ await journey('journey', async (world) => {
   await accessible(a.page, 'operator drills');
   await shoot(a.page, 'operator-drills');
 
+  await anna.goto(`${a.origin}${server.path}/activity`);
+  await check('the activity log tells of the sign-up and of an app', async () => { const told = await anna.locator('main table').innerText(); return /signed up/i.test(told) && told.includes('Notes'); });
+  await accessible(anna, 'activity');
+  await shoot(anna, 'activity');
+
   // --- export ----------------------------------------------------------------------------
   const archive = await exportAll(anna, a.origin, server.path, path.join(work, 'anna.pcc.zip'));
   await accessible(anna, 'export');
