@@ -35,11 +35,11 @@ pub async fn go_back(
     Ok(restored)
 }
 
-/// Takes a going back back.
+/// Undoes going back.
 pub async fn come_back(plane: &ControlPlane, actor: &Actor, server: ServerId, restore: &str) -> Result<RestoreView> {
     let undone: RestoreView =
         admin(plane, actor, server).await?.post_json(&format!("/past/restores/{restore}/undo"), &()).await?;
-    let told = Note::new(Who::of_owners(actor), What::Undo, "You took a going back in time back.").ended(Outcome::Done);
+    let told = Note::new(Who::of_owners(actor), What::Undo, "You undid going back in time.").ended(Outcome::Done);
     told.about("restore", restore).once(format!("restore undone {server} {restore}")).done(plane, server).await;
     Ok(undone)
 }
