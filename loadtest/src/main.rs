@@ -42,7 +42,7 @@ struct Args {
     /// Sleeping servers that one control plane knows.
     #[arg(long, default_value_t = 100_000)]
     sleepers: usize,
-    /// Only the parts whose names are given: gateway, sleepers, writes.
+    /// Only the parts whose names are given: awake, gateway, sleepers, writes.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Records on the server that leaves.
@@ -106,6 +106,12 @@ async fn main() -> Result<()> {
         writes(&platform, &server).await?;
         return platform.close().await;
     }
+    if args.only.iter().any(|part| part == "awake") {
+        let platform = Platform::open(Wish::default()).await?;
+        let server = platform.visitor()?.sign_up("load").await?;
+        awake(&platform, &server, &args, 0).await?;
+        return platform.close().await;
+    }
     if !args.only.is_empty() {
         return Ok(());
     }
@@ -117,17 +123,22 @@ async fn main() -> Result<()> {
     server.install(NOTES).await?;
     server.install(PHOTOS).await?;
 
-    let wakes = economy::wakes(&a, &server, args.wakes).await?;
-    println!("wake, cached data         {wakes}");
-    economy::sandbox(&a, &server, args.wakes).await?;
-    economy::gather(&a, args.people, args.awake).await?;
-    economy::crowd(&a, args.awake).await?;
+    awake(&a, &server, &args, args.people).await?;
     gateway(&a, &server, args.requests).await?;
     writes(&a, &server).await?;
     leave(&b, &server, &args).await?;
 
     a.close().await?;
     b.close().await
+}
+
+/// What being awake costs and how soon a server is: of one, and of a crowd, of which so many people are there already.
+async fn awake(platform: &Platform, server: &OwnServer, args: &Args, there: usize) -> Result<()> {
+    let wakes = economy::wakes(platform, server, args.wakes).await?;
+    println!("wake, cached data         {wakes}");
+    economy::sandbox(platform, server, args.wakes).await?;
+    economy::gather(platform, there, args.awake).await?;
+    economy::crowd(platform, args.awake).await
 }
 
 async fn sign_ups(platform: &Platform, people: usize) -> Result<Samples> {

@@ -25,6 +25,9 @@ const STACK_IN_USE: usize = 32 << 10;
 /// No call goes deeper than this.
 const DEEPEST_STACK: usize = 1 << 20;
 
+/// How much of its heap a runtime has used by its first answer.
+const HEAP_OF_A_START: usize = 512 << 10;
+
 static STIRRED: AtomicBool = AtomicBool::new(false);
 static STIRRING: Notify = Notify::const_new();
 
@@ -54,13 +57,24 @@ async fn rest_after(idle: Duration, rest: impl Fn()) {
 
 /// Keeps the allocator from spreading out: one heap for all threads, of which a little is kept when it is freed. For a
 /// process with one busy thread; call it before there is a second one.
+///
+/// What a start takes of that heap is asked for at once, which costs the kernel less than page by page.
 pub fn keep_heap_small() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: plain numbers; the process has one thread as yet.
+    // SAFETY: plain numbers, and pages of the heap, which keep what they hold; the process has one thread as yet.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 256 << 10);
         libc::mallopt(libc::M_MMAP_THRESHOLD, 128 << 10);
+        libc::mallopt(libc::M_TOP_PAD, HEAP_OF_A_START as libc::c_int);
+        // Two blocks, for one might fit into what there is.
+        let blocks = [libc::malloc(HEAP_OF_A_START / 5), libc::malloc(HEAP_OF_A_START / 5)];
+        // Seen from outside, so that the compiler does not leave out what is never used.
+        std::hint::black_box(blocks).into_iter().for_each(|block| libc::free(block));
+        let start = blocks[0].map_addr(|block| block.next_multiple_of(page()));
+        let length = libc::sbrk(0).addr().saturating_sub(start.addr()).min(HEAP_OF_A_START) & !(page() - 1);
+        // Kernels that cannot do it bring each page when it is touched.
+        libc::madvise(start, length, libc::MADV_POPULATE_WRITE);
     }
 }
 

@@ -24,6 +24,7 @@ mod libraries;
 mod report;
 mod room;
 mod rules;
+mod settled;
 mod skeleton;
 mod sys;
 mod walls;

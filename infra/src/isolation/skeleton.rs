@@ -7,9 +7,12 @@ use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{libraries, sys};
+use rustix::fs::{StatVfsMountFlags, statvfs};
+
+use super::{libraries, settled, sys};
 
 /// The program of a runtime, as it is called inside.
 pub(crate) const PROGRAM: &str = "/bin/freehold-runtime";
@@ -28,6 +31,8 @@ pub(super) struct Skeleton {
     folder: PathBuf,
     /// The top folders that hold programs and libraries.
     code: Vec<PathBuf>,
+    /// Whether all runtimes share one copy of the program, for the operator.
+    program: String,
 }
 
 impl Skeleton {
@@ -40,7 +45,7 @@ impl Skeleton {
             fs::create_dir(inside(folder, Path::new(name)))?;
         }
         let guarded = sys::READ_ONLY | sys::NO_SUID;
-        show(folder, program, Path::new(PROGRAM), guarded | sys::NO_DEVICES)?;
+        let shown = show_program(folder, program, guarded | sys::NO_DEVICES)?;
         let libraries = libraries::of(program)?;
         for library in &libraries {
             show(folder, library, library, guarded | sys::NO_DEVICES)?;
@@ -52,7 +57,8 @@ impl Skeleton {
         let mut code: Vec<_> = libraries.iter().map(|path| top_of(path)).chain([PathBuf::from("bin")]).collect();
         code.sort();
         code.dedup();
-        Ok(Self { folder: folder.to_path_buf(), code: code.iter().map(|name| folder.join(name)).collect() })
+        let code = code.iter().map(|name| folder.join(name)).collect();
+        Ok(Self { folder: folder.to_path_buf(), code, program: shown })
     }
 
     /// Where the tree is, seen from the launcher.
@@ -65,10 +71,44 @@ impl Skeleton {
         &self.code
     }
 
+    /// How the program is shown, in a few words.
+    pub(super) fn program(&self) -> &str {
+        &self.program
+    }
+
     /// The folder of the devices.
     pub(super) fn devices(&self) -> PathBuf {
         self.folder.join("dev")
     }
+}
+
+/// Shows the program: settled, or as it is where that cannot be had. Says which.
+fn show_program(folder: &Path, program: &Path, attributes: u64) -> io::Result<String> {
+    let file = folder.with_extension("program");
+    let shown = write_settled(program, &file).map_err(|reason| reason.to_string()).and_then(|()| {
+        let shown = show(folder, &file, Path::new(PROGRAM), attributes).map_err(|e| e.to_string());
+        // What is shown stays for as long as anybody sees it.
+        fs::remove_file(&file).ok();
+        shown
+    });
+    match shown {
+        Ok(()) => Ok("one copy of the program for all".to_owned()),
+        Err(reason) => {
+            fs::remove_file(&file).ok();
+            show(folder, program, Path::new(PROGRAM), attributes)?;
+            Ok(format!("each runtime finishes its own copy of the program, because {reason}"))
+        }
+    }
+}
+
+/// Not on a file system in memory: there it would never make room for anything else.
+fn write_settled(program: &Path, file: &Path) -> Result<(), settled::Unsettled> {
+    if statvfs(file.parent().unwrap_or(file)).map_err(io::Error::from)?.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+        return Err(settled::Unsettled::Unknown("no program may run from the folder of what runs"));
+    }
+    let image = settled::settle(&fs::File::open(program)?, settled::anywhere())?;
+    fs::write(file, image)?;
+    Ok(fs::set_permissions(file, fs::Permissions::from_mode(0o555))?)
 }
 
 /// Shows one file of the host inside the tree.

@@ -67,8 +67,9 @@ impl Walls {
             namespaces |= sys::NEW_FILES;
             Skeleton::make(&options.skeleton, &options.program)
         });
-        let skeleton =
-            note(&mut report, Mechanism::Files, skeleton, AS_ROOT, |_| "mount namespace, read-only root".into());
+        let skeleton = note(&mut report, Mechanism::Files, skeleton, AS_ROOT, |skeleton| {
+            format!("mount namespace, read-only root; {}", skeleton.program())
+        });
         if skeleton.is_none() {
             namespaces &= !sys::NEW_FILES;
         }

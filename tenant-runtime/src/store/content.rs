@@ -75,11 +75,15 @@ impl Content {
         self.folder.join("main.db-aside")
     }
 
-    /// Forgets what an unclean stop may have left beside the database file.
+    /// Forgets what an unclean stop may have left beside the database file; nobody may have the database open. The files
+    /// themselves stay, because at the next opening they would only be made again: an empty log says nothing, and whoever
+    /// opens the database first empties the log's index.
     pub(super) fn forget_log(&self) -> Result<(), Error> {
-        self.forget("main.db-wal")?;
         self.forget("main.db-aside")?;
-        self.forget_index()
+        match File::options().write(true).truncate(true).open(self.wal()) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::cache("empty an old log")(e)),
+            _ => Ok(()),
+        }
     }
 
     /// Forgets SQLite's index of its log, which it makes anew from the log; nobody may have the database open.
