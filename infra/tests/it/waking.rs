@@ -31,6 +31,49 @@ async fn the_first_connection_wakes_a_server_and_sleep_ends_its_process() {
     house.agent.sleep(server).await.expect("sleeping twice is no error");
 }
 
+/// What of the program a process has for itself, in KiB, and where the program begins.
+#[cfg(target_arch = "x86_64")]
+fn own_part_of_the_program(pid: u32) -> (u64, String) {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
+    let (mut own, mut place, mut is_program) = (0, None, false);
+    for line in maps.lines() {
+        match line.split_once(": ") {
+            Some(("Anonymous", size)) if is_program => {
+                own += size.trim().trim_end_matches(" kB").parse::<u64>().unwrap();
+            }
+            None if line.contains('-') => {
+                is_program = line.contains("/bin/freehold-runtime");
+                if is_program {
+                    place.get_or_insert(line.split('-').next().unwrap_or_default().to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    (own, place.expect("a program"))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_is_relocated_once_for_all_runtimes_and_elsewhere_by_each_launcher() {
+    let (house, other) = (House::open().await, House::open().await);
+    if !house.agent.isolation().is_sufficient() {
+        eprintln!("skipped: runtimes have no files of their own here");
+        return;
+    }
+    let mut places = Vec::new();
+    for house in [&house, &house, &other] {
+        let server = house.place("well").await;
+        house.ask(server, "hello").await.unwrap();
+        let (own, place) = own_part_of_the_program(house.pid(server).await);
+        // Its variables, and no tables of addresses.
+        assert!(own <= 64, "{own} KiB");
+        places.push(place);
+    }
+    assert_eq!(places[0], places[1]);
+    assert_ne!(places[0], places[2]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_admin_socket_wakes_a_server_as_well() {
     let house = House::open().await;
