@@ -37,7 +37,7 @@ def ours(base: Path, delta: Path, options: Options = Options()) -> Applied:
     """What comes of a delta by the Python implementation."""
     with tempfile.TemporaryDirectory(dir=delta.parent) as folder:
         out = Path(folder, "out")
-        report = apply(base, delta, out, options)
+        report = apply(base, [delta], out, options)
         codes = report.findings.codes
         return Applied(answer(report.accepted, codes, {}, True), out.read_bytes() if out.exists() else None)
 

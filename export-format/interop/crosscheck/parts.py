@@ -261,7 +261,9 @@ def servers_both_ways(cross: Cross, chance: random.Random) -> None:
         trusted = Options(trusted=cross.keys.public)
         first, again, last = (top / f"{name}.pcc.zip" for name in ("first", "again", "last"))
         contents = [writer.Content(path, writer.text(content)) for path, content in payload.items()]
-        about = writer.About.like(Forge(payload).own_pcc(0) | {"x-unknown": [number]}, NOW, uuid.UUID(int=number))
+        said_before = Forge(payload).own_pcc(0) | {"x-unknown": [number]}
+        said_before["subject"] = said_before["subject"] | {"x-person": number}
+        about = writer.About.like(said_before, NOW, uuid.UUID(int=number))
         writer.create(first, contents, about, cross.keys.private, "2026-11-21", deflate=chance.random() < 0.7)
         ours_first, theirs_first = ours(first, trusted), theirs(first, trusted)
         if not ours_first.accepted or ours_first != theirs_first:
@@ -280,7 +282,7 @@ def servers_both_ways(cross: Cross, chance: random.Random) -> None:
         manifests = [check(path, trusted).manifest for path in (first, again, last)]
         if not manifests[0] == manifests[1] == manifests[2]:
             cross.disagree(f"server {number}: its payload manifest changes on the way")
-        if report.pcc.get("x-unknown") != [number]:
+        if (report.pcc.get("x-unknown"), report.pcc["subject"].get("x-person")) != ([number], number):
             cross.disagree(f"server {number}: an unknown member of pcc.json is lost on the way")
         shutil.rmtree(top)
 

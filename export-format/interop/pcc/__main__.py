@@ -75,10 +75,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--sign", type=Path, metavar="KEY", help="private key; without one, a key is made for it alone")
     limits(made)
 
-    made = command("apply", run_apply, "Makes the archive that a delta leads to, of the one that it builds on.")
+    made = command("apply", run_apply, "Makes the archive that deltas lead to, of the one that the first builds on.")
     made.add_argument("base", type=Path)
-    made.add_argument("delta", type=Path)
-    made.add_argument("archive", type=Path)
+    made.add_argument("deltas", type=Path, nargs="+", metavar="delta", help="in their order")
+    made.add_argument("--output", "-o", type=Path, required=True, metavar="ARCHIVE")
+    made.add_argument("--json", action="store_true", help="what came of it, or the findings, as one JSON object")
     limits(made)
 
     made = command("encrypt", run_encrypt, "Wraps an archive as one age file.")
@@ -165,9 +166,23 @@ def run_delta(options: argparse.Namespace) -> int:
 
 
 def run_apply(options: argparse.Namespace) -> int:
-    for path in (options.base, options.delta):
+    for path in (options.base, *options.deltas):
         path.stat()
-    return refused(apply(options.base, options.delta, options.archive, limits_of(options)))
+    report = apply(options.base, options.deltas, options.output, limits_of(options))
+    if not options.json:
+        return refused(report)
+    if not report.accepted:
+        print(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
+        return REFUSED
+    made = {
+        "accepted": True,
+        "bytes": options.output.stat().st_size,
+        "entries": len(report.entries),
+        "archiveId": report.pcc["archiveId"],
+        "signedBy": report.signer.line if report.signer else None,
+    }
+    print(json.dumps(made, ensure_ascii=False, indent=2))
+    return ACCEPTED
 
 
 def run_encrypt(options: argparse.Namespace) -> int:

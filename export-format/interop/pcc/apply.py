@@ -1,7 +1,8 @@
-"""Applying a delta (10.6 to 10.9): the full archive from a base and what changed.
+"""Applying deltas (10.6 to 10.11): the full archive from a base and what changed, one delta after the other.
 
 The whole directory of what comes is computed before a byte of it is written, so a delta that does not keep its promise
-costs nothing. What is then made has a name of its own until all of it was found sound.
+costs nothing. What is then made has a name of its own until all of it was found sound. Of a chain only the last archive is
+judged so; those between are judged as bases are, and go as soon as the next one is made.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,34 +26,42 @@ from .words import DELTA_TAG_FILES, MAX_RATIO, TAG_FILES
 BENEATH_FULL = {name.removeprefix("full/") for name in DELTA_TAG_FILES if name.startswith("full/")}
 
 
-def apply(base: Path, delta: Path, out: Path, options: Options = Options()) -> Report:
-    """Makes the full archive, or says why there is none; `out` must not be there yet."""
-    findings = Findings()
+def apply(base: Path, deltas: list[Path], out: Path, options: Options = Options()) -> Report:
+    """Makes the full archive that the deltas lead to in their order, or says why there is none; `out` must not be there yet."""
     if out.exists():
         raise FileExistsError(f"{out} is there already")
-    with Opened() as opened:
-        try:
+    with tempfile.TemporaryDirectory(prefix=".pcc-", dir=out.parent) as folder:
+        here = base
+        for number, delta in enumerate(deltas):
+            made = Path(folder, f"{number}.pcc.zip")
+            findings = Findings()
+            if not step(here, delta, made, options, findings):
+                return Report(findings)
+            if here != base:
+                here.unlink()
+            here = made
+        report = check(here, options)
+        if report.accepted:
+            os.link(here, out)
+        return report
+
+
+def step(base: Path, delta: Path, out: Path, options: Options, findings: Findings) -> bool:
+    """Puts together what comes of one delta, which is not judged yet."""
+    try:
+        with Opened() as opened:
             made = plan(opened, base, delta, options, findings)
-        except OSError as error:
-            findings.add("io", "", f"cannot be read: {error.strerror or error}")
-            return Report(findings)
-        if made is None:
-            return Report(findings)
-        with tempfile.TemporaryDirectory(prefix=".pcc-", dir=out.parent) as folder:
-            unproved = Path(folder, "unproved.pcc.zip")
-            with unproved.open("xb") as file:
-                try:
-                    for piece in made.pieces():
-                        file.write(piece)
-                except OSError as error:
-                    findings.add("io", "", f"cannot be made: {error.strerror or error}")
-                    return Report(findings)
+            if made is None:
+                return False
+            with out.open("xb") as file:
+                for piece in made.pieces():
+                    file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
-            report = check(unproved, options)
-            if report.accepted:
-                os.link(unproved, out)
-            return report
+            return True
+    except OSError as error:
+        findings.add("io", "", f"cannot be read or made: {error.strerror or error}")
+        return False
 
 
 @dataclass
@@ -68,18 +77,25 @@ class Opened:
         for archive in self.archives:
             archive.close()
 
-    def open(self, path: Path, findings: Findings, max_entries: int, tag_files: tuple[str, ...]) -> Zip | None:
+    def open(
+        self,
+        path: Path,
+        findings: Findings,
+        max_entries: int,
+        tag_files: tuple[str, ...],
+        local: Callable[[Member], bool] = lambda member: True,
+    ) -> Zip | None:
         if path.is_dir():
             findings.add("io", "", f"{path} is a folder, which has no stored bytes")
             return None
-        archive = open_zip(path, findings, max_entries, tag_files, outside_payload)
+        archive = open_zip(path, findings, max_entries, tag_files, local)
         if archive is not None:
             self.archives.append(archive)
         return archive
 
 
 def outside_payload(member: Member) -> bool:
-    """Whose local headers are judged: a payload is read by the directory, and what comes of it has its own (10.8)."""
+    """Whose local headers are judged in a base: its payload is read by the directory, and what comes of it has its own (10.6)."""
     return not member.name.startswith(b"data/")
 
 
@@ -110,7 +126,7 @@ def plan(opened: Opened, base: Path, delta: Path, options: Options, findings: Fi
     judged.judge()
     if not findings.accepted or judged.promise is None:
         return None
-    holds = opened.open(base, findings, options.max_entries, TAG_FILES)
+    holds = opened.open(base, findings, options.max_entries, TAG_FILES, outside_payload)
     if holds is None:
         return None
     based = look_at_base(holds, judged, options, findings)

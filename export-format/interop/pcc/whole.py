@@ -18,6 +18,10 @@ from .age import FIRST_LINE, AgeError, command
 
 SECONDS = 3600
 
+# 11.2: how long a header may be, and how many lines may stand before its last.
+MAX_HEADER = 16 * 1024
+MAX_HEADER_LINES = 400
+
 
 def is_whole_sealed(path: Path) -> bool:
     """Whether a file is an age file and not an archive as it is."""
@@ -38,6 +42,8 @@ def unseal(source: Path, out: Path, identity: Path | None, passphrase: str | Non
     """Opens a whole-encrypted archive with an identity, or with a passphrase, into a file that is not there yet."""
     if not is_whole_sealed(source):
         raise AgeError(f"{source} is no age file in binary form")  # The command opens armoured ones too (11.1).
+    if not _has_bearable_header(source):
+        raise AgeError(f"{source} has no header of at most {MAX_HEADER} bytes")  # The command reads longer ones (11.2).
     if passphrase is not None:
         _in_place(out, lambda made: _typed(["age", "--decrypt", "--output", str(made), str(source)], passphrase))
         return
@@ -45,6 +51,14 @@ def unseal(source: Path, out: Path, identity: Path | None, passphrase: str | Non
         out,
         lambda made: command(["age", "--decrypt", "--identity", str(identity), "--output", str(made), str(source)]),
     )
+
+
+def _has_bearable_header(path: Path) -> bool:
+    """Whether the last line of the header, which begins with three hyphens, ends soon enough (11.2)."""
+    with path.open("rb") as file:
+        beginning = file.read(MAX_HEADER)
+    at = beginning.find(b"\n--- ")
+    return at >= 0 and b"\n" in beginning[at + 1 :] and beginning.count(b"\n", 0, at) <= MAX_HEADER_LINES
 
 
 def _in_place(out: Path, make: Callable[[Path], object]) -> None:

@@ -78,10 +78,11 @@ class About:
     archive_id: str
     omitted: list[dict[str, str]]
     more: dict[str, Any]
+    more_of_subject: dict[str, Any]
 
     @staticmethod
     def like(pcc: dict[str, Any], now: datetime.datetime, archive_id: uuid.UUID) -> About:
-        """As in another archive's `pcc.json`, whose unknown members are kept (5.1); the id is new."""
+        """As in another archive's `pcc.json`, whose unknown members are kept (5.1), those of the subject too; the id is new."""
         source, snapshot, subject = pcc["source"], pcc["snapshot"], pcc["subject"]
         known = set(MEMBERS) - {"redirects"}
         return About(
@@ -95,6 +96,7 @@ class About:
             archive_id=f"urn:uuid:{archive_id}",
             omitted=pcc.get("omitted", []),
             more={name: value for name, value in pcc.items() if name not in known},
+            more_of_subject={name: value for name, value in subject.items() if name not in ("did", "domain")},
         )
 
 
@@ -229,7 +231,7 @@ def pcc(planned: list[Planned], about: About, total: int) -> dict[str, Any]:
         "minReader": "1.0",
         "archiveId": about.archive_id,
         "kind": "full",
-        "subject": {"did": about.did, "domain": about.domain},
+        "subject": {"did": about.did, "domain": about.domain} | about.more_of_subject,
         "snapshot": {"at": about.at, "seq": about.seq, "consistency": "point-in-time"},
         "base": None,
         "source": {"provider": about.provider, "origin": about.origin, "software": about.software},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import random
 import tempfile
 import unittest
@@ -47,13 +50,13 @@ class Deltas(unittest.TestCase):
         changed = self.top / "changed"
         changed.write_bytes(forged.together(self.keys))
         out = self.top / "refused"
-        report = apply(base or self.base, changed, out, Options(trusted=self.keys.public))
+        report = apply(base or self.base, [changed], out, Options(trusted=self.keys.public))
         self.assertEqual(out.exists(), report.accepted)
         return report.findings.codes
 
     def test_what_comes_is_the_later_archive(self) -> None:
         out = self.top / "out"
-        self.assertEqual(apply(self.base, self.delta, out, Options(trusted=self.keys.public)).findings.codes, [])
+        self.assertEqual(apply(self.base, [self.delta], out, Options(trusted=self.keys.public)).findings.codes, [])
         self.assertEqual(out.read_bytes(), self.new.read_bytes())
 
     def test_it_carries_only_what_the_base_has_not(self) -> None:
@@ -67,14 +70,14 @@ class Deltas(unittest.TestCase):
         delta, out = self.top / "otherwise", self.top / "out"
         deltawriter.make(base, new, delta)
         self.assertEqual(len(Forged(delta.read_bytes()).payload), 1)
-        self.assertTrue(apply(base, delta, out).accepted)
+        self.assertTrue(apply(base, [delta], out).accepted)
         self.assertEqual(out.read_bytes(), new.read_bytes())
 
     def test_alone_it_is_refused(self) -> None:
         self.assertIn("pcc.delta", check(self.delta).findings.codes)
 
     def test_a_full_archive_is_no_delta(self) -> None:
-        self.assertEqual(apply(self.base, self.new, self.top / "out").findings.codes, ["delta.full"])
+        self.assertEqual(apply(self.base, [self.new], self.top / "out").findings.codes, ["delta.full"])
 
     def test_another_base(self) -> None:
         self.assertEqual(self.codes(lambda forged: None, self.new), ["delta.base"])
@@ -128,15 +131,49 @@ class Deltas(unittest.TestCase):
             for path, content in zip((base, new), deltas.pair(chance, self.keys, number)):
                 path.write_bytes(content)
             self.assertTrue(deltawriter.make(base, new, delta).accepted)
-            self.assertTrue(apply(base, delta, out).accepted)
+            self.assertTrue(apply(base, [delta], out).accepted)
             self.assertEqual(out.read_bytes(), new.read_bytes())
 
     def test_commands(self) -> None:
         delta, out = str(self.top / "d"), str(self.top / "o")
         self.assertEqual(main(["delta", str(self.base), str(self.new), delta]), 0)
-        self.assertEqual(main(["apply", str(self.base), delta, out]), 0)
-        self.assertEqual(main(["apply", str(self.base), delta, out]), 1)
-        self.assertEqual(main(["apply", str(self.top / "none"), delta, out]), 3)
+        self.assertEqual(main(["apply", str(self.base), delta, "--output", out]), 0)
+        self.assertEqual(main(["apply", str(self.base), delta, "--output", out]), 1)
+        self.assertEqual(main(["apply", str(self.top / "none"), delta, "--output", out]), 3)
+
+    def test_a_chain(self) -> None:
+        """Of three deltas, in their order alone; and what the command tells a program (10.11)."""
+        archives = [self.base, self.new, self.archive("3", BASE | {"data/y": b"y"}), self.archive("4", NEW)]
+        chain = [self.top / f"step-{number}" for number in range(3)]
+        for before, after, delta in zip(archives, archives[1:], chain):
+            self.assertTrue(deltawriter.make(before, after, delta).accepted)
+        out = self.top / "out"
+        for wrong in ([chain[1], chain[0], chain[2]], chain[:1] + chain[2:]):
+            self.assertEqual(apply(self.base, wrong, out).findings.codes, ["delta.base"])
+        told = io.StringIO()
+        with contextlib.redirect_stdout(told):
+            code = main(["apply", "--json", str(self.base), *map(str, chain), "-o", str(out)])
+        self.assertEqual((code, out.read_bytes()), (0, archives[-1].read_bytes()))
+        said = json.loads(told.getvalue())
+        self.assertEqual((said["accepted"], said["bytes"]), (True, out.stat().st_size))
+        self.assertTrue(said["signedBy"].startswith("ssh-ed25519 "), said)
+        with contextlib.redirect_stdout(told := io.StringIO()):
+            self.assertEqual(main(["apply", "--json", str(self.new), *map(str, chain), "-o", str(self.top / "no")]), 1)
+        self.assertEqual(json.loads(told.getvalue())["findings"][0]["code"], "delta.base")
+        self.assertEqual(sorted(path.name for path in self.top.glob(".pcc-*")), [])
+
+    def test_headers_of_a_payload(self) -> None:
+        """Those of a delta are judged, those of a base are not (10.2, 10.6)."""
+        def other(path: Path, header: bytes) -> Path:
+            content = bytearray(path.read_bytes())
+            content[content.index(header) + 5] ^= 1
+            changed = self.top / "changed"
+            changed.write_bytes(content)
+            return changed
+
+        out = self.top / "out"
+        self.assertEqual(apply(self.base, [other(self.delta, b"data/x/4four")], out).findings.codes, ["zip.local"])
+        self.assertTrue(apply(other(self.base, b"data/x/1one"), [self.delta], out).accepted)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,15 @@ use crate::bag::{self, names};
 use crate::digest::{Digest, Summary};
 use crate::finding::{Code, Findings, Refusal};
 use crate::head::{self, TagFiles};
-use crate::layout::{self, Entry, Limits};
+use crate::layout::{self, Entry, Layout, Limits};
 use crate::manifest::{self, Kind, Manifest};
 use crate::packed::MAX_RATIO;
 use crate::path::EntryPath;
 use crate::reader::{self, Reader, Unverified};
 use crate::row::Value;
 use crate::signature::{self, SigningKey};
-use crate::source::Source;
+use crate::source::{Sequential, Source};
+use crate::unpack::read_local;
 
 /// A delta that is sound by itself. Its content has not been compared with anything yet, and does not come out: only
 /// [`Delta::apply`] leads on, to an archive that has to be verified.
@@ -177,6 +178,7 @@ fn examine(source: &impl Source, limits: &Limits, findings: &mut Findings) -> Op
     let others: Vec<&str> = names::DELTA_FILES.into_iter().filter(|name| *name != names::PCC).collect();
     let mut tags = reader::read_tags(source, &layout, &others, limit(promise.entries), findings);
     tags.insert(names::PCC, text);
+    examine_headers(source, &layout, findings);
     let signed_by = examine_signature(&tags, findings);
     if let Some(full) = tags.get(names::FULL_PCC) {
         compare_pcc(pcc, full, findings);
@@ -192,6 +194,22 @@ fn limit(entries: u64) -> impl Fn(&str) -> u64 {
         names::FETCH => entries.saturating_mul(fetch::MAX_LINE),
         names::FULL_START_HERE => head::tag_file_limit(names::START_HERE, entries),
         _ => head::tag_file_limit(name, entries),
+    }
+}
+
+/// What is carried has the headers its records demand, so that whoever reads the delta from front to back sees the same.
+/// (Those of the base's payload were judged when that archive was; they are not looked at again.)
+fn examine_headers(source: &impl Source, layout: &Layout, findings: &mut Findings) {
+    let Some(first) = layout.entries.iter().find(|entry| entry.path.is_payload()) else { return };
+    let mut input = Sequential::new(source, first.offset, layout.central_offset);
+    for entry in layout.entries.iter().filter(|entry| entry.path.is_payload()) {
+        if entry.header().end() > layout.central_offset {
+            return findings.add(Code::Gap.at(&entry.path, "it reaches into the list of entries"));
+        }
+        input.seek(entry.offset);
+        if let Err(why) = read_local(&mut input, entry, findings) {
+            return findings.add(Code::Read.at(&entry.path, why));
+        }
     }
 }
 

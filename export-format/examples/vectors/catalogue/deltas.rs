@@ -50,6 +50,7 @@ pub(crate) fn all() -> Vec<DeltaVector> {
     all.extend(shapes());
     all.extend(descriptions());
     all.extend(lists());
+    all.extend(headers());
     all.extend(outcomes());
     all
 }
@@ -217,6 +218,15 @@ fn sound() -> Vec<DeltaVector> {
             &second(),
         ),
         DeltaVector {
+            name: "delta/header-of-base".to_owned(),
+            clause: "10.6",
+            says: "the base's own header of a file names another file, and nothing is taken from headers".to_owned(),
+            base: "zip/local-name",
+            gives: Some(Spoiled::usual().full),
+            bytes: Spoiled::usual().ready(),
+            codes: vec![],
+        },
+        DeltaVector {
             name: "delta/by-another".to_owned(),
             clause: "10.9",
             says: "somebody else made and signed the delta; the full archive is signed as it must be".to_owned(),
@@ -274,6 +284,16 @@ fn shapes() -> Vec<DeltaVector> {
     changed.forge = changed.clone().retag();
     changed.forge.tag(names::FETCH).clear();
     all.push(broken("fetch-changed", "10.2", Code::TagDigest, "fetch.txt was changed", changed.forge.write()));
+    for (name, tag, len) in [
+        ("fetch-too-long", names::FETCH, 788 * 14 + 1),
+        ("manifest-too-long", names::MANIFEST, 787 * 14 + 1),
+        ("full-tagmanifest-too-long", names::FULL_TAG_MANIFEST, (64 << 10) + 1),
+    ] {
+        let mut long = Spoiled::usual();
+        *long.forge.tag(tag) = vec![b'x'; len];
+        let says = format!("{tag} is longer by a byte than that of a delta to 14 entries can be");
+        all.push(broken(name, "10.2", Code::TagTooLong, &says, long.ready()));
+    }
     let mut signature = Spoiled::usual();
     signature.forge = signature.clone().retag();
     *signature.forge.tag(names::SIGNATURE) = made::signer().sign(b"another").unwrap().into_bytes();
@@ -407,6 +427,17 @@ fn lists() -> Vec<DeltaVector> {
         manifest.ready(),
     ));
     all
+}
+
+/// Headers of what is carried, which nobody would miss who reads the directory.
+fn headers() -> Vec<DeltaVector> {
+    let (mut name, mut crc) = (Spoiled::usual(), Spoiled::usual());
+    name.forge.named("00.ndjson").local_name = Some(SEGMENT.replace("00", "01").into_bytes());
+    crc.forge.named("00.ndjson").local_crc32 = Some(7);
+    vec![
+        broken("local-name", "10.2", Code::Local, "a carried file's own header names another file", name.ready()),
+        broken("local-crc", "10.2", Code::Local, "a carried file's own header has another CRC", crc.ready()),
+    ]
 }
 
 fn outcomes() -> Vec<DeltaVector> {

@@ -1,7 +1,8 @@
 //! Archives sealed whole, sound and damaged. All open with the identity at the head of the index, but for one.
 
+use age_core::primitives::hkdf;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use export_format::Digest;
 use export_format::finding::Code;
 use export_format::sealed::Envelope;
@@ -39,6 +40,7 @@ pub(crate) fn all() -> Vec<SealedVector> {
     };
     let tiny = Forge::tiny().write();
     let sealed = seal(OURS, &tiny);
+    let plain = tiny.clone();
     let long = Forge::tiny().with(item("data/noise", &noise(66_000))).resign().write();
     let two = seal(OURS, &long);
     let header = sealed.windows(5).position(|window| window == b"\n--- ").unwrap();
@@ -72,6 +74,11 @@ pub(crate) fn all() -> Vec<SealedVector> {
         vector("armoured", "11.1", "it is in age's armoured form", armoured.into_bytes(), None),
         vector("another", "11.6", "it is sealed to another key", seal(ANOTHERS, &Forge::tiny().write()), None),
     ];
+    let fits = "its header has 16 KiB, the most a reader takes";
+    let exceeds = "its header is longer than 16 KiB by a byte; nothing else is wrong";
+    let sixteen = 16 << 10;
+    all.push(vector("long-header", "11.2", fits, seal(&lengthened(OURS, sixteen), &plain), Some(plain.clone())));
+    all.push(vector("longer-header", "11.2", exceeds, seal(&lengthened(OURS, sixteen + 1), &plain), None));
     let broken = Forge::tiny().write();
     all.push(SealedVector {
         codes: vec![Code::NotArchive],
@@ -93,6 +100,28 @@ fn seal(envelope: &[u8], plain: &[u8]) -> Vec<u8> {
     sealer.push(plain, &mut file);
     assert_eq!(file.len() as u64, sealed.len());
     file
+}
+
+/// The same envelope with a header of this length, by a stanza that means nothing.
+fn lengthened(envelope: &[u8], len: usize) -> Vec<u8> {
+    let (file_key, header) = envelope.split_at(16);
+    let first = header.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let end = header.windows(4).position(|window| window == b"\n---").unwrap() + 4;
+    let (before, after) = (&header[..first], &header[first..end]);
+    // "-> x " and two line ends; behind all of it a blank, the code in 43 digits, and a line end.
+    let stanza = format!("-> x {}\n\n", "x".repeat(len - end - 7 - 45));
+    let signed = [before, stanza.as_bytes(), after].concat();
+    let code = hmac(&hkdf(b"", b"header", file_key), &signed);
+    let whole = [&signed[..], b" ", STANDARD_NO_PAD.encode(code).as_bytes(), b"\n"].concat();
+    assert_eq!(whole.len(), len);
+    [file_key, &whole].concat()
+}
+
+/// HMAC-SHA-256 (RFC 2104) under a key of 32 bytes.
+fn hmac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
+    let pad = |with: u8| -> Vec<u8> { key.iter().map(|byte| byte ^ with).chain([with; 32]).collect() };
+    let inner = Digest::of(&[&pad(0x36)[..], message].concat());
+    *Digest::of(&[&pad(0x5c)[..], &inner.as_bytes()[..]].concat()).as_bytes()
 }
 
 fn noise(len: u32) -> Vec<u8> {
