@@ -14,6 +14,7 @@ use export_format::signature::Signer;
 use export_format::writer::{Head, Open, Payload as Planned, Writer};
 use export_format::{Digest, EntryPath};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::request::{self, Request};
 use crate::admin::api::{self, ExportState, ExportView, Omission};
@@ -59,6 +60,9 @@ struct Written {
     counts: api::Counts,
     omitted: Vec<Omission>,
     sealed: Vec<String>,
+    /// What `pcc.json` says besides, since an archive that came said it.
+    #[serde(default)]
+    words: Map<String, Value>,
     entries: Vec<Line>,
 }
 
@@ -82,6 +86,7 @@ pub(super) fn write(folder: &Path, payload: &Payload, at_ms: i64, seq: u64, seed
         counts: payload.counts,
         omitted: payload.omitted.clone(),
         sealed: payload.sealed.iter().map(ToString::to_string).collect(),
+        words: payload.words.clone(),
         entries: entries
             .map(|(path, entry)| Line { path: path.to_string(), summary: entry.summary, source: entry.source })
             .collect(),
@@ -196,6 +201,11 @@ fn manifest(request: &Request, written: &Written, did: &str) -> Manifest {
             other: serde_json::Map::new(),
         });
     }
+    let mut words = written.words.clone();
+    if let Some(Value::Object(subject)) = words.remove("subject") {
+        manifest.subject.other = subject;
+    }
+    manifest.other = words;
     manifest.omitted = written.omitted.iter().map(|omission| Omitted::new(&omission.what, &omission.why)).collect();
     manifest
 }

@@ -2,18 +2,22 @@
 //! carried as it came.
 //!
 //! Nothing of the payload is dropped. An entry that this server makes no sense of (a mailbox, a volume, an app of a
-//! kind it cannot run) is carried, and a document it knows only in part keeps the unknown part.
+//! kind it cannot run) is carried, and a document it knows only in part keeps the unknown part. So does a table whose
+//! name or records could not be used here, and a file whose name could not: the archive that leaves has them as they came.
+
+mod apps;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use export_format::entry::files_segment;
-use export_format::{AppId, Digest, EntryPath};
-use serde_json::{Map, Value};
+use export_format::bag::names;
+use export_format::row::Value as Row;
+use export_format::{AppId, EntryPath};
+use serde_json::{Map, Value, json};
 
 use super::archive::Checked;
 use crate::archive::error::Error;
-use crate::archive::payload::{account, apps, tables};
-use crate::archive::row::instant;
+use crate::archive::payload::{CARRIED, account};
+use crate::archive::row::{self, instant};
 use crate::documents::TableName;
 use crate::files::FilePath;
 use crate::permissions::{Permission, Status};
@@ -31,13 +35,21 @@ pub(crate) struct Intake {
     pub(crate) settings: BTreeMap<String, String>,
     /// What apps asked for there, none of it granted here yet.
     pub(crate) permissions: Vec<Permission>,
-    /// Lines of the permissions that are about other things than our apps.
-    pub(crate) other_permissions: Vec<String>,
-    /// Members of documents that we do not know.
-    pub(crate) members: BTreeMap<EntryPath, Map<String, Value>>,
+    /// Lines of documents that we can make no sense of, by document.
+    pub(crate) lines: BTreeMap<String, Vec<String>>,
+    /// Members that we do not know, by what they were said of; objects as text.
+    pub(crate) members: BTreeMap<String, String>,
+    /// Tables that are carried: app, name, and why they cannot be used.
+    pub(crate) unusable: Vec<(AppId, String, &'static str)>,
+    /// How many tables and records are carried, those of dormant apps among them.
+    pub(crate) carried_tables: u64,
+    pub(crate) carried_records: u64,
     /// Schedules; they come paused.
     pub(crate) schedules: u64,
 }
+
+/// Tables whose records this server could not keep, as [`TableName`] spells them.
+pub(crate) type Unusable = BTreeSet<String>;
 
 /// One app whose data becomes tables and files here.
 #[derive(Debug)]
@@ -90,13 +102,18 @@ pub(crate) struct Dormant {
     pub(crate) why: String,
 }
 
-/// Sorts out a checked archive.
-pub(crate) fn sort(archive: &Checked) -> Result<Intake, Error> {
+/// Sorts out a checked archive. `unusable` are those of its tables that [`unusable_tables`] found.
+pub(crate) fn sort(archive: &Checked, unusable: &Unusable) -> Result<Intake, Error> {
     let mut intake = Intake::default();
     let mut rest: BTreeSet<EntryPath> = archive.entries().keys().cloned().collect();
+    take_words(archive, &mut intake);
     take_account(archive, &mut rest, &mut intake)?;
-    for root in app_folders(archive) {
-        take_app(archive, &root, &mut rest, &mut intake)?;
+    for root in apps::app_folders(archive) {
+        apps::take_app(archive, &root, unusable, &mut rest, &mut intake)?;
+    }
+    if intake.carried_tables > 0 {
+        let carried = json!({"tables": intake.carried_tables, "documents": intake.carried_records});
+        intake.members.insert(CARRIED.to_owned(), carried.to_string());
     }
     intake.schedules = match path("data/schedules.ndjson").filter(|path| rest.contains(path)) {
         Some(path) => lines(&archive.document(&path)?).count() as u64,
@@ -106,28 +123,104 @@ pub(crate) fn sort(archive: &Checked) -> Result<Intake, Error> {
     Ok(intake)
 }
 
+/// The tables with a record that this server could not keep: each is read once, before anything is touched.
+pub(crate) fn unusable_tables(archive: &Checked, intake: &Intake) -> Result<Unusable, Error> {
+    let mut unusable = Unusable::new();
+    for table in intake.apps.iter().flat_map(|app| &app.tables) {
+        for segment in &table.segments {
+            match lines(&archive.document(segment)?).try_for_each(|line| row::from_line(line, 0).map(drop)) {
+                Ok(()) => {}
+                Err(row::Error::Id) => drop(unusable.insert(table.table.to_string())),
+                Err(why) => return Err(Error::Refused(format!("a row of {segment} cannot be read: {why}"))),
+            }
+        }
+    }
+    Ok(unusable)
+}
+
+/// What `pcc.json` says of the person and the archive beyond what we know. What it says of the place it was made at, and
+/// of how much is inside, was said of that one archive.
+fn take_words(archive: &Checked, intake: &mut Intake) {
+    let manifest = archive.manifest();
+    let mut words = manifest.other.clone();
+    if !manifest.subject.other.is_empty() {
+        words.insert("subject".into(), manifest.subject.other.clone().into());
+    }
+    intake.keep(names::PCC, words);
+}
+
+impl Intake {
+    /// Members that we do not know.
+    fn keep(&mut self, of: &str, members: Map<String, Value>) {
+        if !members.is_empty() {
+            self.members.insert(of.to_owned(), Value::Object(members).to_string());
+        }
+    }
+
+    /// The same of a row, with all digits of its numbers; `known` are members that we say ourselves, within others too.
+    fn keep_of_row(&mut self, of: String, line: &str, known: &[&[&str]]) {
+        let Ok(mut row) = Row::from_row(line) else { return };
+        for path in known {
+            remove(&mut row, path);
+        }
+        if matches!(&row, Row::Object(members) if !members.is_empty()) {
+            self.members.insert(of, row.to_stored());
+        }
+    }
+}
+
+/// Removes a member, and those around it that have no other.
+fn remove(row: &mut Row, path: &[&str]) {
+    let (Row::Object(members), [name, within @ ..]) = (row, path) else { return };
+    let name = (*name).into();
+    if let Some(member) = members.get_mut(&name)
+        && !within.is_empty()
+    {
+        remove(member, within);
+        if !matches!(member, Row::Object(members) if members.is_empty()) {
+            return;
+        }
+    }
+    members.remove(&name);
+}
+
 fn take_account(archive: &Checked, rest: &mut BTreeSet<EntryPath>, intake: &mut Intake) -> Result<(), Error> {
     if let Some(path) = path(account::ACCOUNT).filter(|path| rest.remove(path)) {
         let mut members = object(archive, &path)?;
         for ours in ["schema", "id", "displayName", "handle"] {
             members.remove(ours);
         }
-        intake.members.insert(path, members);
+        intake.keep(path.as_str(), members);
     }
     if let Some(path) = path(account::SETTINGS).filter(|path| rest.remove(path)) {
         let mut members = object(archive, &path)?;
         members.remove("schema");
         if let Some(Value::Object(values)) = members.remove("values") {
-            intake.settings =
-                values.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect();
+            // Ours are texts; what is none is kept beside them.
+            let mut others = Map::new();
+            for (name, value) in values {
+                match value {
+                    Value::String(text) => drop(intake.settings.insert(name, text)),
+                    value => drop(others.insert(name, value)),
+                }
+            }
+            if !others.is_empty() {
+                members.insert("values".into(), others.into());
+            }
         }
-        intake.members.insert(path, members);
+        intake.keep(path.as_str(), members);
     }
     if let Some(path) = path(account::PERMISSIONS).filter(|path| rest.remove(path)) {
+        let mut seen = BTreeSet::new();
         for line in lines(&archive.document(&path)?) {
-            match serde_json::from_str(line).ok().as_ref().and_then(permission) {
-                Some(permission) => intake.permissions.push(permission),
-                None => intake.other_permissions.push(line.to_owned()),
+            let known = serde_json::from_str(line).ok().as_ref().and_then(permission);
+            match known.filter(|known| seen.insert((known.app.clone(), known.name.clone()))) {
+                Some(permission) => {
+                    let of = account::permission_words(&permission.app, &permission.name);
+                    intake.keep_of_row(of, line, PERMISSION_MEMBERS);
+                    intake.permissions.push(permission);
+                }
+                None => intake.lines.entry(path.to_string()).or_default().push(line.to_owned()),
             }
         }
     }
@@ -138,15 +231,32 @@ fn take_account(archive: &Checked, rest: &mut BTreeSet<EntryPath>, intake: &mut 
     Ok(())
 }
 
+/// What of a permission's row we say ourselves.
+const PERMISSION_MEMBERS: &[&[&str]] = &[
+    &["schema"],
+    &["id"],
+    &["name"],
+    &["grantee", "type"],
+    &["grantee", "id"],
+    &["grantor"],
+    &["actions"],
+    &["resource", "tables"],
+    &["description"],
+    &["status"],
+    &["created"],
+    &["decided"],
+];
+
 /// A permission of the kind this server knows; whatever was said there, it is asked again here.
 fn permission(line: &Value) -> Option<Permission> {
     let text = |name: &str| line.get(name).and_then(Value::as_str);
     let grantee = line.get("grantee").filter(|grantee| grantee.get("type").and_then(Value::as_str) == Some("app"))?;
     let tables = line.get("resource")?.get("tables")?.as_array()?;
+    let [action] = line.get("actions")?.as_array()?.as_slice() else { return None };
     Some(Permission {
         app: grantee.get("id")?.as_str()?.parse().ok()?,
         name: text("name")?.to_owned(),
-        kind: line.get("actions")?.as_array()?.first()?.as_str()?.to_owned(),
+        kind: action.as_str()?.to_owned(),
         tables: tables.iter().map(|table| table.as_str().map(str::to_owned)).collect::<Option<_>>()?,
         description: text("description")?.to_owned(),
         status: Status::Pending,
@@ -155,168 +265,20 @@ fn permission(line: &Value) -> Option<Permission> {
     })
 }
 
-fn app_folders(archive: &Checked) -> BTreeSet<String> {
-    let parts = archive.entries().keys().map(crate::archive::payload::kept::part);
-    parts.filter(|part| part.starts_with(apps::ROOT)).map(str::to_owned).collect()
-}
-
-fn take_app(archive: &Checked, root: &str, rest: &mut BTreeSet<EntryPath>, intake: &mut Intake) -> Result<(), Error> {
-    let Some(path) = path(&format!("{root}/app.json")).filter(|path| rest.contains(path)) else { return Ok(()) };
-    let mut members = object(archive, &path)?;
-    let folder = root.rsplit('/').next().unwrap_or_default();
-    let id: Option<AppId> =
-        members.get("id").and_then(Value::as_str).filter(|id| *id == folder).and_then(|id| id.parse().ok());
-    let text = |name: &str| members.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (name, version, runtime) = (text("name"), text("version"), text("runtime"));
-    let (Some(id), "static" | "data") = (id, runtime.as_str()) else {
-        let why = match runtime.as_str() {
-            "static" | "data" => "its folder and its name do not fit each other".to_owned(),
-            kind => {
-                format!("apps of the kind {kind:?} do not run here yet; its data is kept and leaves with you again")
-            }
-        };
-        let mine = archive.entries().iter().filter(|(path, _)| crate::archive::payload::kept::part(path) == root);
-        let bytes = mine.map(|(_, entry)| entry.size).sum();
-        intake.dormant.push(Dormant { id: folder.to_owned(), name, version, bytes, why });
-        return Ok(());
-    };
-    let installed = (runtime == "static").then(|| take_code(root, &members, archive, rest)).map(|code| Installed {
-        label: match text("label") {
-            label if label.is_empty() => id.as_str().rsplit('.').next().unwrap_or_default().to_owned(),
-            label => label,
-        },
-        manifest: members
-            .get("manifest")
-            .filter(|manifest| manifest.is_object())
-            .map_or_else(|| "{}".into(), Value::to_string),
-        installed_ms: instant(&text("installed")),
-        removed_ms: instant(&text("removed")),
-        code,
-    });
-    let tables = take_tables(archive, root, &id, &members, rest, intake)?;
-    let files = take_files(archive, root, rest)?;
-    for ours in
-        ["schema", "id", "runtime", "name", "version", "label", "installed", "removed", "manifest", "code", "tables"]
-    {
-        members.remove(ours);
-    }
-    rest.remove(&path);
-    intake.members.insert(path, members);
-    intake.apps.push(AppIntake { id, name, version, installed, tables, files });
-    Ok(())
-}
-
-fn take_code(
-    root: &str,
-    members: &Map<String, Value>,
-    archive: &Checked,
-    rest: &mut BTreeSet<EntryPath>,
-) -> Vec<(String, EntryPath)> {
-    let prefix = format!("{root}/code/");
-    let names = members.get("code").and_then(|code| code.get("names"));
-    let mut code = Vec::new();
-    for path in archive.entries().keys().filter(|path| path.as_str().starts_with(&prefix)) {
-        let within = &path.as_str()[prefix.len()..];
-        let truly = names.and_then(|names| names.get(within)).and_then(Value::as_str).unwrap_or(within);
-        rest.remove(path);
-        code.push((truly.to_owned(), path.clone()));
-    }
-    code
-}
-
-fn take_tables(
-    archive: &Checked,
-    root: &str,
-    id: &AppId,
-    members: &Map<String, Value>,
-    rest: &mut BTreeSet<EntryPath>,
-    intake: &mut Intake,
-) -> Result<Vec<TableIntake>, Error> {
-    let mut all = Vec::new();
-    for table in members.get("tables").and_then(Value::as_array).into_iter().flatten() {
-        let name = match table.get("name").and_then(Value::as_str) {
-            Some(tables::OWN) => "",
-            Some(name) => name,
-            None => continue,
-        };
-        let Ok(table_name) = TableName::new(id, name) else { continue };
-        let listed = table.get("segments").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-        let segments: Vec<EntryPath> = listed.filter_map(|within| path(&format!("{root}/{within}"))).collect();
-        if let Some(missing) = segments.iter().find(|segment| !rest.contains(*segment)) {
-            return Err(Error::Refused(format!(
-                "the table {table_name} names {missing}, which is not in the archive or belongs to another table"
-            )));
-        }
-        for segment in &segments {
-            rest.remove(segment);
-        }
-        let schema = table.get("schema").and_then(Value::as_str).and_then(|within| path(&format!("{root}/{within}")));
-        let mut indexes = Vec::new();
-        if let Some(schema) = schema.filter(|schema| rest.remove(schema)) {
-            let mut members = object(archive, &schema)?;
-            let fields = members.remove("x-indexes");
-            let fields = fields.as_ref().and_then(Value::as_array).into_iter().flatten();
-            indexes = fields.filter_map(Value::as_str).map(str::to_owned).collect();
-            for ours in ["$schema", "type", "required"] {
-                members.remove(ours);
-            }
-            intake.members.insert(schema, members);
-        }
-        all.push(TableIntake { table: table_name, indexes, segments });
-    }
-    Ok(all)
-}
-
-fn take_files(archive: &Checked, root: &str, rest: &mut BTreeSet<EntryPath>) -> Result<Vec<FileIntake>, Error> {
-    let mut all = Vec::new();
-    let lists = (0..).map_while(|index| path(&format!("{root}/{}", files_segment(index))));
-    let lists: Vec<EntryPath> = lists.take_while(|list| archive.entries().contains_key(list)).collect();
-    for list in lists {
-        rest.remove(&list);
-        take_file_rows(archive, root, &list, rest, &mut all)?;
-    }
-    Ok(all)
-}
-
-fn take_file_rows(
-    archive: &Checked,
-    root: &str,
-    list: &EntryPath,
-    rest: &mut BTreeSet<EntryPath>,
-    all: &mut Vec<FileIntake>,
-) -> Result<(), Error> {
-    for line in lines(&archive.document(list)?) {
-        let refuse = |why: &str| Error::Refused(format!("{list} has a line that {why}"));
-        let line: Value = serde_json::from_str(line).map_err(|_| refuse("is no JSON"))?;
-        let text = |name: &str| line.get(name).and_then(Value::as_str);
-        let within = text("path").ok_or_else(|| refuse("names no file"))?;
-        let entry = path(&format!("{root}/{within}")).filter(|path| rest.contains(path));
-        let entry = entry.ok_or_else(|| refuse("names a file that is not in the archive"))?;
-        let digest: Option<Digest> = text("sha256").and_then(|text| text.parse().ok());
-        if digest != archive.entries().get(&entry).map(|entry| entry.digest) {
-            return Err(refuse("gives a file another digest than it has"));
-        }
-        let truly = text("truePath").unwrap_or_else(|| within.strip_prefix("files/").unwrap_or(within));
-        let Ok(path) = truly.parse::<FilePath>().or_else(|_| within.parse()) else { continue };
-        rest.remove(&entry);
-        all.push(FileIntake {
-            path,
-            entry,
-            mime: text("type").unwrap_or("application/octet-stream").to_owned(),
-            created_ms: text("created").and_then(instant),
-            modified_ms: text("modified").and_then(instant),
-        });
-    }
-    Ok(())
-}
-
 fn path(text: &str) -> Option<EntryPath> {
     text.parse().ok()
 }
 
-fn object(archive: &Checked, path: &EntryPath) -> Result<Map<String, Value>, Error> {
+fn json(archive: &Checked, path: &EntryPath) -> Result<Value, Error> {
     let text = archive.document(path)?;
-    serde_json::from_slice(&text).map_err(|why| Error::Refused(format!("{path} is not a JSON object: {why}")))
+    serde_json::from_slice(&text).map_err(|why| Error::Refused(format!("{path} is not JSON: {why}")))
+}
+
+fn object(archive: &Checked, path: &EntryPath) -> Result<Map<String, Value>, Error> {
+    match json(archive, path)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(Error::Refused(format!("{path} is not a JSON object"))),
+    }
 }
 
 /// The lines of a document that was checked to be UTF-8, without empty ones.

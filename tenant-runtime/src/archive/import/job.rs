@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::DAY_MS;
+use super::intake::Unusable;
 use super::upload;
 use crate::admin::api::{ImportReport, ImportState, ImportView};
 use crate::archive::error::Error;
@@ -20,6 +21,9 @@ pub(super) struct Job {
     pub(super) created_ms: i64,
     pub(super) state: ImportState,
     pub(super) report: Option<ImportReport>,
+    /// Tables that are carried, since their records could not be used here.
+    #[serde(default)]
+    pub(super) unusable: Unusable,
     pub(super) error: Option<String>,
     pub(super) undo_until_ms: Option<i64>,
     /// The owner wants the former content back.
@@ -29,7 +33,7 @@ pub(super) struct Job {
 /// What a check came to.
 pub(super) enum Outcome {
     /// The archive is whole.
-    Reported(Box<ImportReport>),
+    Reported(Box<ImportReport>, Unusable),
     /// It is not; these are the findings.
     Refused(Vec<String>),
     /// It is sealed; its owner has to open it first.
@@ -48,7 +52,8 @@ pub(super) fn create(folder: &Path, id: &str, bytes: u64, now_ms: i64) -> Result
 impl Job {
     fn fresh(id: &str, state: ImportState, created_ms: i64) -> Self {
         let (report, error, undo_until_ms) = (None, None, None);
-        Self { id: id.to_owned(), bytes: 0, created_ms, state, report, error, undo_until_ms, undoing: false }
+        let (id, unusable) = (id.to_owned(), Unusable::default());
+        Self { id, bytes: 0, created_ms, state, report, unusable, error, undo_until_ms, undoing: false }
     }
 
     /// An import that only the home remembers.

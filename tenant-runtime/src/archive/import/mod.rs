@@ -31,7 +31,8 @@ use futures::Stream;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
-use self::archive::Archive;
+use self::archive::{Archive, Checked};
+use self::intake::{Intake, Unusable};
 use self::job::{Job, Outcome};
 use self::report::Present;
 use self::upload::Access;
@@ -402,9 +403,10 @@ impl Imports {
                 Ok(checked) => checked,
                 Err(findings) => return Ok(Outcome::Refused(findings)),
             };
-            let told = intake::sort(&checked).and_then(|intake| report::tell(&checked, &intake, &present));
+            let told = sorted(&checked)
+                .and_then(|(intake, unusable)| Ok((report::tell(&checked, &intake, &present)?, unusable)));
             match told {
-                Ok(report) => Ok(Outcome::Reported(Box::new(report))),
+                Ok((report, unusable)) => Ok(Outcome::Reported(Box::new(report), unusable)),
                 Err(Error::Refused(why)) => Ok(Outcome::Refused(vec![why])),
                 Err(error) => Err(error),
             }
@@ -413,8 +415,9 @@ impl Imports {
         let mut job = self.job(id)?;
         match outcome {
             Outcome::Locked => job.set(&folder, ImportState::Locked),
-            Outcome::Reported(report) => {
+            Outcome::Reported(report, unusable) => {
                 job.report = Some(*report);
+                job.unusable = unusable;
                 job.set(&folder, ImportState::Checked)
             }
             Outcome::Refused(findings) => {
@@ -439,7 +442,7 @@ impl Imports {
         let _one_at_a_time = self.inner.swapping.lock().await;
         let folder = self.folder(id);
         let mut job = self.job(id)?;
-        let source = folder.clone();
+        let (source, unusable) = (folder.clone(), job.unusable.clone());
         let own = Some(self.inner.home.write(super::identity::read_or_make).await?);
         let checking = progress.clone();
         let (archive, intake) = work::blocking(move || {
@@ -451,7 +454,7 @@ impl Imports {
             let opened = Archive::open(&upload::path(&source), unlocked.as_ref());
             let opened = opened.and_then(|archive| archive.verify(own.as_ref(), &checking));
             let archive = opened.map_err(|findings| Error::Refused(findings.join("; ")))?;
-            let intake = intake::sort(&archive)?;
+            let intake = intake::sort(&archive, &unusable)?;
             Ok((archive, intake))
         })
         .await?;
@@ -502,6 +505,14 @@ impl Imports {
             None => Ok(()),
         }
     }
+}
+
+/// What an archive brings, and which of its tables can only be carried.
+fn sorted(checked: &Checked) -> Result<(Intake, Unusable), Error> {
+    let intake = intake::sort(checked, &Unusable::new())?;
+    let unusable = intake::unusable_tables(checked, &intake)?;
+    let intake = if unusable.is_empty() { intake } else { intake::sort(checked, &unusable)? };
+    Ok((intake, unusable))
 }
 
 fn present_counts(db: &rusqlite::Connection) -> Result<Counts, Error> {

@@ -40,7 +40,7 @@ pub(crate) fn tell(archive: &Checked, intake: &Intake, present: &Present) -> Res
         };
         for table in &app.tables {
             for segment in &table.segments {
-                coming.documents += records(archive, segment)?;
+                coming.documents += lines(&archive.document(segment)?).count() as u64;
                 coming.bytes += archive.size(segment);
             }
         }
@@ -75,7 +75,7 @@ pub(crate) fn tell(archive: &Checked, intake: &Intake, present: &Present) -> Res
         entries: archive.entries().len() as u64,
         apps,
         carried: carried(archive, intake),
-        left_out: left_out(archive),
+        left_out: left_out(archive, intake),
         grants: grants(intake),
         schedules_paused: intake.schedules,
         replaced: present.counts,
@@ -114,17 +114,6 @@ fn human(bytes: u64) -> String {
     }
 }
 
-/// Reads every row once, so that one the server could not keep is found before anything is touched.
-fn records(archive: &Checked, segment: &export_format::EntryPath) -> Result<u64, Error> {
-    let mut records = 0;
-    for line in lines(&archive.document(segment)?) {
-        row::from_line(line, 0)
-            .map_err(|why| Error::Refused(format!("row {} of {segment} cannot be read: {why}", records + 1)))?;
-        records += 1;
-    }
-    Ok(records)
-}
-
 fn carried(archive: &Checked, intake: &Intake) -> Vec<Carried> {
     let mut kinds: BTreeMap<&str, Carried> = BTreeMap::new();
     for path in &intake.carried {
@@ -151,7 +140,7 @@ fn kind(path: &str) -> &'static str {
     }
 }
 
-fn left_out(archive: &Checked) -> Vec<Omission> {
+fn left_out(archive: &Checked, intake: &Intake) -> Vec<Omission> {
     let there = archive
         .manifest()
         .omitted
@@ -167,6 +156,10 @@ fn left_out(archive: &Checked) -> Vec<Omission> {
             all.push(Omission { what: what.into(), why: why.into() });
         }
     }
+    all.extend(intake.unusable.iter().map(|(app, table, why)| Omission {
+        what: format!("the table {table:?} of {app}"),
+        why: format!("{why}; it is kept as it came and leaves with you again"),
+    }));
     if archive.entries().keys().any(|path| path.as_str() == account::KEYS) {
         all.push(Omission {
             what: "the former server's secret key".into(),
@@ -182,18 +175,21 @@ fn grants(intake: &Intake) -> Vec<GrantComing> {
         resource: permission.tables.join(", "),
         actions: vec![permission.kind.clone()],
     });
-    let others =
-        intake.other_permissions.iter().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).map(
-            |line| {
-                let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let resource = &line["resource"];
-                let parts = ["app", "table"].into_iter().filter_map(|name| resource.get(name)).map(text);
-                GrantComing {
-                    grantee: text(&line["grantee"]["id"]),
-                    resource: parts.collect::<Vec<_>>().join("."),
-                    actions: line["actions"].as_array().into_iter().flatten().map(text).collect(),
-                }
-            },
-        );
+    let others = intake
+        .lines
+        .get(account::PERMISSIONS)
+        .into_iter()
+        .flatten()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .map(|line| {
+            let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let resource = &line["resource"];
+            let parts = ["app", "table"].into_iter().filter_map(|name| resource.get(name)).map(text);
+            GrantComing {
+                grantee: text(&line["grantee"]["id"]),
+                resource: parts.collect::<Vec<_>>().join("."),
+                actions: line["actions"].as_array().into_iter().flatten().map(text).collect(),
+            }
+        });
     ours.chain(others).collect()
 }

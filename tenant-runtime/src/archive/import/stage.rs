@@ -17,7 +17,7 @@ use super::intake::{AppIntake, FileIntake, Intake, lines};
 use crate::apps::{AppRecord, CodeFile};
 use crate::archive::error::Error;
 use crate::archive::keepsakes::Keepsakes;
-use crate::archive::payload::{account, kept};
+use crate::archive::payload::kept;
 use crate::archive::running::Progress;
 use crate::archive::{row, work};
 use crate::documents;
@@ -67,12 +67,11 @@ fn found(db: &Connection, intake: &Intake, keepsakes: &Keepsakes) -> Result<(), 
     for permission in &intake.permissions {
         permissions::put(db, permission)?;
     }
-    for (path, members) in intake.members.iter().filter(|(_, members)| !members.is_empty()) {
-        kept::keep_members(db, path, members)?;
+    for (of, members) in &intake.members {
+        kept::keep_members(db, of, members)?;
     }
-    if !intake.other_permissions.is_empty() {
-        let path = account::PERMISSIONS.parse().map_err(|_| Error::Bug("a path of ours is none".into()))?;
-        kept::keep_lines(db, &path, &intake.other_permissions)?;
+    for (of, lines) in &intake.lines {
+        kept::keep_lines(db, of, lines)?;
     }
     Ok(())
 }

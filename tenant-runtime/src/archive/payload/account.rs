@@ -1,10 +1,11 @@
 //! The documents about the person: account, settings, permissions, identity.
 
+use export_format::AppId;
 use export_format::entry::{ACCOUNT_SCHEMA, PERMISSION_SCHEMA, SETTINGS_SCHEMA};
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
-use super::{About, Payload, Sink, render};
+use super::{About, Payload, Sink, kept, render};
 use crate::archive::error::Error;
 use crate::archive::identity::{self, Identity};
 use crate::archive::row::written;
@@ -89,9 +90,11 @@ fn render_permissions(
     let grantor = identity.map(Identity::did).unwrap_or_default();
     let path = render::path(PERMISSIONS)?;
     let ours = permissions::list(db)?.into_iter().map(|permission| {
-        json!({
+        let id = format!("{}/{}", permission.app, permission.name);
+        let theirs = kept::members_text(db, &permission_words(&permission.app, &permission.name))?;
+        let ours = json!({
             "schema": PERMISSION_SCHEMA,
-            "id": format!("{}/{}", permission.app, permission.name),
+            "id": id,
             "name": permission.name,
             "grantee": {"type": "app", "id": permission.app},
             "grantor": grantor,
@@ -101,8 +104,14 @@ fn render_permissions(
             "status": permission.status.to_string(),
             "created": written(permission.asked),
             "decided": permission.decided.and_then(written),
-        })
+        });
+        Ok::<_, Error>(render::Line { ours, theirs })
     });
-    let content = render::lines(db, &path, ours.collect())?;
+    let content = render::lines(db, &path, ours.collect::<Result<_, _>>()?)?;
     payload.add(path, sink.keep(&content)?)
+}
+
+/// Under which name it is kept what another writer said of a permission.
+pub(crate) fn permission_words(app: &AppId, name: &str) -> String {
+    format!("{PERMISSIONS}/{app}/{name}")
 }

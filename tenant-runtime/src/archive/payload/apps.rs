@@ -9,7 +9,7 @@ use export_format::path::Namer;
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
-use super::{Entry, Payload, Sink, Source, files, render, tables};
+use super::{Entry, Payload, Sink, Source, files, kept, render, tables};
 use crate::apps;
 use crate::archive::error::Error;
 use crate::archive::row::written;
@@ -45,7 +45,11 @@ pub(super) fn render(db: &Connection, sink: &mut dyn Sink, payload: &mut Payload
                 ours.insert("version".into(), "".into());
             }
         }
-        ours.insert("tables".into(), tables::render(db, &id, &root, sink, payload)?);
+        let mut list = tables::render(db, &id, &root, sink, payload)?;
+        if let Some(Value::Array(kept)) = kept::members(db, document.as_str())?.remove("tables") {
+            tables::add_kept(&mut list, kept);
+        }
+        ours.insert("tables".into(), list);
         files::render(db, &id, &root, sink, payload)?;
         let content = render::document(db, &document, ours)?;
         payload.add(document, sink.keep(&content)?)?;
@@ -77,7 +81,7 @@ fn code(db: &Connection, id: &AppId, root: &str, payload: &mut Payload) -> Resul
 
 /// How many apps have a folder, those included that are only carried.
 pub(super) fn folders(payload: &Payload) -> u64 {
-    let parts: BTreeSet<&str> = payload.entries.keys().map(super::kept::part).filter(|part| is_app(part)).collect();
+    let parts: BTreeSet<&str> = payload.entries.keys().map(kept::part).filter(|part| is_app(part)).collect();
     parts.len() as u64
 }
 

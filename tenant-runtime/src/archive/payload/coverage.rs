@@ -87,6 +87,7 @@ pub const COLUMNS: &[(&str, &str, Fate)] = &[
     ("file", "crc32", Fate::Derived),
     ("carried", "crc32", Fate::Derived),
     ("archive_words", "kind", NOTES),
+    ("archive_words", "path", NOTES),
 ];
 
 /// What becomes of each kind of object in a home's bucket, by the first folder of its name. Names that begin with a dot

@@ -5,22 +5,32 @@
 //! - **carried**: entries that no part of this server works with (a mailbox, a volume, a zone file). They are payload
 //!   for good.
 //! - **members and lines**: what another writer said in documents we do know, and we do not. They are merged into what
-//!   we render.
+//!   we render, so they stay when the document is changed here. What was said of a file, a table or a permission is kept
+//!   under its name, since the entry it stands in may get another.
 //! - **echoes**: where our own rendering says the same as the archive in other bytes (indented otherwise, cut into
 //!   other segments), the archive's bytes are kept beside the digest of our rendering. As long as nothing of that part
 //!   has changed since, the archive's own bytes go out again; after the first change ours do.
 //!
 //! Together they make export(import(A)) give A's payload, whoever wrote A.
+//!
+//! Invariant: nothing that was carried keeps an export from being made, whatever it is called. Where this server has
+//! something of that name by now, the carried entry moves to `data/carried/`, and the archive says so.
 
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Bound;
 
 use export_format::EntryPath;
 use export_format::digest::{Digest, Summary};
+use export_format::path::{Namer, Taken, fold};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 
 use super::{Entry, Payload, Source, apps, render};
+use crate::admin::api::Omission;
 use crate::archive::error::Error;
+
+/// Where a carried entry goes whose name is taken.
+const ASIDE: &str = "data/carried";
 
 /// The tables, made in a staged home before anything is put into them.
 const TABLES: &str = "
@@ -119,35 +129,60 @@ pub fn carry(db: &Connection, path: &EntryPath, content: Summary) -> Result<(), 
     Ok(())
 }
 
-/// Keeps members of a document that we do not know.
-pub fn keep_members(db: &Connection, path: &EntryPath, members: &Map<String, Value>) -> Result<(), Error> {
-    keep_words(db, path, "members", &Value::Object(members.clone()))
+/// Keeps members of a document, or of something in one, that we do not know; an object as text.
+pub fn keep_members(db: &Connection, of: &str, members: &str) -> Result<(), Error> {
+    keep_words(db, of, "members", members)
 }
 
 /// Keeps lines of a document that we can make no sense of.
-pub fn keep_lines(db: &Connection, path: &EntryPath, lines: &[String]) -> Result<(), Error> {
-    keep_words(db, path, "lines", &lines.into())
+pub fn keep_lines(db: &Connection, of: &str, lines: &[String]) -> Result<(), Error> {
+    keep_words(db, of, "lines", &Value::from(lines).to_string())
 }
 
-fn keep_words(db: &Connection, path: &EntryPath, kind: &str, words: &Value) -> Result<(), Error> {
-    db.execute("insert or replace into archive_words values (?1, ?2, ?3)", (path.as_str(), kind, words.to_string()))?;
+fn keep_words(db: &Connection, of: &str, kind: &str, words: &str) -> Result<(), Error> {
+    db.execute("insert or replace into archive_words values (?1, ?2, ?3)", (of, kind, words))?;
     Ok(())
 }
 
-pub(super) fn members(db: &Connection, path: &EntryPath) -> Result<Map<String, Value>, Error> {
-    Ok(words(db, path, "members")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+pub(super) fn members(db: &Connection, of: &str) -> Result<Map<String, Value>, Error> {
+    Ok(members_text(db, of)?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
-pub(super) fn lines(db: &Connection, path: &EntryPath) -> Result<Vec<String>, Error> {
-    Ok(words(db, path, "lines")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+/// The same as text, in which no number has lost a digit.
+pub(super) fn members_text(db: &Connection, of: &str) -> Result<Option<String>, Error> {
+    words(db, of, "members")
 }
 
-fn words(db: &Connection, path: &EntryPath, kind: &str) -> Result<Option<String>, Error> {
+pub(super) fn lines(db: &Connection, of: &str) -> Result<Vec<String>, Error> {
+    Ok(words(db, of, "lines")?.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+fn words(db: &Connection, of: &str, kind: &str) -> Result<Option<String>, Error> {
     if !is_there(db)? {
         return Ok(None);
     }
     let sql = "select words from archive_words where path = ?1 and kind = ?2";
-    Ok(db.prepare_cached(sql)?.query_row((path.as_str(), kind), |row| row.get(0)).optional()?)
+    Ok(db.prepare_cached(sql)?.query_row((of, kind), |row| row.get(0)).optional()?)
+}
+
+/// Members kept of what stands in `folder`, by its name there.
+pub(super) fn members_in(db: &Connection, folder: &str) -> Result<BTreeMap<String, String>, Error> {
+    if !is_there(db)? {
+        return Ok(BTreeMap::new());
+    }
+    // "0" is what follows "/".
+    let sql = "select substr(path, length(?1) + 2), words from archive_words
+         where path > ?1 || '/' and path < ?1 || '0' and kind = 'members'";
+    let mut query = db.prepare_cached(sql)?;
+    Ok(query.query_map([folder], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+}
+
+/// Names that carried entries have in `folder`, for those that are to be found beside them.
+pub(super) fn carried_in(db: &Connection, folder: &str) -> Result<Vec<String>, Error> {
+    let sql =
+        "select substr(path, length(?1) + 2) from carried where path > ?1 || '/' and path < ?1 || '0' order by path";
+    let mut query = db.prepare_cached(sql)?;
+    Ok(query.query_map([folder], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
 /// One entry of an archive that our rendering does not give byte for byte.
@@ -202,17 +237,70 @@ pub(super) fn apply(db: &Connection, payload: &mut Payload) -> Result<(), Error>
     if is_there(db)? {
         apply_echoes(db, payload)?;
     }
-    let mut carried = db.prepare("select path, digest, size, crc32 from carried order by path")?;
-    let mut rows = carried.query([])?;
+    let mut query = db.prepare("select path, digest, size, crc32 from carried order by path")?;
+    let mut rows = query.query([])?;
+    let mut carried = Vec::new();
     while let Some(row) = rows.next()? {
-        let path = render::path(&row.get::<_, String>(0)?)?;
-        let entry = blob(row.get(1)?, row.get(2)?, row.get(3)?)?;
-        if path.as_str().ends_with(".age") {
-            payload.sealed.push(path.clone());
+        carried.push((render::path(&row.get::<_, String>(0)?)?, blob(row.get(1)?, row.get(2)?, row.get(3)?)?));
+    }
+    let mut taken = taken_near(payload, &carried);
+    let mut aside = Namer::new(ASIDE).map_err(|why| Error::Bug(why.to_string()))?;
+    for (path, entry) in carried {
+        let place = if taken.take(&path).is_ok() {
+            path
+        } else if payload.entries.get(&path).is_some_and(|ours| ours.summary.digest == entry.summary.digest) {
+            continue;
+        } else {
+            let place = free(&mut aside, &mut taken, &path)?;
+            payload.omitted.push(Omission {
+                what: format!("the name {path}"),
+                why: format!("something of this server is called so; what came under it stands at {place}"),
+            });
+            place
+        };
+        if place.as_str().ends_with(".age") {
+            payload.sealed.push(place.clone());
         }
-        payload.entries.entry(path).or_insert(entry);
+        payload.entries.insert(place, entry);
     }
     Ok(())
+}
+
+/// A place aside for what cannot stand at `path`.
+fn free(aside: &mut Namer, taken: &mut Taken, path: &EntryPath) -> Result<EntryPath, Error> {
+    for _ in 0..1000 {
+        let place = aside.place(path.as_str().trim_start_matches("data/"));
+        if taken.take(&place).is_ok() {
+            return Ok(place);
+        }
+    }
+    Err(Error::Bug(format!("there is no place left for {path}")))
+}
+
+/// The names of ours that a carried entry could be one with: those in the same app, or with the same first folder.
+fn taken_near(payload: &Payload, carried: &[(EntryPath, Entry)]) -> Taken {
+    let start = |folded: &str, names: usize| match folded.match_indices('/').nth(names - 1) {
+        Some((end, _)) => folded[..end].to_owned(),
+        None => folded.to_owned(),
+    };
+    let near: HashSet<String> = carried.iter().map(|(path, _)| start(&path.folded(), 3)).collect();
+    let folders: HashSet<String> = near.iter().map(|start_of| start(start_of, 2)).collect();
+    let mut taken = Taken::default();
+    for path in payload.entries.keys() {
+        // Apps have thousands of names of their own; those of apps nothing was carried for need no look.
+        let folded = fold(path.as_str());
+        let two = start(&folded, 2);
+        let is_near = if two == apps::ROOT {
+            near.contains(&start(&folded, 3)) || near.contains(&two)
+        } else {
+            folders.contains(&two)
+        };
+        if is_near {
+            // What is ours was found beside each other.
+            let _ = taken.take(path);
+        }
+    }
+    taken
 }
 
 fn apply_echoes(db: &Connection, payload: &mut Payload) -> Result<(), Error> {

@@ -12,7 +12,7 @@
 pub(crate) mod account;
 pub(crate) mod apps;
 pub mod coverage;
-mod files;
+pub(crate) mod files;
 pub mod history;
 pub mod kept;
 mod render;
@@ -22,14 +22,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use export_format::EntryPath;
+use export_format::bag::names;
 use export_format::digest::Summary;
+use export_format::entry::{AppPart, Kind};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use self::history::History;
 use super::error::Error;
 use crate::admin::api::{Counts, Omission};
 use crate::launch::Launch;
+
+/// Under which name it is kept how many tables and records were carried.
+pub(crate) const CARRIED: &str = "data/apps";
+/// The most of another writer's `pcc.json` that is said again, in bytes.
+const MOST_WORDS: usize = 256 << 10;
 
 /// Where the bytes of an entry are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +122,8 @@ pub struct Payload {
     pub sealed: Vec<EntryPath>,
     /// The one of them that holds this server's own keys.
     pub sealed_own: Option<EntryPath>,
+    /// What `pcc.json` says beside what we know of, since an archive that came said it.
+    pub words: Map<String, Value>,
 }
 
 impl Payload {
@@ -132,11 +142,35 @@ pub fn derive(db: &Connection, about: &About, sink: &mut dyn Sink) -> Result<Pay
     if let Some(history) = &about.history {
         history::add(history, sink, &mut payload)?;
     }
-    payload.counts.apps = apps::folders(&payload);
+    count(db, &mut payload)?;
+    payload.words = words(db, &mut payload)?;
     payload.counts.bytes = payload.entries.values().map(|entry| entry.summary.size).sum();
     let omitted = coverage::omissions(db, &payload)?;
     payload.omitted.extend(omitted);
     Ok(payload)
+}
+
+/// Counts what there is with what was carried; records and tables are counted already where they were rendered.
+fn count(db: &Connection, payload: &mut Payload) -> Result<(), Error> {
+    payload.counts.apps = apps::folders(payload);
+    let is_file = |path: &&EntryPath| matches!(Kind::of(path), Kind::App(_, AppPart::File(_)));
+    payload.counts.files = payload.entries.keys().filter(is_file).count() as u64;
+    let carried = kept::members(db, CARRIED)?;
+    let number = |name: &str| carried.get(name).and_then(Value::as_u64).unwrap_or(0);
+    payload.counts.tables += number("tables");
+    payload.counts.documents += number("documents");
+    Ok(())
+}
+
+/// What `pcc.json` is to say of what came, unless it would leave no room for what has to be said there.
+fn words(db: &Connection, payload: &mut Payload) -> Result<Map<String, Value>, Error> {
+    let words = kept::members(db, names::PCC)?;
+    if serde_json::to_string_pretty(&words).is_ok_and(|text| text.len() <= MOST_WORDS) {
+        return Ok(words);
+    }
+    let why = "they are too long to stand beside what this server has to say there";
+    payload.omitted.push(Omission { what: "members of pcc.json that came".into(), why: why.into() });
+    Ok(Map::new())
 }
 
 /// Renders what this server itself would say, before anything kept from an import takes its place.

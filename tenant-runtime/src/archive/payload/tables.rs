@@ -1,16 +1,18 @@
 //! The tables of an app: a schema and segments of records each.
 
+use std::collections::HashMap;
+
 use export_format::AppId;
 use export_format::path::Namer;
 use export_format::row::Segments;
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Payload, Sink, render};
+use super::{Payload, Sink, kept, render};
 use crate::admin::api::Omission;
 use crate::archive::error::Error;
 use crate::archive::row;
-use crate::documents::{self, Collection};
+use crate::documents::{self, Collection, TableName};
 
 /// The archive's name for the table that carries the app's own name; no collection can be called so.
 pub(crate) const OWN: &str = "~";
@@ -26,15 +28,16 @@ pub(super) fn render(
     sink: &mut dyn Sink,
     payload: &mut Payload,
 ) -> Result<Value, Error> {
-    let mut namer = Namer::new(&format!("{root}/tables")).map_err(|why| Error::Bug(why.to_string()))?;
+    let folder = format!("{root}/tables");
+    let mut namer = Namer::new(&folder).map_err(|why| Error::Bug(why.to_string()))?;
+    for carried in kept::carried_in(db, &folder)? {
+        namer.place(&carried);
+    }
     let mut list = Vec::new();
     for collection in documents::collections_of(db, app)? {
-        let name = match collection.table.collection() {
-            "" => OWN,
-            name => name,
-        };
+        let name = name_of(&collection.table);
         let schema = namer.place(&format!("{name}.schema.json"));
-        let content = render::document(db, &schema, schema_of(db, &collection)?)?;
+        let content = render::document(db, &schema, schema_of(db, root, &collection)?)?;
         let schema_within = schema.as_str()[root.len() + 1..].to_owned();
         payload.add(schema, sink.keep(&content)?)?;
         let (segments, count) = segments(db, &collection, name, &mut namer, sink, payload)?;
@@ -46,17 +49,69 @@ pub(super) fn render(
     Ok(list.into())
 }
 
-fn schema_of(db: &Connection, collection: &Collection) -> Result<serde_json::Map<String, Value>, Error> {
+/// Under which name it is kept what a table's schema said when it came.
+pub(crate) fn schema_words(root: &str, table: &TableName) -> String {
+    format!("{root}/tables/{}.schema.json", name_of(table))
+}
+
+fn name_of(table: &TableName) -> &str {
+    match table.collection() {
+        "" => OWN,
+        name => name,
+    }
+}
+
+/// What the schema of any table says by itself.
+pub(crate) fn plain_schema() -> Map<String, Value> {
+    let mut plain = Map::new();
+    plain.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
+    plain.insert("type".into(), "object".into());
+    plain.insert("required".into(), json!(["_id"]));
+    plain.insert("properties".into(), json!({"_id": {"type": "string"}}));
+    plain
+}
+
+/// What came knows the table better than we do, but for the indexes.
+fn schema_of(db: &Connection, root: &str, collection: &Collection) -> Result<Map<String, Value>, Error> {
     let table = &collection.table;
     let sql = "select indexes from collection where app = ?1 and name = ?2";
     let indexes: String = db.query_row(sql, (table.app().as_str(), table.collection()), |row| row.get(0))?;
-    let mut ours = serde_json::Map::new();
-    ours.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
-    ours.insert("type".into(), "object".into());
-    ours.insert("required".into(), json!(["_id"]));
-    ours.insert("properties".into(), json!({"_id": {"type": "string"}}));
-    ours.insert("x-indexes".into(), serde_json::from_str(&indexes).unwrap_or_else(|_| json!([])));
-    Ok(ours)
+    let mut schema = kept::members(db, &schema_words(root, table))?;
+    render::merge(&mut schema, plain_schema());
+    schema.insert("x-indexes".into(), serde_json::from_str(&indexes).unwrap_or_else(|_| json!([])));
+    Ok(schema)
+}
+
+/// Puts into the list of tables what another writer said there: members of tables that are here, and whole tables that
+/// were carried, since this server could not have kept them.
+pub(super) fn add_kept(ours: &mut Value, kept: Vec<Value>) {
+    let Value::Array(ours) = ours else { return };
+    let name = |table: &Map<String, Value>| table.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut names: HashMap<String, usize> = HashMap::new();
+    for (at, table) in ours.iter().enumerate() {
+        names.extend(table.as_object().map(|table| (name(table), at)));
+    }
+    for theirs in kept {
+        let Value::Object(mut theirs) = theirs else { continue };
+        let is_whole = theirs.contains_key("count");
+        match names.get(&name(&theirs)).copied() {
+            Some(at) if !is_whole => {
+                if let Some(Value::Object(ours)) = ours.get_mut(at) {
+                    render::merge(ours, theirs);
+                }
+            }
+            None if !is_whole => {}
+            taken => {
+                if taken.is_some() {
+                    // An app here has made a table of this name since.
+                    let free = (2..).map(|n| format!("{}~{n}", name(&theirs))).find(|free| !names.contains_key(free));
+                    theirs.insert("name".into(), free.unwrap_or_default().into());
+                }
+                names.insert(name(&theirs), ours.len());
+                ours.push(Value::Object(theirs));
+            }
+        }
+    }
 }
 
 fn segments(

@@ -65,7 +65,7 @@ fn told(domain: &str, bills: Vec<Bill>, usage: Vec<Usage>, log: Vec<Event>) -> P
     ProviderHistory { provider, invoices: bills, usage, log, omitted }
 }
 
-fn first() -> ProviderHistory {
+pub(crate) fn first() -> ProviderHistory {
     told(
         "localhost",
         vec![bill("inv_1", "2026-0001", "2026-11-01T00:00:00Z", "Bill 1, open")],

@@ -9,6 +9,9 @@ mod leaving;
 mod peers;
 mod round_trip;
 mod schemas;
+mod strangers;
+mod torn;
+mod ways;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

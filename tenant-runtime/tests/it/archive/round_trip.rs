@@ -39,8 +39,9 @@ async fn a_server_moves_to_another_provider_and_on_without_losing_a_byte() {
     assert_eq!(payload_manifest(&third.fetch("end").await), wanted);
 }
 
+/// What an owner keeps.
 #[derive(Clone, Debug)]
-struct Furniture {
+pub(crate) struct Furniture {
     apps: Vec<App>,
 }
 
@@ -72,7 +73,7 @@ fn any_value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn any_record() -> impl Strategy<Value = Value> {
+pub(crate) fn any_record() -> impl Strategy<Value = Value> {
     let name = prop_oneof!["[a-zA-Z$.]{0,6}", any::<String>()];
     prop::collection::btree_map(name, any_value(), 0..6).prop_map(|mut map| {
         for server_set in ["_id", "_date_created", "_date_modified"] {
@@ -97,7 +98,11 @@ fn any_app() -> impl Strategy<Value = App> {
         .prop_map(|(name, installed, tables, files, code)| App { name, installed, tables, files, code })
 }
 
-async fn furnish(server: &Server, furniture: &Furniture) {
+pub(crate) fn any_furniture() -> impl Strategy<Value = Furniture> {
+    prop::collection::vec(any_app(), 0..4).prop_map(|apps| Furniture { apps })
+}
+
+pub(crate) async fn furnish(server: &Server, furniture: &Furniture) {
     for app in &furniture.apps {
         let id = format!("org.example.{}", app.name);
         if app.installed {
@@ -120,10 +125,9 @@ async fn furnish(server: &Server, furniture: &Furniture) {
 #[test]
 fn whatever_a_server_holds_comes_back_the_same() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let furniture = prop::collection::vec(any_app(), 0..4).prop_map(|apps| Furniture { apps });
     let mut runner =
         TestRunner::new(Config { cases: 24, max_shrink_iters: 60, failure_persistence: None, ..Config::default() });
-    let outcome = runner.run(&furniture, |furniture| {
+    let outcome = runner.run(&any_furniture(), |furniture| {
         runtime.block_on(async {
             let root = tempfile::tempdir().unwrap();
             let first = Server::wake(root.path(), launch("anna", "localhost", 1 << 30)).await;
