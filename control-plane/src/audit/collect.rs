@@ -64,8 +64,9 @@ pub(crate) async fn take(db: &Db, server: ServerId, told: Vec<EventView>, now: T
                     note.about(&name.chars().take(40).collect::<String>(), text.chars().take(200).collect::<String>());
             }
         }
-        let written = store::Row { id: id.to_string(), ..note.written(at)? };
-        store::insert_told(&mut tx, &written, server).await?;
+        // What it told of before stands there under the same id.
+        let written = store::Row { id: id.to_string(), from_server: true, ..note.written(at)? };
+        store::insert_of_server(&mut tx, &written, server).await?;
     }
     Ok(tx.commit().await?)
 }

@@ -38,9 +38,10 @@ pub async fn events(plane: &ControlPlane, actor: &Actor, server: ServerId, ask: 
     store::page(plane.db(), server.account, server.id, ask).await
 }
 
-/// All that happened on a server and on its owner's account, oldest first, for the archive.
-pub(crate) async fn all(plane: &ControlPlane, server: &servers::Server) -> Result<Vec<Event>> {
-    store::all(plane.db(), server.account, server.id).await
+/// What happened on a server and on its owner's account, oldest first, for the archive: the newest events, of which the
+/// last passes about `most` bytes; and whether those are all.
+pub(crate) async fn newest(plane: &ControlPlane, server: &servers::Server, most: usize) -> Result<(Vec<Event>, bool)> {
+    store::newest(plane.db(), server.account, server.id, most).await
 }
 
 /// Whether what is told of once under this key is told.

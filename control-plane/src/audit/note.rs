@@ -80,6 +80,7 @@ impl Note {
             outcome: self.outcome.map(|outcome| outcome.word().to_owned()),
             text: self.text,
             about: row::to_json(&self.about)?,
+            from_server: false,
             once_key: self.once,
         })
     }

@@ -19,10 +19,18 @@ pub(super) struct Row {
     pub(super) outcome: Option<String>,
     pub(super) text: String,
     pub(super) about: String,
+    /// Whether the server itself told of it.
+    pub(super) from_server: bool,
     pub(super) once_key: Option<String>,
 }
 
-const COLUMNS: &str = "select id, server_id, at_ms, what, who, outcome, text, about, once_key from audit_event";
+const COLUMNS: &str =
+    "select id, server_id, at_ms, what, who, outcome, text, about, from_server, once_key from audit_event";
+
+/// About what a row of the log takes in an archive beside its sentence and what it is about.
+const AN_EVENT: usize = 200;
+/// So many rows are read at a time.
+const AT_ONCE: usize = 1000;
 
 impl TryFrom<Row> for Event {
     type Error = Error;
@@ -64,8 +72,8 @@ pub(super) async fn insert_of_account(tx: &mut Tx, event: &Row, account: Account
 /// The account is the one whose server it is.
 pub(super) async fn insert_of_server(tx: &mut Tx, event: &Row, server: ServerId) -> Result<()> {
     on!(tx.each(), e => sqlx::query(
-        "insert into audit_event (id, account_id, server_id, at_ms, what, who, outcome, text, about, once_key) \
-         select $1, account_id, id, $3, $4, $5, $6, $7, $8, $9 from server where id = $2 \
+        "insert into audit_event (id, account_id, server_id, at_ms, what, who, outcome, text, about, once_key, from_server) \
+         select $1, account_id, id, $3, $4, $5, $6, $7, $8, $9, $10 from server where id = $2 \
          on conflict do nothing"
     )
     .bind(&event.id)
@@ -77,23 +85,7 @@ pub(super) async fn insert_of_server(tx: &mut Tx, event: &Row, server: ServerId)
     .bind(&event.text)
     .bind(&event.about)
     .bind(&event.once_key)
-    .execute(e).await.map(drop))?;
-    Ok(())
-}
-
-/// Writes down what a server itself told of, unless it did before.
-pub(super) async fn insert_told(tx: &mut Tx, event: &Row, server: ServerId) -> Result<()> {
-    on!(tx.each(), e => sqlx::query(
-        "insert into audit_event (id, account_id, server_id, at_ms, what, who, text, about, from_server) \
-         select $1, account_id, id, $3, $4, $5, $6, $7, true from server where id = $2 on conflict do nothing"
-    )
-    .bind(&event.id)
-    .bind(server.to_string())
-    .bind(event.at_ms)
-    .bind(&event.what)
-    .bind(&event.who)
-    .bind(&event.text)
-    .bind(&event.about)
+    .bind(event.from_server)
     .execute(e).await.map(drop))?;
     Ok(())
 }
@@ -127,16 +119,38 @@ pub(super) async fn page(db: &Db, account: AccountId, server: ServerId, ask: &As
     select.page(found, |row| row.id.clone()).try_map(Event::try_from)
 }
 
-/// All of it, oldest first.
-pub(super) async fn all(db: &Db, account: AccountId, server: ServerId) -> Result<Vec<Event>> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "{COLUMNS} where account_id = $1 and (server_id is null or server_id = $2) order by at_ms, id"
-    ));
-    let found: Vec<Row> = on!(db.reader(), e => sqlx::query_as(sql)
-        .bind(account.to_string())
-        .bind(server.to_string())
-        .fetch_all(e).await)?;
-    found.into_iter().map(Event::try_from).collect()
+/// The newest of it, oldest first, until its rows pass about `most` bytes; and whether that is all.
+pub(super) async fn newest(db: &Db, account: AccountId, server: ServerId, most: usize) -> Result<(Vec<Event>, bool)> {
+    let sql = &format!(
+        "{COLUMNS} where account_id = $1 and (server_id is null or server_id = $2) and id < $3 \
+         order by id desc limit {AT_ONCE}"
+    );
+    // Every id begins with `evt_`, and so comes before this in the order of any language.
+    let (mut events, mut bytes, mut before) = (Vec::new(), 0, "zzz".to_owned());
+    loop {
+        let found: Vec<Row> = on!(db.reader(), e => sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str()))
+            .bind(account.to_string())
+            .bind(server.to_string())
+            .bind(&before)
+            .fetch_all(e).await)?;
+        let is_last = found.len() < AT_ONCE;
+        for row in found {
+            if bytes > most {
+                return Ok((sorted(events), false));
+            }
+            bytes += AN_EVENT + row.text.len() + row.about.len();
+            before.clone_from(&row.id);
+            events.push(Event::try_from(row)?);
+        }
+        if is_last {
+            return Ok((sorted(events), true));
+        }
+    }
+}
+
+fn sorted(mut events: Vec<Event>) -> Vec<Event> {
+    events.sort_by_key(|event| (event.at, event.id));
+    events
 }
 
 /// Forgets what is older.

@@ -4,6 +4,8 @@
 //! (`operations`), in the shapes of SPEC.md 12. It is read once and kept by the runtime for as long as the archive can be
 //! fetched: a resumed download has the same bytes, whatever happened here meanwhile.
 //!
+//! It is small, and stays so: some hundred bytes for each day and each bill, and the newest of the log (`LOG_BYTES`).
+//!
 //! Invariant: whatever of our database is about one server or its owner is in there, or named with a reason in `omitted`
 //! ([`coverage`]). Nothing in here depends on the standing of a bill.
 
@@ -17,7 +19,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
-use tenant_runtime::admin::api::{Bill as BillHanded, ProviderHistory};
+use tenant_runtime::admin::api::{Bill as BillHanded, Omission, ProviderHistory};
 use tenant_runtime::ids::ServerId;
 
 use crate::accounts::{self, Account};
@@ -26,6 +28,10 @@ use crate::metering::{self, DayUsage};
 use crate::servers::{self, Server};
 use crate::subscriptions::{self, Bill};
 use crate::{Actor, ControlPlane, Kind, Result, audit};
+
+/// About how much of the activity log goes along, in bytes of its rows: of the two years there are, nearly twenty events a
+/// day. What a program does in a loop must not make a history that no server has the memory for.
+const LOG_BYTES: usize = 4 << 20;
 
 /// What is handed over with the wish for an archive. Nobody is kept from leaving because we cannot read our own books:
 /// then the archive says that this is missing, and the program's log why.
@@ -53,13 +59,18 @@ async fn of_server(plane: &ControlPlane, server: ServerId) -> Result<ProviderHis
     };
     let today = plane.now().to_zoned(TimeZone::UTC).date();
     let days = metering::days_of(plane, server.id).await?;
-    let log = audit::all(plane, &server).await?;
+    let (log, is_all) = audit::newest(plane, &server, LOG_BYTES).await?;
+    let mut omitted = coverage::omissions();
+    if !is_all {
+        let why = "there are very many; the console shows all of the last two years";
+        omitted.push(Omission { what: "the oldest events of the log".into(), why: why.into() });
+    }
     Ok(ProviderHistory {
         invoices: bill.iter().flat_map(|bill| invoices(bill, &business, &account)).collect(),
         provider: provider(&business, business::console_origin(plane).await?, &server, &account, bill.as_ref()),
         usage: days.into_iter().map(|day| usage(day, today)).collect(),
         log: log.into_iter().map(Event::from).collect(),
-        omitted: coverage::omissions(),
+        omitted,
     })
 }
 

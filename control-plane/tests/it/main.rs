@@ -11,6 +11,7 @@ mod drills;
 mod gateway;
 #[path = "../../../tenant-runtime/tests/it/archive/haystack.rs"]
 mod haystack;
+mod history;
 mod letters;
 mod lists;
 mod metering;

@@ -223,6 +223,8 @@ impl MemoryHost {
             .route("/imports/{id}/archive", patch(arriving))
             .route("/imports/{id}/check", post(check))
             .route("/imports/{id}/confirm", post(confirm))
+            // As a runtime has it: what a provider tells with the wish for an export may be long.
+            .layer(axum::extract::DefaultBodyLimit::disable())
             .with_state(runtime);
         let serve = |path: PathBuf| {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
