@@ -86,7 +86,10 @@ pub(crate) async fn answer(visit: &Visit, carried: Carried, method: &Method, hea
     }
     let status = control_plane::status_of(error);
     let back = visit.uri.path().to_owned();
-    let words = words(error.kind());
+    let words = match error.wait() {
+        Some(_) => TOO_OFTEN,
+        None => words(error.kind()),
+    };
     let html = ErrorPage {
         shell: Shell::bare(visit),
         title: words.title,
@@ -95,7 +98,7 @@ pub(crate) async fn answer(visit: &Visit, carried: Carried, method: &Method, hea
         action: words.action,
         action_path: if words.again && method.is_safe() { back } else { "/".to_owned() },
         number: &visit.number,
-        retry_after: if error.kind() == Kind::Retry && method.is_safe() { 5 } else { 0 },
+        retry_after: if error.kind() == Kind::Retry && error.wait().is_none() && method.is_safe() { 5 } else { 0 },
     };
     let mut response = match html.render() {
         Ok(html) => page(status, html),
@@ -131,6 +134,14 @@ struct Words {
     action: &'static str,
     again: bool,
 }
+
+/// For what was asked for too often; when it may be asked again is in the sentence.
+const TOO_OFTEN: Words = Words {
+    title: "That was too often",
+    next: "Nothing was changed. Wait as long as it says, then try again.",
+    action: "To the front page",
+    again: false,
+};
 
 fn words(kind: Kind) -> Words {
     let (title, next, action, again) = match kind {

@@ -28,6 +28,7 @@ pub use sign_in::{SignIn, sign_in};
 pub use sign_up::{SignUp, SignedUp, sign_up};
 pub(crate) use store::{by_ids, insert};
 pub(crate) use sweep::run as run_sweeps;
+pub(crate) use throttle::count_drill;
 
 /// Somebody who has signed up.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! A limit on guessing and on signing up.
+//! A limit on guessing, on signing up and on asking for what makes much work.
 //!
 //! Who guesses at one account from one network is stopped after a few wrong passwords, and with them nobody else: a
 //! stranger must not be able to lock the owner out. Against guessing from many networks at once each account has a
@@ -26,6 +26,7 @@ struct Limit {
 
 const PER_ACCOUNT: Limit = Limit { most: 8, window: SignedDuration::from_mins(15) };
 const PER_NETWORK: Limit = Limit { most: 40, window: SignedDuration::from_mins(15) };
+const DRILLS: Limit = Limit { most: 6, window: SignedDuration::from_hours(24) };
 const SIGN_UPS: SignedDuration = SignedDuration::from_hours(1);
 
 /// From anywhere: so many wrong passwords are free…
@@ -84,6 +85,12 @@ pub(crate) async fn count_signed_in(db: &Db, account: AccountId, now: Timestamp)
     Ok(attempt)
 }
 
+/// Counts an exit drill that is asked for, and refuses it when there were too many of one person.
+pub(crate) async fn count_drill(db: &Db, account: AccountId, now: Timestamp) -> Result<()> {
+    let what = "Six tests in a day are as many as one person can ask for; each of them takes your whole archive in.";
+    bounded(db, &format!("drill {account}"), &DRILLS, what, now).await
+}
+
 const SIGN_IN: &str = "There were too many attempts to sign in. Your account is safe.";
 
 async fn bounded(db: &Db, subject: &str, limit: &Limit, what: &str, now: Timestamp) -> Result<()> {
@@ -96,7 +103,11 @@ async fn bounded(db: &Db, subject: &str, limit: &Limit, what: &str, now: Timesta
 
 fn too_often(what: &str, left_ms: i64) -> Error {
     let seconds = left_ms.max(1).saturating_add(999) / 1000;
-    let (number, unit) = if seconds < 90 { (seconds, "second") } else { ((seconds + 59) / 60, "minute") };
+    let (number, unit) = match seconds {
+        ..90 => (seconds, "second"),
+        90..5400 => ((seconds + 59) / 60, "minute"),
+        _ => ((seconds + 3599) / 3600, "hour"),
+    };
     let plural = if number == 1 { "" } else { "s" };
     let error = Error::new(Kind::Retry, format!("{what} Try again in {number} {unit}{plural}."));
     error.after(std::time::Duration::from_secs(seconds.unsigned_abs()))
@@ -200,6 +211,7 @@ pub(crate) async fn sweep(db: &Db, now: Timestamp) -> Result<()> {
         ("known %", window_ms(KNOWN)),
         ("anywhere %", slowest_ms),
         ("sign-up %", window_ms(SIGN_UPS)),
+        ("drill %", window_ms(DRILLS.window)),
         ("account %", window_ms(PER_ACCOUNT.window)),
         ("signed in %", window_ms(PER_ACCOUNT.window)),
         ("address %", window_ms(PER_NETWORK.window)),

@@ -29,6 +29,8 @@ pub enum What {
     Export,
     /// About an archive that comes.
     Import,
+    /// An archive was taken in on trial and compared.
+    Drill,
     /// An import or a going back was taken back.
     Undo,
     /// A moment of the past was brought back.
@@ -54,7 +56,7 @@ pub enum What {
 }
 
 impl What {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Create,
         Self::Close,
         Self::Reopen,
@@ -64,6 +66,7 @@ impl What {
         Self::SignOut,
         Self::Export,
         Self::Import,
+        Self::Drill,
         Self::Undo,
         Self::Restore,
         Self::Install,
@@ -89,6 +92,7 @@ impl What {
             Self::SignOut => "sign-out",
             Self::Export => "export",
             Self::Import => "import",
+            Self::Drill => "drill",
             Self::Undo => "undo",
             Self::Restore => "restore",
             Self::Install => "install",

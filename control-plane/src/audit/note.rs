@@ -69,6 +69,12 @@ impl Note {
         }
     }
 
+    /// What it will say.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(super) fn written(self, at: Timestamp) -> Result<store::Row> {
         let at_ms = at.as_millisecond();
         Ok(store::Row {

@@ -14,10 +14,11 @@
 //! is erased; so a program that is killed leaves at most one, which it erases at its next start. No figure of a stand-in
 //! is counted as anybody's use, and no look at the host counts it among the servers.
 //!
-//! Fails by being told: to the owner on the server's pages, to who runs the business on the page of all drills and on
+//! Fails by being told: to the owner on the server's pages and in the activity log (`told`), to who runs the business on the page of all drills and on
 //! the overview. Whether the archive is at fault or the machine that was to try it are two things, and told apart.
 
 mod store;
+mod told;
 mod trial;
 mod turns;
 
@@ -33,7 +34,7 @@ pub(crate) use turns::{A_DAY, run};
 pub use turns::{UNCHANGED, take_turn};
 
 use crate::paging::{Ask, Page};
-use crate::{Actor, ControlPlane, Result, servers};
+use crate::{Actor, ControlPlane, Result, accounts, servers};
 
 /// What is known of one server's drills.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,6 +82,16 @@ pub enum Fault {
     Archive,
     /// The provider could not try it, which says nothing about the archive.
     Provider,
+}
+
+impl Fault {
+    /// The word in the database.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Archive => "archive",
+            Self::Provider => "provider",
+        }
+    }
 }
 
 /// Whether there is a drill just now.
@@ -142,10 +153,15 @@ pub async fn drills(plane: &ControlPlane, actor: &Actor, server: ServerId) -> Re
     store::of(plane.db(), server).await
 }
 
-/// Asks for a drill now. One that waits or runs is that one.
+/// Asks for a drill now. One that waits or runs is that one. Each makes work for the whole machine, so that only a few of a
+/// person are made a day.
 pub async fn ask(plane: &ControlPlane, actor: &Actor, server: ServerId) -> Result<()> {
     let owner = servers::server(plane, actor, server).await?.account;
     actor.must_own(owner)?;
+    if store::of(plane.db(), server).await?.now != Now::Resting {
+        return Ok(());
+    }
+    accounts::count_drill(plane.db(), owner, plane.now()).await?;
     store::ask(plane.db(), server, plane.now()).await?;
     plane.drills().bell.notify_one();
     plane.note_change();

@@ -74,11 +74,8 @@ impl DrillRow {
 }
 
 fn fault(word: Option<&str>) -> Result<Fault> {
-    match word {
-        Some("archive") => Ok(Fault::Archive),
-        Some("provider") => Ok(Fault::Provider),
-        other => Err(Error::bug(format!("a drill has the fault {other:?}"))),
-    }
+    let known = [Fault::Archive, Fault::Provider].into_iter().find(|fault| Some(fault.word()) == word);
+    known.ok_or_else(|| Error::bug(format!("a drill has the fault {word:?}")))
 }
 
 pub(super) async fn of(db: &Db, server: ServerId) -> Result<Drills> {
@@ -247,8 +244,14 @@ pub(super) async fn clear(db: &Db, server: ServerId, next: Timestamp) -> Result<
 }
 
 /// Notes that a drill passed and its stand-in is gone.
-pub(super) async fn pass(db: &Db, server: ServerId, passed: &Passed, seq: Option<u64>, next: Timestamp) -> Result<()> {
-    on!(db.writer(), e => sqlx::query(
+pub(super) async fn pass(
+    tx: &mut Tx,
+    server: ServerId,
+    passed: &Passed,
+    seq: Option<u64>,
+    next: Timestamp,
+) -> Result<()> {
+    on!(tx.each(), e => sqlx::query(
         "update drill set stand_in = null, asked_ms = null, failed_ms = null, fault = null, why = '', next_ms = $2, \
          passed_ms = $3, documents = $4, files = $5, bytes = $6, took_ms = $7, seq = $8 where server_id = $1"
     )
@@ -265,19 +268,15 @@ pub(super) async fn pass(db: &Db, server: ServerId, passed: &Passed, seq: Option
 }
 
 /// Notes that a drill did not pass and its stand-in is gone. What passed before stays known.
-pub(super) async fn fail(db: &Db, server: ServerId, failed: &Failed, next: Timestamp) -> Result<()> {
-    let fault = match failed.fault {
-        Fault::Archive => "archive",
-        Fault::Provider => "provider",
-    };
-    on!(db.writer(), e => sqlx::query(
+pub(super) async fn fail(tx: &mut Tx, server: ServerId, failed: &Failed, next: Timestamp) -> Result<()> {
+    on!(tx.each(), e => sqlx::query(
         "update drill set stand_in = null, asked_ms = null, next_ms = $2, failed_ms = $3, fault = $4, why = $5 \
          where server_id = $1"
     )
     .bind(server.to_string())
     .bind(next.as_millisecond())
     .bind(failed.at.as_millisecond())
-    .bind(fault)
+    .bind(failed.fault.word())
     .bind(&failed.why)
     .execute(e).await.map(|_| ()))?;
     Ok(())

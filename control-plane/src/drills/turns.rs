@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::store::{self, Due};
 use super::trial::{self, Trouble};
-use super::{Failed, Fault, Passed};
+use super::{Failed, Fault, Passed, told};
 use crate::servers::{Doing, Seen};
 use crate::{ControlPlane, Error, Result};
 
@@ -140,12 +140,15 @@ async fn drill(plane: &ControlPlane, server: ServerId) -> Result<()> {
     trial::let_go(plane, server, stand_in).await;
     erase(plane, stand_in).await?;
     *plane.drills().stand_in.lock() = None;
-    match tried {
+    let before = store::of(plane.db(), server).await?;
+    let mut tx = plane.db().begin().await?;
+    let note = match tried {
         Ok(tried) => {
             let (documents, files, bytes) = (tried.counts.documents, tried.counts.files, tried.bytes);
             let passed = Passed { at: plane.now(), documents, files, bytes, took };
             let every = plane.settings().drills_every.and_then(|every| SignedDuration::try_from(every).ok());
-            store::pass(plane.db(), server, &passed, tried.seq, after(plane, every.unwrap_or(A_DAY))).await?;
+            store::pass(&mut tx, server, &passed, tried.seq, after(plane, every.unwrap_or(A_DAY))).await?;
+            told::passed(&before, &passed)
         }
         Err(Trouble { fault, error }) => {
             let whose = match fault {
@@ -154,9 +157,14 @@ async fn drill(plane: &ControlPlane, server: ServerId) -> Result<()> {
             };
             tracing::warn!(server.id = %server, whose, error = error.chain(), "an exit drill did not pass");
             let failed = Failed { at: plane.now(), fault, why: error.sentence().to_owned() };
-            store::fail(plane.db(), server, &failed, after(plane, A_DAY)).await?;
+            store::fail(&mut tx, server, &failed, after(plane, A_DAY)).await?;
+            told::failed(&before, &failed)
         }
+    };
+    if let Some(note) = note {
+        note.of_server(&mut tx, server, plane.now()).await?;
     }
+    tx.commit().await?;
     store::forget(plane.db(), server).await?;
     plane.note_change();
     Ok(())

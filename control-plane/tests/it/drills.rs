@@ -1,9 +1,10 @@
 //! Exit drills: whose turn it is, what is told of one that passed or did not, and that nothing is left of any.
 
+use control_plane::audit::{self, Event, Outcome, What, Who};
 use control_plane::drills::{self, Drills, Fault, Line, Now, UNCHANGED};
 use control_plane::paging::Ask;
 use control_plane::servers::{self, Doing, Host as _, Seen};
-use control_plane::{Actor, overview};
+use control_plane::{Actor, overview, status_of};
 use tenant_runtime::ids::ServerId;
 
 use crate::support::{World, eventually, on_each_database};
@@ -16,6 +17,8 @@ async fn known(world: &World, actor: &Actor, server: ServerId) -> Drills {
 
 /// The owner asks, and it ends.
 async fn asked(world: &World, owner: &Actor, server: ServerId) -> Drills {
+    // What happened at the same moment stands in the log in any order.
+    world.clock.forward_minutes(1);
     drills::ask(&world.plane, owner, server).await.unwrap();
     eventually("the drill ends", async || known(world, owner, server).await.now == Now::Resting).await;
     known(world, owner, server).await
@@ -46,6 +49,15 @@ async fn names(world: &World, operator: &Actor, ask: Ask) -> Vec<String> {
     names
 }
 
+/// What the activity log tells of drills, oldest first.
+async fn noted(world: &World, owner: &Actor, server: ServerId) -> Vec<Event> {
+    let all = audit::events(&world.plane, owner, server, &Ask::default()).await.unwrap().items;
+    let drills = all.into_iter().rev().filter(|event| event.what == What::Drill);
+    let drills: Vec<_> = drills.collect();
+    assert!(drills.iter().all(|event| event.who == Who::Provider && event.text.ends_with('.')), "{drills:?}");
+    drills
+}
+
 fn only(state: &str) -> Ask {
     Ask { only: state.into(), ..Ask::default() }
 }
@@ -64,8 +76,16 @@ async fn a_drill_that_passed_is_told_with_its_figures_and_leaves_nothing() {
         let passed = after.passed.unwrap();
         assert_eq!((passed.documents, passed.files, passed.bytes, passed.at), (7, 1, LONG, world.plane.now()));
         assert_eq!(after.failed, None);
+        let [first] = noted(world, &anna, made.server).await.try_into().unwrap();
+        assert!(first.outcome == Some(Outcome::Done) && first.text.contains("first time"), "{first:?}");
+        asked(world, &anna, made.server).await;
+        assert_eq!(noted(world, &anna, made.server).await.len(), 1, "the same again is not told again");
         let handed: Vec<bool> = world.host.asked_exports().iter().map(|asked| asked.history.is_some()).collect();
-        assert_eq!(handed, [true, false], "what we add to an export is tried as well; the stand-in has nothing to add");
+        assert_eq!(
+            handed,
+            [true, false, true, false],
+            "what we add to an export is tried as well; the stand-in has nothing to add"
+        );
         nothing_is_left(world, 2).await;
 
         assert_eq!(names(world, &operator, Ask::default()).await, ["anna", "berta"]);
@@ -123,6 +143,14 @@ async fn one_that_did_not_pass_says_whose_fault_it_is_and_comes_again_after_a_da
         drills::take_turn(&world.plane).await.unwrap();
         let drills = known(world, &anna, made.server).await;
         assert_eq!((drills.failed, drills.passed.map(|passed| passed.at)), (None, Some(world.plane.now())));
+        let told = noted(world, &anna, made.server).await;
+        let told: Vec<_> = told.iter().map(|event| (event.outcome.unwrap(), event.text.as_str())).collect();
+        let words = ["first time", "not the same", "breaks off", "second server", "again"];
+        let outcomes = [Outcome::Done, Outcome::Failed, Outcome::Failed, Outcome::Failed, Outcome::Done];
+        assert_eq!(told.len(), words.len(), "{told:#?}");
+        for ((outcome, text), (wanted, word)) in told.iter().zip(outcomes.iter().zip(words)) {
+            assert!(outcome == wanted && text.contains(word), "{text:?} has no {word:?}");
+        }
     })
     .await;
 }
@@ -215,6 +243,27 @@ async fn a_server_that_is_gone_has_no_turn() {
         assert!(!drills::take_turn(&world.plane).await.unwrap());
         assert!(names(world, &operator, Ask::default()).await.is_empty());
         assert_eq!(drills::fleet_sums(&world.plane, &operator).await.unwrap(), drills::Sums::default());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_can_ask_for_a_few_a_day_and_is_told_when_there_is_another() {
+    on_each_database(async |world: &mut World| {
+        world.set_up().await;
+        let (anna, made) = world.sign_up("anna").await;
+        let (berta, hers) = world.sign_up("berta").await;
+        for _ in 0..6 {
+            assert!(asked(world, &anna, made.server).await.passed.is_some());
+        }
+        let refused = drills::ask(&world.plane, &anna, made.server).await.unwrap_err();
+        assert_eq!(status_of(&refused), 429);
+        let wait = refused.wait().unwrap().as_secs();
+        assert!((80_000..=86_400).contains(&wait) && refused.sentence().ends_with("in 24 hours."), "{refused}");
+        assert_eq!(known(world, &anna, made.server).await.now, Now::Resting, "nothing waits for its turn");
+        assert!(asked(world, &berta, hers.server).await.passed.is_some(), "others are not held to it");
+        world.clock.forward_days(1);
+        assert!(asked(world, &anna, made.server).await.passed.is_some(), "the next day there is another");
     })
     .await;
 }

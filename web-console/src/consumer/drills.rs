@@ -4,6 +4,7 @@ use axum::extract::Path;
 use control_plane::drills::{self, Fault, Now, Passed};
 use control_plane::servers::Server;
 
+use super::leave::leave_page;
 use super::{base, own_server};
 use crate::page::{self, Answer};
 use crate::parts::Fact;
@@ -105,6 +106,9 @@ pub(crate) fn took(passed: &Passed) -> Spell {
 /// `POST /servers/{name}/drills`.
 pub(super) async fn ask(visit: Visit, Path(name): Path<String>, _: Posted<Nothing>) -> Answer {
     let server = own_server(&visit, &name).await?;
-    drills::ask(visit.console.plane(), &visit.actor, server.id).await?;
-    page::on_to(&format!("{}/leave#tested", base(&server)))
+    match drills::ask(visit.console.plane(), &visit.actor, server.id).await {
+        Ok(()) => page::on_to(&format!("{}/leave#tested", base(&server))),
+        Err(error) if error.wait().is_some() => leave_page(&visit, server, Some(error)).await,
+        Err(error) => Err(error.into()),
+    }
 }

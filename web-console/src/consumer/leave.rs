@@ -3,7 +3,8 @@
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect};
 use control_plane::operations::{Kind, State};
-use control_plane::subscriptions;
+use control_plane::servers::Server;
+use control_plane::{Error, subscriptions};
 
 use super::landing::without_server;
 use super::{base, close, drills, own_server, own_servers};
@@ -18,6 +19,8 @@ use crate::visit::Visit;
 struct Leave {
     shell: Shell,
     path: String,
+    /// Why a test that was asked for is not made.
+    refused: Option<String>,
     going: Option<Vec<Fact>>,
     last_export: Option<show::Moment>,
     tested: drills::Tested,
@@ -37,16 +40,24 @@ pub(super) async fn find(visit: Visit) -> Answer {
 /// `GET /servers/{name}/leave`.
 pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
     let server = own_server(&visit, &name).await?;
-    let going = super::export::going(&visit, &server).await;
+    leave_page(&visit, server, None).await
+}
+
+/// The page; with why a test that was asked for is not made.
+pub(super) async fn leave_page(visit: &Visit, server: Server, refused: Option<Error>) -> Answer {
+    let going = super::export::going(visit, &server).await;
     let operations = visit.console.operations().of_server(&visit.actor, server.id).await?;
     let last = operations
         .iter()
         .find(|operation| operation.kind == Kind::Export && matches!(operation.state, State::Ready | State::Done));
     let last_export = last.map(|operation| show::both(moment(operation.created_ms)));
-    let tested = drills::Tested::of(&visit, &server).await?;
+    let tested = drills::Tested::of(visit, &server).await?;
     let bill = subscriptions::bill(visit.console.plane(), &visit.actor, server.account).await?;
     let kept_until = show::day(bill.closing.unwrap_or(bill.if_closed).erased).words();
     let closing = bill.closing.as_ref().map(close::days);
-    let shell = Shell::of(&visit, "leave", Some(&server)).await?;
-    page::show(&Leave { shell, path: base(&server), going, last_export, tested, closing, kept_until })
+    let shell = Shell::of(visit, "leave", Some(&server)).await?;
+    let path = base(&server);
+    let told = refused.as_ref().map(|error| error.sentence().to_owned());
+    let page = Leave { shell, path, refused: told, going, last_export, tested, closing, kept_until };
+    page::show_form(refused.as_ref(), &page)
 }
