@@ -19,7 +19,7 @@ const COURSE: Fate = Fate::Omitted(
     "what was asked for and what came of it stands in the log",
 );
 const PLACES: Fate = Fate::Omitted(
-    "storage of yours for copies, with its keys and times",
+    "storage of yours for copies, with its keys, passphrases and times",
     "the keys are sealed for this provider alone; add the storage anew where you go",
 );
 const CARE: Fate =

@@ -19,6 +19,7 @@ use futures::TryStreamExt;
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt as _, Limited};
 
+use super::desk::Sealing;
 use super::drive::{self, turn_in};
 use super::operation::State;
 use super::runtime::Runtime;
@@ -56,6 +57,14 @@ pub(super) async fn send(plane: &ControlPlane, runtime: &Runtime, kept: &Kept, t
         }
     }
     arrived(plane, runtime, kept, to, &peer, name, bytes).await
+}
+
+/// What a copy that is about to be frozen is sealed with. Which passphrase that is, is noted first: the place may have
+/// another one when the copy has got there.
+pub(super) async fn sealing(plane: &ControlPlane, kept: &Kept, to: PlaceId) -> Result<Option<Sealing>> {
+    let (sealing, since) = places::sealing(plane, to).await?.unzip();
+    store::note_sealing(plane.db(), kept.id, since.map(|since| since.as_millisecond())).await?;
+    Ok(sealing)
 }
 
 /// `anna-2026-11-29-4f1c2a9e.pcc.zip`: the day, and an end that no other copy has.
@@ -176,7 +185,9 @@ async fn arrived(
     name: String,
     bytes: u64,
 ) -> Result<()> {
-    places::note_file(plane, to, &Written { name, bytes, at: plane.now(), scheduled: kept.scheduled }).await?;
+    let sealed_since = kept.sealed_since_ms.map(row::time).transpose()?;
+    let file = Written { name, bytes, at: plane.now(), scheduled: kept.scheduled, sealed_since };
+    places::note_file(plane, to, &file).await?;
     if let Err(error) = places::tidy(plane, to, peer).await {
         tracing::warn!(place.id = %to, error = error.chain(), "an old copy could not be deleted; the next copy tries again");
     }

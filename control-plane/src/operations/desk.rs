@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::ident::OperationId;
+use crate::{Error, Result};
 
 /// What a passphrase is to seal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,21 @@ pub enum Sealing {
     Keys(String),
     /// The whole archive.
     Archive(String),
+}
+
+/// The shortest passphrase that anything is sealed with, in letters.
+const SHORTEST: usize = 12;
+
+/// Whether something may be sealed with a passphrase; the field is `passphrase`.
+pub fn check_passphrase(passphrase: &str) -> Result<()> {
+    if passphrase.chars().count() < SHORTEST {
+        let why = "Take 12 characters or more: whoever finds the file can try for years. Four random words are good.";
+        return Err(Error::fix("passphrase", why));
+    }
+    if passphrase.chars().any(char::is_control) {
+        return Err(Error::fix("passphrase", "Take letters, digits, signs and spaces that every keyboard can write."));
+    }
+    Ok(())
 }
 
 /// Passphrases that are on their way to a runtime, and which operations are being worked at.

@@ -133,8 +133,11 @@ async fn freeze(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<
     let view = match runtime.export().await? {
         Some(view) => view,
         None => {
-            let passphrase = plane.desk().passphrase(kept.id);
-            if kept.sealed && passphrase.is_none() {
+            let sealing = match kept.place {
+                Some(to) => copy::sealing(plane, kept, to).await?,
+                None => plane.desk().passphrase(kept.id),
+            };
+            if kept.sealed && sealing.is_none() {
                 let why = "The provider was restarted before your passphrase reached your server. Nothing is lost; export once more.";
                 return Err(Error::new(Kind::Gone, why));
             }
@@ -144,7 +147,7 @@ async fn freeze(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<
                 _ => error,
             };
             let history = history::handed(plane, kept.server).await?;
-            runtime.begin_export(passphrase, history).await.map_err(later)?
+            runtime.begin_export(sealing, history).await.map_err(later)?
         }
     };
     plane.desk().forget_passphrase(kept.id);

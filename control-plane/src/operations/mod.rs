@@ -22,7 +22,7 @@ use axum::body::Body;
 use http::{HeaderMap, Response, header};
 use tenant_runtime::ids::ServerId;
 
-pub use desk::{Desk, Sealing};
+pub use desk::{Desk, Sealing, check_passphrase};
 pub(crate) use drive::run;
 pub use ident::OperationId;
 pub use operation::{Kind, Operation, State};

@@ -26,8 +26,10 @@ pub(super) struct Kept {
     pub(super) kind: Kind,
     pub(super) state: State,
     pub(super) step: Step,
-    /// An export of which something is to be sealed with a passphrase, which no row ever holds.
+    /// An export to be fetched of which something is to be sealed with a passphrase, which no row ever holds.
     pub(super) sealed: bool,
+    /// Of a copy: since when the passphrase that it is sealed with had been the place's.
+    pub(super) sealed_since_ms: Option<i64>,
     pub(super) file_name: String,
     pub(super) bytes: Option<u64>,
     pub(super) received: u64,
@@ -57,6 +59,7 @@ struct Row {
     state: String,
     step: String,
     sealed: bool,
+    sealed_since_ms: Option<i64>,
     file_name: String,
     bytes: Option<i64>,
     received: i64,
@@ -75,9 +78,9 @@ struct Row {
     stuck_ms: Option<i64>,
 }
 
-const COLUMNS: &str = "id, server_id, kind, state, step, sealed, file_name, bytes, received, done, total, result, error, \
-                       created_ms, updated_ms, expires_ms, undo_until_ms, place_id, place_file, scheduled, upload, \
-                       stuck_ms";
+const COLUMNS: &str = "id, server_id, kind, state, step, sealed, sealed_since_ms, file_name, bytes, received, done, total, \
+                       result, error, created_ms, updated_ms, expires_ms, undo_until_ms, place_id, place_file, \
+                       scheduled, upload, stuck_ms";
 
 impl Row {
     fn kept(self) -> Result<Kept> {
@@ -90,6 +93,7 @@ impl Row {
             state: State::read(&self.state).ok_or_else(|| strange("state", &self.state))?,
             step: Step::read(kind, &self.step).ok_or_else(|| strange("step", &self.step))?,
             sealed: self.sealed,
+            sealed_since_ms: self.sealed_since_ms,
             file_name: self.file_name,
             bytes: self.bytes.map(i64::unsigned_abs),
             received: self.received.unsigned_abs(),
@@ -123,6 +127,7 @@ impl Kept {
             state,
             step,
             sealed: false,
+            sealed_since_ms: None,
             file_name: String::new(),
             bytes: None,
             received: 0,
@@ -307,6 +312,13 @@ pub(super) async fn progress(db: &Db, kept: &Kept, now_ms: i64) -> Result<()> {
 pub(super) async fn name_file(db: &Db, id: OperationId, name: &str) -> Result<()> {
     on!(db.writer(), e => sqlx::query("update operation set place_file = $1 where id = $2 and place_file is null")
         .bind(name).bind(id.to_string()).execute(e).await.map(drop))?;
+    Ok(())
+}
+
+/// Notes which passphrase of its place a copy is about to be sealed with, if any.
+pub(super) async fn note_sealing(db: &Db, id: OperationId, since_ms: Option<i64>) -> Result<()> {
+    on!(db.writer(), e => sqlx::query("update operation set sealed_since_ms = $1 where id = $2")
+        .bind(since_ms).bind(id.to_string()).execute(e).await.map(drop))?;
     Ok(())
 }
 

@@ -3,8 +3,9 @@
 //! A copy in a place of one's own is what makes leaving possible when a provider is gone. So places work in every
 //! standing of the bill, and what goes there is the archive that anybody can read.
 //!
-//! Invariants: what opens a place is sealed in the database and shown to nobody again (`seal`); nothing is connected to
-//! that the operator did not allow (`reach`); nothing is ever deleted there but files that this program wrote and noted.
+//! Invariants: what opens a place is sealed in the database and shown to nobody again (`seal`), and so is the passphrase
+//! that copies may be sealed with (`sealing`); nothing is connected to that the operator did not allow (`reach`); nothing is
+//! ever deleted there but files that this program wrote and noted.
 //!
 //! Fails by saying in words what the place says is wrong; what may pass is tried again by whoever asked.
 
@@ -15,6 +16,7 @@ mod reach;
 mod s3;
 mod schedule;
 mod seal;
+mod sealing;
 mod store;
 mod webdav;
 
@@ -28,6 +30,8 @@ pub(crate) use peer::Peer;
 pub use reach::Reach;
 pub(crate) use s3::{S3, part_bytes};
 pub use schedule::{Every, Schedule};
+pub(crate) use sealing::sealing;
+pub use sealing::{leave_copies_open, seal_copies};
 pub use store::Written;
 pub(crate) use webdav::Webdav;
 
@@ -75,6 +79,8 @@ pub struct Place {
     pub failures: u32,
     /// Why the last failed, when none got there since.
     pub last_error: Option<String>,
+    /// Since when copies are sealed with the present passphrase; nothing where they go open.
+    pub sealed_since: Option<Timestamp>,
     /// When it was added.
     pub created: Timestamp,
 }
@@ -96,13 +102,15 @@ pub async fn add(plane: &ControlPlane, actor: &Actor, server: ServerId, name: &s
         kind: access.word().to_owned(),
         name,
         address: access.address(),
-        sealed: seal::seal(plane.keys(), id, open.as_bytes()),
+        sealed: seal::seal(plane.keys(), id, seal::Part::Access, open.as_bytes()),
         schedule: Schedule::default(),
         next: None,
         copied: None,
         failed: None,
         failures: 0,
         last_error: None,
+        passphrase: None,
+        sealed_since: None,
         created: plane.now(),
     };
     let mut tx = plane.db().begin().await?;
@@ -265,13 +273,14 @@ impl store::Kept {
             failed: self.failed,
             failures: self.failures,
             last_error: self.last_error,
+            sealed_since: self.sealed_since,
             created: self.created,
         }
     }
 }
 
 fn opened(plane: &ControlPlane, kept: &store::Kept) -> Result<Peer> {
-    let open = seal::open(plane.keys(), kept.id, &kept.sealed)?;
+    let open = seal::open(plane.keys(), kept.id, seal::Part::Access, &kept.sealed)?;
     let access: Access = serde_json::from_slice(&open).map_err(|_| Error::bug("a sealed place cannot be read"))?;
     Peer::open(access, plane.settings().places)
 }

@@ -24,6 +24,8 @@ pub(super) struct Kept {
     pub(super) failed: Option<Timestamp>,
     pub(super) failures: u32,
     pub(super) last_error: Option<String>,
+    pub(super) passphrase: Option<String>,
+    pub(super) sealed_since: Option<Timestamp>,
     pub(super) created: Timestamp,
 }
 
@@ -38,7 +40,11 @@ pub struct Written {
     pub at: Timestamp,
     /// Whether it went there by itself.
     pub scheduled: bool,
+    /// Since when the passphrase that it is sealed with had been the place's; nothing where it is open.
+    pub sealed_since: Option<Timestamp>,
 }
+
+type FileRow = (String, i64, i64, bool, Option<i64>);
 
 #[derive(FromRow)]
 struct Row {
@@ -58,11 +64,13 @@ struct Row {
     failed_ms: Option<i64>,
     failures: i64,
     last_error: Option<String>,
+    passphrase: Option<String>,
+    sealed_since_ms: Option<i64>,
     created_ms: i64,
 }
 
 const COLUMNS: &str = "id, server_id, kind, name, address, sealed, every, weekday, hour, zone, keep, next_ms, copied_ms, \
-                       failed_ms, failures, last_error, created_ms";
+                       failed_ms, failures, last_error, passphrase, sealed_since_ms, created_ms";
 
 impl Row {
     fn kept(self) -> Result<Kept> {
@@ -84,6 +92,8 @@ impl Row {
             failed: self.failed_ms.map(row::time).transpose()?,
             failures: u32::try_from(self.failures).map_err(|_| strange("number of failures"))?,
             last_error: self.last_error,
+            passphrase: self.passphrase,
+            sealed_since: self.sealed_since_ms.map(row::time).transpose()?,
             created: row::time(self.created_ms)?,
         })
     }
@@ -131,7 +141,7 @@ pub(super) async fn rename(tx: &mut Tx, id: PlaceId, name: &str) -> Result<()> {
 /// Forgets a place: what opened it is gone at once, and so are copies to come.
 pub(super) async fn remove(tx: &mut Tx, id: PlaceId, now: Timestamp) -> Result<()> {
     on!(tx.each(), e => sqlx::query(
-        "update place set removed_ms = $1, sealed = '', next_ms = null, every = 'never' where id = $2")
+        "update place set removed_ms = $1, sealed = '', passphrase = null, next_ms = null, every = 'never' where id = $2")
         .bind(now.as_millisecond()).bind(id.to_string()).execute(e).await.map(drop))?;
     Ok(())
 }
@@ -139,7 +149,7 @@ pub(super) async fn remove(tx: &mut Tx, id: PlaceId, now: Timestamp) -> Result<(
 /// Forgets the places of servers that are gone.
 pub(super) async fn remove_orphans(db: &Db, now: Timestamp) -> Result<()> {
     on!(db.writer(), e => sqlx::query(
-        "update place set removed_ms = $1, sealed = '', next_ms = null, every = 'never'
+        "update place set removed_ms = $1, sealed = '', passphrase = null, next_ms = null, every = 'never'
          where removed_ms is null and server_id in (select id from server where desired = 'erased')")
         .bind(now.as_millisecond()).execute(e).await.map(drop))?;
     Ok(())
@@ -155,6 +165,14 @@ pub(super) async fn set_schedule(tx: &mut Tx, id: PlaceId, schedule: &Schedule, 
         .bind(schedule.every.word()).bind(i64::from(weekday)).bind(i64::from(schedule.hour)).bind(&schedule.zone)
         .bind(i64::from(schedule.keep)).bind(next.map(|at| at.as_millisecond())).bind(id.to_string())
         .execute(e).await.map(drop))?;
+    Ok(())
+}
+
+/// Puts a passphrase in place of the present one, with since when it is the place's; or none.
+pub(super) async fn set_passphrase(tx: &mut Tx, id: PlaceId, set: Option<(&str, Timestamp)>) -> Result<()> {
+    let (sealed, since) = set.unzip();
+    on!(tx.each(), e => sqlx::query("update place set passphrase = $1, sealed_since_ms = $2 where id = $3")
+        .bind(sealed).bind(since.map(|at| at.as_millisecond())).bind(id.to_string()).execute(e).await.map(drop))?;
     Ok(())
 }
 
@@ -190,21 +208,22 @@ pub(super) async fn note_failed(
 
 pub(super) async fn note_file(db: &Db, id: PlaceId, file: &Written) -> Result<()> {
     on!(db.writer(), e => sqlx::query(
-        "insert into place_file (place_id, name, bytes, written_ms, scheduled) values ($1, $2, $3, $4, $5)
-         on conflict (place_id, name) do nothing")
+        "insert into place_file (place_id, name, bytes, written_ms, scheduled, sealed_since_ms)
+         values ($1, $2, $3, $4, $5, $6) on conflict (place_id, name) do nothing")
         .bind(id.to_string()).bind(&file.name).bind(file.bytes.cast_signed()).bind(file.at.as_millisecond())
-        .bind(file.scheduled).execute(e).await.map(drop))?;
+        .bind(file.scheduled).bind(file.sealed_since.map(|at| at.as_millisecond())).execute(e).await.map(drop))?;
     Ok(())
 }
 
 /// What we wrote there and did not delete, newest first.
 pub(super) async fn files(db: &Db, id: PlaceId) -> Result<Vec<Written>> {
-    let rows: Vec<(String, i64, i64, bool)> = on!(db.reader(), e => sqlx::query_as(
-        "select name, bytes, written_ms, scheduled from place_file where place_id = $1 and deleted_ms is null
+    let rows: Vec<FileRow> = on!(db.reader(), e => sqlx::query_as(
+        "select name, bytes, written_ms, scheduled, sealed_since_ms from place_file where place_id = $1 and deleted_ms is null
          order by written_ms desc, name desc")
         .bind(id.to_string()).fetch_all(e).await)?;
-    let file = |(name, bytes, at, scheduled): (String, i64, i64, bool)| {
-        Ok(Written { name, bytes: bytes.unsigned_abs(), at: row::time(at)?, scheduled })
+    let file = |(name, bytes, at, scheduled, since): FileRow| {
+        let sealed_since = since.map(row::time).transpose()?;
+        Ok(Written { name, bytes: bytes.unsigned_abs(), at: row::time(at)?, scheduled, sealed_since })
     };
     rows.into_iter().map(file).collect()
 }

@@ -93,6 +93,8 @@ fn table() -> Vec<Line> {
         line!(places::try_it, "sgydy", |p, a, t| places::try_it(p, a, t.place)),
         line!(places::rename, "sgydy", |p, a, t| places::rename(p, a, t.place, "Cellar")),
         line!(places::set_schedule, "sgydy", |p, a, t| places::set_schedule(p, a, t.place, Schedule::default())),
+        line!(places::seal_copies, "sgydy", |p, a, t| places::seal_copies(p, a, t.place, Secret::default())),
+        line!(places::leave_copies_open, "sgydy", |p, a, t| places::leave_copies_open(p, a, t.place)),
         line!(places::archives, "sgydy", |p, a, t| places::archives(p, a, t.place)),
         line!(places::written, "sgydy", |p, a, t| places::written(p, a, t.place)),
         line!(servers::server, "sgyyy", |p, a, t| servers::server(p, a, t.server)),

@@ -23,6 +23,7 @@ mod reconcile;
 mod runtime;
 #[path = "../../../tenant-runtime/tests/it/archive/schemas.rs"]
 mod schemas;
+mod sealed_copies;
 mod setup;
 mod sign_in;
 mod sign_up;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use control_plane::operations::{Kind, Operation, Sealing, State, StepState};
+use control_plane::operations::{Kind, Operation, Sealing, State, StepState, check_passphrase};
 use control_plane::servers::Server;
 use control_plane::{Error, Kind as ErrorKind};
 use serde::Deserialize;
@@ -78,14 +78,11 @@ impl Form {
     /// What is to be sealed, or what is wrong with the passphrase.
     fn sealing(&self) -> Result<Option<Sealing>, Error> {
         let phrase = || -> Result<String, Error> {
-            let why = match self.passphrase.chars().count() {
-                0 => "Write a passphrase, or choose not to seal anything.",
-                1..12 => {
-                    "Take 12 characters or more: whoever finds the file can try for years. Four random words are good."
-                }
-                _ => return Ok(self.passphrase.clone()),
-            };
-            Err(Error::fix("passphrase", why))
+            if self.passphrase.is_empty() {
+                return Err(Error::fix("passphrase", "Write a passphrase, or choose not to seal anything."));
+            }
+            check_passphrase(&self.passphrase)?;
+            Ok(self.passphrase.clone())
         };
         match self.choice() {
             "archive" => phrase().map(Sealing::Archive).map(Some),

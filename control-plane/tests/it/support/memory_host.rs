@@ -347,6 +347,7 @@ impl Runtime {
         if self.taken.lock().is_some() && archive.garbles.load(Ordering::SeqCst) {
             payload = Digest::of(b"something else");
         }
+        let sealed = archive.asked.lock().iter().any(|asked| asked.id.as_deref() == Some(id) && asked.sealed);
         Json(api::ExportView {
             id: id.to_owned(),
             state: api::ExportState::Ready,
@@ -354,8 +355,8 @@ impl Runtime {
             total: 7,
             bytes: Some(bytes),
             archive_id: None,
-            file_name: "anna-2026-11-21.pcc.zip".into(),
-            sealed: false,
+            file_name: format!("anna-2026-11-21.pcc.zip{}", if sealed { ".age" } else { "" }),
+            sealed,
             counts: Some(api::Counts { documents: 7, files: 1, bytes, ..api::Counts::default() }),
             omitted: Vec::new(),
             payload: Some(payload.to_string()),

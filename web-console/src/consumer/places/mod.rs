@@ -1,11 +1,20 @@
 //! Storage of one's own: places where copies of a server go and come from.
 
+mod add;
+mod archives;
+mod sealing;
+
 use axum::extract::{Path, Query};
-use control_plane::places::{self, Access, Every, Place, PlaceId, PlaceKind, Schedule, Secret};
+use control_plane::places::{self, Every, Place, PlaceId, PlaceKind, Schedule};
 use control_plane::servers::Server;
 use control_plane::{Error, Kind};
 use serde::Deserialize;
 
+pub(super) use add::{add, add_form};
+pub(super) use archives::{archives, import};
+pub(super) use sealing::{ask_unseal, seal, unseal};
+
+use self::sealing::{SealForm, Sealed};
 use super::{base, own_server};
 use crate::page::{self, Answer, Field};
 use crate::parts::{Fact, Line};
@@ -32,25 +41,6 @@ struct Listed {
 }
 
 #[derive(askama::Template)]
-#[template(path = "consumer/place_add.html")]
-struct AddPage {
-    shell: Shell,
-    path: String,
-    bucket_form: bool,
-    problem: Option<String>,
-    name: Field,
-    endpoint: Field,
-    region: Field,
-    bucket: Field,
-    prefix: Field,
-    key_id: Field,
-    secret: Field,
-    url: Field,
-    user: Field,
-    password: Field,
-}
-
-#[derive(askama::Template)]
 #[template(path = "consumer/place.html")]
 struct PlacePage {
     shell: Shell,
@@ -63,6 +53,7 @@ struct PlacePage {
     facts: Vec<Fact>,
     name: Field,
     schedule: ScheduleForm,
+    sealing: SealForm,
     copies: Vec<Copy>,
     lately: Vec<Line>,
     next: String,
@@ -82,23 +73,7 @@ struct Copy {
     size: Amount,
     when: show::Moment,
     scheduled: bool,
-}
-
-#[derive(askama::Template)]
-#[template(path = "consumer/place_archives.html")]
-struct ArchivesPage {
-    shell: Shell,
-    path: String,
-    here: String,
-    title: String,
-    problem: Option<String>,
-    found: Vec<Archive>,
-}
-
-struct Archive {
-    name: String,
-    size: Amount,
-    when: Option<show::Moment>,
+    sealed: Sealed,
 }
 
 #[derive(askama::Template)]
@@ -112,22 +87,6 @@ struct Confirm {
     keep: &'static str,
     go: &'static str,
     next: String,
-}
-
-/// What the forms that add a place send.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Added {
-    name: String,
-    endpoint: String,
-    region: String,
-    bucket: String,
-    prefix: String,
-    key_id: String,
-    secret: Secret,
-    url: String,
-    user: String,
-    password: Secret,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -144,12 +103,6 @@ pub(super) struct Planned {
     hour: String,
     zone: String,
     keep: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Chosen {
-    file: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -171,64 +124,6 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>, Query(done): Qu
     page::show(&PlacesPage { shell, path, places })
 }
 
-/// `GET /servers/{name}/places/add/{kind}`.
-pub(super) async fn add_form(visit: Visit, Path((name, kind)): Path<(String, String)>) -> Answer {
-    let server = own_server(&visit, &name).await?;
-    add_page(&visit, &server, kind_of(&kind)?, &Added::default(), None).await
-}
-
-async fn add_page(visit: &Visit, server: &Server, kind: PlaceKind, form: &Added, error: Option<Error>) -> Answer {
-    let error = error.as_ref();
-    let field = |value: &str, name: &str| Field::judged(value, name, error);
-    page::show_form(
-        error,
-        &AddPage {
-            shell: Shell::of(visit, "leave", Some(server)).await?,
-            path: base(server),
-            bucket_form: kind == PlaceKind::S3,
-            problem: error.filter(|error| error.field().is_none()).map(|error| error.sentence().to_owned()),
-            name: field(&form.name, "name"),
-            endpoint: field(&form.endpoint, "endpoint"),
-            region: field(&form.region, "region"),
-            bucket: field(&form.bucket, "bucket"),
-            prefix: field(&form.prefix, "prefix"),
-            key_id: field(&form.key_id, "key_id"),
-            secret: field("", "secret"),
-            url: field(&form.url, "url"),
-            user: field(&form.user, "user"),
-            password: field("", "password"),
-        },
-    )
-}
-
-/// `POST /servers/{name}/places/add/{kind}`.
-pub(super) async fn add(
-    visit: Visit,
-    Path((name, kind)): Path<(String, String)>,
-    Posted(form): Posted<Added>,
-) -> Answer {
-    let server = own_server(&visit, &name).await?;
-    let kind = kind_of(&kind)?;
-    let access = match kind {
-        PlaceKind::S3 => Access::S3 {
-            endpoint: form.endpoint.clone(),
-            region: form.region.clone(),
-            bucket: form.bucket.clone(),
-            prefix: form.prefix.clone(),
-            key_id: form.key_id.clone(),
-            secret: form.secret.clone(),
-        },
-        PlaceKind::Webdav => {
-            Access::Webdav { url: form.url.clone(), user: form.user.clone(), password: form.password.clone() }
-        }
-    };
-    match places::add(visit.console.plane(), &visit.actor, server.id, &form.name, access).await {
-        Ok(place) => page::on_to(&format!("{}/places/{}?done=added", base(&server), place.id)),
-        Err(error) if error.kind() != Kind::Bug => add_page(&visit, &server, kind, &form, Some(error)).await,
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// `GET /servers/{name}/places/{place}`.
 pub(super) async fn one(visit: Visit, path: Path<(String, String)>, Query(done): Query<Done>) -> Answer {
     let (server, place) = mine(&visit, path).await?;
@@ -237,6 +132,8 @@ pub(super) async fn one(visit: Visit, path: Path<(String, String)>, Query(done):
         "tried" => Some("It works: a small file was written there, read and deleted."),
         "named" => Some("The name is changed."),
         "planned" => Some("The schedule is changed."),
+        "sealed" => Some("Copies are sealed from now on. Write the passphrase down."),
+        "unsealed" => Some("Copies go there open from now on."),
         _ => None,
     };
     place_page(&visit, &server, &place, said, None).await
@@ -254,8 +151,8 @@ async fn place_page(visit: &Visit, server: &Server, place: &Place, said: Option<
     if let Some(said) = said {
         shell = shell.saying(said, None);
     }
-    let fields = ["name", "zone", "keep"];
-    let problem = error.filter(|error| !error.field().is_some_and(|field| fields.contains(&field)));
+    let known = |field: &str| ["name", "zone", "keep"].contains(&field) || sealing::FIELDS.contains(&field);
+    let problem = error.filter(|error| !error.field().is_some_and(known));
     let schedule = &place.schedule;
     page::show_form(
         error,
@@ -278,9 +175,11 @@ async fn place_page(visit: &Visit, server: &Server, place: &Place, said: Option<
                 zone: Field::judged(&schedule.zone, "zone", error),
                 keep: Field::judged(schedule.keep.to_string(), "keep", error),
             },
+            sealing: SealForm::of(place, error),
             copies: copies
                 .into_iter()
                 .map(|file| Copy {
+                    sealed: Sealed::of_copy(file.sealed_since, place),
                     name: file.name,
                     size: Amount(file.bytes),
                     when: show::both(file.at),
@@ -344,7 +243,7 @@ pub(super) async fn ask_remove(visit: Visit, path: Path<(String, String)>) -> An
     page::show(&Confirm {
         shell: Shell::of(&visit, "leave", Some(&server)).await?,
         question: format!("Remove {}?", place.name),
-        meaning: "We forget its address and what opens it, and no copy goes there any more. The archives that lie there stay: they are yours.".into(),
+        meaning: "We forget its address, what opens it and the passphrase of its copies, and no copy goes there any more. The archives that lie there stay: they are yours, and sealed ones open with their passphrase alone.".into(),
         action: format!("{here}/remove"),
         back: here,
         keep: "Keep it",
@@ -358,49 +257,6 @@ pub(super) async fn remove(visit: Visit, path: Path<(String, String)>, _: Posted
     let (server, place) = mine(&visit, path).await?;
     places::remove(visit.console.plane(), &visit.actor, place.id).await?;
     page::on_to(&format!("{}/places?done=removed", base(&server)))
-}
-
-/// `GET /servers/{name}/places/{place}/archives`.
-pub(super) async fn archives(visit: Visit, path: Path<(String, String)>) -> Answer {
-    let (server, place) = mine(&visit, path).await?;
-    archives_page(&visit, &server, &place, None).await
-}
-
-async fn archives_page(visit: &Visit, server: &Server, place: &Place, error: Option<Error>) -> Answer {
-    let found = places::archives(visit.console.plane(), &visit.actor, place.id).await;
-    let (found, error) = match (found, error) {
-        (Ok(found), error) => (found, error),
-        (Err(error), None) if error.kind() != Kind::Bug => (Vec::new(), Some(error)),
-        (Err(_), Some(error)) => (Vec::new(), Some(error)),
-        (Err(error), None) => return Err(error.into()),
-    };
-    let path = base(server);
-    let archive = |file: places::Found| Archive {
-        size: Amount(file.bytes),
-        when: file.changed_ms.map(|ms| show::both(crate::parts::moment(ms))),
-        name: file.name,
-    };
-    page::show_form(
-        error.as_ref(),
-        &ArchivesPage {
-            shell: Shell::of(visit, "server", Some(server)).await?,
-            here: format!("{path}/places/{}", place.id),
-            title: place.name.clone(),
-            problem: error.as_ref().map(|error| error.sentence().to_owned()),
-            found: found.into_iter().map(archive).collect(),
-            path,
-        },
-    )
-}
-
-/// `POST /servers/{name}/places/{place}/imports`.
-pub(super) async fn import(visit: Visit, path: Path<(String, String)>, Posted(form): Posted<Chosen>) -> Answer {
-    let (server, place) = mine(&visit, path).await?;
-    match visit.console.operations().start_import_from(&visit.actor, place.id, &form.file).await {
-        Ok(operation) => page::on_to(&format!("{}/imports/{}", base(&server), operation.id)),
-        Err(error) if error.kind() != Kind::Bug => archives_page(&visit, &server, &place, Some(error)).await,
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// A place of this very server.
@@ -426,14 +282,6 @@ async fn back_or_told(
     }
 }
 
-fn kind_of(word: &str) -> Result<PlaceKind, Refusal> {
-    match word {
-        "s3" => Ok(PlaceKind::S3),
-        "webdav" => Ok(PlaceKind::Webdav),
-        _ => Err(Refusal::of(Error::gone("There is no such kind of storage."))),
-    }
-}
-
 /// What is wrong with the copies to a place, when the last one did not get there.
 pub(super) fn trouble(place: &Place) -> Option<String> {
     let why = place.last_error.as_ref()?;
@@ -451,6 +299,10 @@ fn facts(place: &Place) -> Vec<Fact> {
         PlaceKind::Webdav => "a WebDAV folder",
     };
     let mut facts = vec![Fact::new("Where", &place.address).noted(kind)];
+    facts.push(match place.sealed_since {
+        Some(_) => Fact::new("Copies", "sealed").noted("with your passphrase"),
+        None => Fact::new("Copies", "open").noted("whoever reads this storage can read them"),
+    });
     facts.push(match place.copied {
         Some(at) => Fact::html("Last copy", show::both(at)),
         None => Fact::new("Last copy", "none yet"),
