@@ -98,8 +98,14 @@ impl OwnServer {
         let text = response.text().await?;
         ensure!(status.is_success(), "the upload answered {status}: {}", crate::person::words(&text));
         let operation = at.path().to_owned();
-        self.wait_for(&operation, "unlock").await?;
-        let form = self.person.form(&operation, &format!("{operation}/unlock")).await?;
+        self.open_and_import(&operation, passphrase).await?;
+        Ok(operation)
+    }
+
+    /// Goes on with the import of a sealed archive that is here: passphrase, report, consent, and on until it is done.
+    pub async fn open_and_import(&self, operation: &str, passphrase: &str) -> Result<()> {
+        self.wait_for(operation, "unlock").await?;
+        let form = self.person.form(operation, &format!("{operation}/unlock")).await?;
         // A wrong one is said so, and asked for again.
         let refused = self.person.send(form.clone().with(&[("passphrase", "another")])).await?;
         let (status, said) = (refused.status(), refused.text().await?);
@@ -110,9 +116,13 @@ impl OwnServer {
         );
         ensure!(said.contains(&format!("action=\"{operation}/unlock\"")), "it is not asked for again");
         self.person.submit(form.with(&[("passphrase", passphrase)])).await?;
-        self.press_when_offered(&operation, "confirm").await?;
-        self.arrived(&operation).await?;
-        Ok(operation)
+        self.agree(operation).await
+    }
+
+    /// Says yes to an import once its report is there, and waits until it is done.
+    pub async fn agree(&self, operation: &str) -> Result<()> {
+        self.press_when_offered(operation, "confirm").await?;
+        self.arrived(operation).await
     }
 
     /// Waits until an import is done.

@@ -5,6 +5,7 @@
 //! The journeys are tests in `tests/it`; the figures come from the `loadtest`
 //! program.
 
+mod copies;
 pub mod disk;
 pub mod economy;
 pub mod floor;

@@ -227,23 +227,7 @@ fn the_age_command_opens_what_we_seal_and_we_what_it_seals() {
     std::fs::write(dir.join("sealed.age"), seal(&Envelope::for_passphrase(PHRASE).unwrap(), &archive)).unwrap();
     std::fs::write(dir.join("plain.zip"), &archive).unwrap();
     // It asks at a terminal only, so it gets one.
-    let script = r#"
-import os, pty, sys
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execvp(sys.argv[2], sys.argv[2:])
-said = b""
-try:
-    while True:
-        said += os.read(terminal, 1000)
-        if said.rstrip().endswith(b":"):
-            said = b""
-            os.write(terminal, sys.argv[1].encode() + b"\n")
-except OSError:
-    pass
-status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-sys.exit(status and 1 if status != 127 else 127)
-"#;
+    let script = include_str!("typed.py");
     if run(dir, None, &["age", "--version"]).is_none() {
         return;
     }

@@ -21,7 +21,7 @@ fn manifest(archive: &std::path::Path) -> BTreeSet<String> {
 
 /// What goes on to the next provider is the same to the byte, the history at the former one too; and the next one adds
 /// its own history and nothing else.
-fn assert_same(before: &std::path::Path, after: &std::path::Path) {
+pub(crate) fn assert_same(before: &std::path::Path, after: &std::path::Path) {
     let (before, after) = (manifest(before), manifest(after));
     let lost: Vec<_> = before.difference(&after).collect();
     assert!(lost.is_empty(), "{lost:?}");

@@ -14,6 +14,9 @@ mod killed;
 mod leaving;
 mod losses;
 mod metered;
+#[path = "../../../control-plane/tests/it/support/peers.rs"]
+mod peers;
+mod places;
 mod signing_up;
 mod sleeping;
 mod storage_down;

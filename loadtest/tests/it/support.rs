@@ -1,6 +1,8 @@
 //! What the journeys share.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use loadtest::person::OwnServer;
 use reqwest::{Method, multipart};
@@ -51,6 +53,20 @@ pub(crate) async fn get_file(server: &OwnServer, name: &str) -> Vec<u8> {
     let status = response.status();
     assert!(status.is_success(), "{path} answered {status}");
     response.bytes().await.unwrap().to_vec()
+}
+
+/// What the `age` command makes of a sealed file, which asks for the passphrase at a terminal. None where it is not
+/// installed and not required.
+pub(crate) fn opened_by_age(sealed: &Path, passphrase: &str) -> Option<PathBuf> {
+    let plain = sealed.with_extension("");
+    let typed = include_str!("../../../export-format/tests/it/typed.py");
+    let age = ["60", "python3", "-c", typed, passphrase, "age", "-d", "-o"];
+    let ended = Command::new("timeout").args(age).arg(&plain).arg(sealed).stdout(Stdio::null()).status().unwrap();
+    match ended.code() {
+        Some(0) => Some(plain),
+        Some(127) if std::env::var_os("FREEHOLD_REQUIRE_PEERS").is_none() => None,
+        _ => panic!("age did not open it: {ended}"),
+    }
 }
 
 /// Bytes that do not compress and that `seed` determines.
