@@ -1,7 +1,8 @@
 // The main job: a person gets a server, uses it, and takes everything to another provider.
 //
 // Environment: A_SETUP and B_SETUP are the one-time links the two providers print at their first start. SHOTS is a
-// folder for pictures of the pages, PHOTOS one with photographs to upload; both may be left out.
+// folder for pictures of the pages, PHOTOS one with photographs to upload, PLACE storage of one's own (places.mjs); all three
+// may be left out.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -14,6 +15,7 @@ import { differences, holdings } from './data.mjs';
 import { useHomePage } from './homepage.mjs';
 import { NOTE, useNotes } from './notes.mjs';
 import { usePhotos } from './photos.mjs';
+import { copyToBucket, importFromBucket } from './places.mjs';
 
 const PASSWORD = 'plaster door brass knob';
 const work = fs.mkdtempSync(path.join(os.tmpdir(), 'freehold-journey-'));
@@ -173,6 +175,8 @@ await journey('journey', async (world) => {
     return [...originals].every((digest) => manifest.includes(digest));
   });
 
+  const copy = process.env.PLACE && await copyToBucket(anna, a.origin, server.path);
+
   // --- to provider B ---------------------------------------------------------------------
   const there = await person(world);
   const second = await signUp(there, b.origin, { address: 'anna', email: 'anna@berg.example', password: PASSWORD });
@@ -240,6 +244,12 @@ await journey('journey', async (world) => {
     await there.goto(`${b.origin}${second.path}/apps`);
     await check('after the undo the server at B is as it was: without apps', () => there.locator('text=No apps on your server yet').waitFor().then(() => true));
   }
+  if (copy) {
+    await importFromBucket(there, b.origin, second.path, copy);
+    const from = await look(there, newHome);
+    await check('what came from the bucket is equal', Object.keys(before).every((name) => differences(before[name], from[name]).length === 0), Object.keys(before).flatMap((name) => differences(before[name], from[name])).slice(0, 3).join('; '));
+  }
+
   // --- closing the server, and changing one's mind ------------------------------------------
   await anna.goto(`${a.origin}${server.path}/leave`);
   await anna.click('main a:has-text("Close this server")');

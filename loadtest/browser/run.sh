@@ -1,5 +1,6 @@
 #!/bin/sh
-# Starts two whole providers with empty data directories, runs the browser journeys against them, stops everything.
+# Starts two whole providers with empty data directories, and storage of people's own where s3s-fs is installed; runs the
+# browser journeys against them, stops everything.
 #
 #   FREEHOLD_BIN   the freehold program (default: target/debug/freehold of this workspace)
 #   SHOTS          where pictures of the pages go (default: none)
@@ -12,9 +13,10 @@ free() { node -e 'const s = require("net").createServer().listen(0, "127.0.0.1",
 port_a=${PORT_A:-$(free)}
 port_b=${PORT_B:-$(free)}
 work=$(mktemp -d)
-pid_a='' pid_b=''
+pid_a='' pid_b='' pid_s3=''
 
 stop() {
+    [ -z "$pid_s3" ] || kill "$pid_s3" 2>/dev/null || true
     for pid in $pid_a $pid_b; do
         kill -INT "$pid" 2>/dev/null || true
     done
@@ -32,7 +34,7 @@ fi
 
 # start NAME PORT DOMAIN: leaves the program's number in $started
 start() {
-    FREEHOLD_DATA="$work/$1" FREEHOLD_LISTEN="127.0.0.1:$2" FREEHOLD_SITES_DOMAIN="$3" \
+    FREEHOLD_DATA="$work/$1" FREEHOLD_LISTEN="127.0.0.1:$2" FREEHOLD_SITES_DOMAIN="$3" FREEHOLD_PLACES_ALLOW_PRIVATE=true \
         "$bin" serve >"$work/$1.out" 2>"$work/$1.log" &
     started=$!
 }
@@ -50,6 +52,13 @@ link() {
     return 1
 }
 
+if command -v s3s-fs >/dev/null || [ -n "${FREEHOLD_REQUIRE_PEERS:-}" ]; then
+    port_s3=$(free) PLACE_KEY=key-of-the-journey PLACE_SECRET=an-open-sesame-nobody-guesses
+    mkdir -p "$work/s3/copies"
+    s3s-fs --host 127.0.0.1 --port "$port_s3" --access-key $PLACE_KEY --secret-key $PLACE_SECRET "$work/s3" >"$work/s3.log" 2>&1 &
+    pid_s3=$! PLACE="http://127.0.0.1:$port_s3"
+    export PLACE PLACE_KEY PLACE_SECRET
+fi
 start a "$port_a" localhost
 pid_a=$started
 start b "$port_b" other.localhost
