@@ -1,7 +1,9 @@
 //! The whole program: started as a host does, woken, stopped, woken again.
 
+use std::fs::File;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,9 +29,20 @@ fn start(launch: &Launch, public: &UnixListener, admin: &UnixListener) -> Child 
         .args(["-c", &script, env!("CARGO_BIN_EXE_freehold-runtime")])
         .env(VARIABLE, serde_json::to_string(launch).unwrap())
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
+        .stderr(File::options().create(true).append(true).open(log(launch)).unwrap())
         .spawn()
         .unwrap()
+}
+
+/// Where the program's log goes.
+fn log(launch: &Launch) -> PathBuf {
+    launch.cache.with_file_name("log")
+}
+
+/// What it logged that somebody must look at.
+fn errors(launch: &Launch) -> Vec<String> {
+    let log = std::fs::read_to_string(log(launch)).unwrap();
+    log.lines().filter(|line| line.trim_start().starts_with("ERROR")).map(str::to_owned).collect()
 }
 
 async fn ask(socket: &std::path::Path, path: &str) -> String {
@@ -95,6 +108,7 @@ async fn a_runtime_wakes_on_its_listeners_and_sleeps_on_a_signal() {
         assert!(ask(&admin_at, "/health").await.starts_with("HTTP/1.1 200"));
         assert_eq!(end(child).await, Some(0));
     }
+    assert_eq!(errors(&launch), [""; 0]);
 }
 
 #[tokio::test]
@@ -119,6 +133,8 @@ async fn a_home_of_a_newer_release_is_refused_in_words_and_left_alone() {
     assert!(page.contains("waits for its newer release") && page.contains("http-equiv=\"refresh\""), "{page}");
     assert!(ask(&public_at, "/.freehold/style.css").await.starts_with("HTTP/1.1 200"));
     assert_eq!(end(child).await, Some(0));
+    let [error] = &errors(&launch)[..] else { panic!("one error is logged") };
+    assert!(error.contains("cannot serve") && error.contains("layout 999"), "{error}");
 }
 
 #[tokio::test]
@@ -149,4 +165,6 @@ async fn a_storage_that_does_not_answer_is_told_and_tried_again_by_the_next_runt
     let child = start(&launch, &public, &admin);
     assert!(ask(&public_at, "/ceps/ping").await.starts_with("HTTP/1.1 200"));
     assert_eq!(end(child).await, Some(0));
+    let [error] = &errors(&launch)[..] else { panic!("one error is logged") };
+    assert!(error.contains("cannot serve") && error.contains("Not a directory"), "{error}");
 }
