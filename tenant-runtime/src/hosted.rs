@@ -108,6 +108,16 @@ async fn bucket(storage: &StorageAt, socket: Option<UnixStream>) -> anyhow::Resu
     }
 }
 
+/// An import or a return in time whose outcome could not be learned may turn out to have happened.
+async fn refresh_when_exchanged_late(server: Server) {
+    let mut known = 0;
+    loop {
+        known = server.home.exchanged_late(known).await;
+        tracing::info!(server.id = %server.launch.server, "the content was exchanged after all");
+        server.refresh().await;
+    }
+}
+
 /// Resolves when the storage is lost for good.
 type Lost = Shared<BoxFuture<'static, ()>>;
 
@@ -119,6 +129,7 @@ async fn run_both(
     stop: impl Future<Output = ()> + Clone + Send + 'static,
 ) {
     tokio::spawn(housekeeping::run(server.clone()));
+    tokio::spawn(refresh_when_exchanged_late(server.clone()));
     tokio::spawn(rest::whenever_idle());
     let admin = admin.layer(axum::middleware::map_request(async |request: Request| {
         rest::stir();

@@ -183,7 +183,10 @@ impl Past {
 
     /// All restores that can be undone, or were; newest first.
     async fn restores(&self) -> Result<Vec<RestoreView>, Error> {
-        let all = self.inner.home.snapshots().await?;
+        let done = self.inner.home.undos().await?;
+        let mut all = self.inner.home.snapshots().await?;
+        // What was live is kept before it is known whether it will be replaced.
+        all.retain(|one| done.contains(&one.name));
         let mut done: Vec<RestoreView> = all.iter().filter_map(|one| self.told(one, &all)).collect();
         done.reverse();
         Ok(done)

@@ -3,7 +3,8 @@
 //! The new copy is laid down first, the former content is kept as a snapshot, and then one conditional write of the
 //! head decides: before it the old content is live, after it the new. Whoever calls meanwhile is held for that moment
 //! and goes on with whichever won. An exchange may be repeated after a crash: the name under which the former content
-//! was kept says whether it has happened.
+//! was kept says whether it has happened, once the head has that name too. A head whose fate is open may land long after
+//! its sender gave up, and the content then changes with nobody asking for it any more; [`Gate::landed_late`] tells of it.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -161,7 +162,9 @@ impl Keeper {
         let Some(kept) = snapshot::find(&self.bucket, undo).await? else { return Ok(false) };
         let same = kept.undo_of.as_deref() == Some(what);
         if same && !self.head.undos.iter().any(|done| done == undo) {
-            // An attempt got as far as keeping what was live then; what is live now is kept instead.
+            // An attempt got as far as keeping what was live then; what is live now is kept instead. The head it offered
+            // may still be on its way, and would need what was kept: once there is another one, it is refused for good.
+            self.publish(self.head.clone()).await?;
             self.bucket.delete(&snapshot::key(undo)).await?;
             return Ok(false);
         }

@@ -30,6 +30,8 @@ pub(super) struct Gate {
     drawn: AtomicU64,
     settled: watch::Sender<Settled>,
     standing: watch::Sender<Standing>,
+    /// How many exchanges of content were found to have happened when nobody waited for them any more.
+    late: watch::Sender<u64>,
 }
 
 impl Gate {
@@ -38,6 +40,7 @@ impl Gate {
             drawn: AtomicU64::new(0),
             settled: watch::Sender::new(Settled::default()),
             standing: watch::Sender::new(Standing::Awake),
+            late: watch::Sender::default(),
         }
     }
 
@@ -106,6 +109,21 @@ impl Gate {
             if standing.changed().await.is_err() {
                 return Error::Asleep;
             }
+        }
+    }
+
+    /// Another content is live, and whoever asked for that was told that nobody knows.
+    pub(super) fn landed_late(&self) {
+        self.late.send_modify(|times| *times += 1);
+    }
+
+    /// Returns once that has happened more than so many times, and says how many; never for a home that ended.
+    pub(super) async fn late(&self, known: u64) -> u64 {
+        let mut late = self.late.subscribe();
+        let times = late.wait_for(|times| *times > known).await.map(|times| *times);
+        match times {
+            Ok(times) => times,
+            Err(_) => std::future::pending().await,
         }
     }
 

@@ -300,6 +300,18 @@ impl Home {
         self.ask(|reply| Message::Restore(snapshot.to_owned(), undo.to_owned(), reply)).await
     }
 
+    /// Under which names exchanges that happened have kept what was live before them, oldest first. A snapshot of such a
+    /// name alone does not say that its exchange happened: it is taken before.
+    pub async fn undos(&self) -> Result<Vec<String>, Error> {
+        self.ask(Message::Undos).await
+    }
+
+    /// Returns once an exchange of content, whose fate nobody knew when its caller was told so, is found to have happened;
+    /// oftener than `known` times, and says how often.
+    pub async fn exchanged_late(&self, known: u64) -> u64 {
+        self.inner.gate.late(known).await
+    }
+
     /// Forgets a stage. One that is still open ends, as if it had been taken over.
     pub async fn discard_stage(&self, name: &str) -> Result<(), Error> {
         self.ask(|reply| Message::DiscardStage(name.to_owned(), reply)).await

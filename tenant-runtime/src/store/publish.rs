@@ -268,6 +268,7 @@ impl Keeper {
                     Then::Switch(incoming) => {
                         let held = Arc::clone(&self.live).write_owned().await;
                         self.switch(incoming, held).await?;
+                        self.gate.landed_late();
                     }
                 }
                 Ok(())

@@ -22,7 +22,7 @@ type Written = (Bytes, Option<Expect>);
 #[derive(Clone, Copy, PartialEq)]
 enum Line {
     Open,
-    /// They happen, but nobody is told, and nobody can look.
+    /// They happen, but nobody is told, and nobody can look from the first of them on.
     Deaf,
     /// They are under way, longer than anybody waits.
     Slow,
@@ -35,12 +35,20 @@ struct Echo {
     key: &'static str,
     first: Arc<Mutex<Option<Written>>>,
     line: Arc<Mutex<Line>>,
+    /// When this object is deleted, the first write arrives once more.
+    again_without: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Echo {
     fn of(key: &'static str) -> Self {
         let driver = Arc::new(Objects::new(Arc::new(InMemory::new()), "t/one"));
-        Self { driver, key, first: Arc::default(), line: Arc::new(Mutex::new(Line::Open)) }
+        Self {
+            driver,
+            key,
+            first: Arc::default(),
+            line: Arc::new(Mutex::new(Line::Open)),
+            again_without: Arc::default(),
+        }
     }
 
     /// From now on; the next write is the first.
@@ -82,7 +90,7 @@ fn lost(key: &str) -> Error {
 
 impl Driver for Echo {
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<(Bytes, Version)>, Error>> {
-        match self.is(Line::Deaf, key) {
+        match self.is(Line::Deaf, key) && self.first.lock().is_some() {
             true => async move { Err(lost(key)) }.boxed(),
             false => self.driver.get(key),
         }
@@ -114,7 +122,14 @@ impl Driver for Echo {
     }
 
     fn delete<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<(), Error>> {
-        self.driver.delete(key)
+        async move {
+            self.driver.delete(key).await?;
+            if self.again_without.lock().take_if(|gone| *gone == key).is_some() {
+                self.again().await;
+            }
+            Ok(())
+        }
+        .boxed()
     }
 
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<Listed>, Error>> {
@@ -206,4 +221,69 @@ async fn a_head_that_lands_after_all_finds_what_it_names() {
     let second = echo.open(root.path(), "second").await;
     assert_eq!(number(&second, "select sum(length(text)) from row").await.expect("it reads"), 200_000);
     assert_eq!(number(&second, "select max(n) from row").await.expect("it reads"), 2, "it landed after all");
+}
+
+/// A home with a stage beside it that is to become live, and an attempt at that whose outcome nobody learned.
+async fn with_an_exchange_in_doubt(root: &Path, echo: &Echo, line: Line) -> Home {
+    let home = echo.open(root, "first").await;
+    sql(&home, "create table side (name text); insert into side values ('old')").await.expect("it writes");
+    let stage = home.stage("import").await.expect("it opens");
+    sql(&stage, "create table side (name text); insert into side values ('new')").await.expect("it writes");
+    stage.clone().sleep().await.expect("it sleeps");
+    echo.set(line);
+    let end = home.adopt(stage, "undo").await;
+    assert!(matches!(end, Err(Error::Unavailable { .. })), "nobody knows: {end:?}");
+    *echo.line.lock() = Line::Open;
+    home
+}
+
+const NEW: &str = "select count(*) from side where name = 'new'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_that_is_found_to_have_happened_can_be_undone_and_is_told_of() {
+    let (root, echo) = (tempfile::tempdir().expect("a folder"), Echo::of("head"));
+    let home = with_an_exchange_in_doubt(root.path(), &echo, Line::Deaf).await;
+    let times = tokio::time::timeout(Duration::from_secs(20), home.exchanged_late(0)).await;
+    assert_eq!(times.expect("it is told of though nobody asks"), 1);
+    assert_eq!(number(&home, NEW).await.expect("it reads"), 1);
+    assert_eq!(home.undos().await.expect("they are known"), ["undo"]);
+    home.restore("undo", "redo").await.expect("it is undone");
+    assert_eq!(number(&home, NEW).await.expect("it reads"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_that_lands_while_it_is_tried_again_leaves_the_way_to_undo_it() {
+    let (root, echo) = (tempfile::tempdir().expect("a folder"), Echo::of("head"));
+    let home = with_an_exchange_in_doubt(root.path(), &echo, Line::Slow).await;
+    assert_eq!(number(&home, NEW).await.expect("it reads"), 0, "it has not landed");
+    assert!(home.undos().await.expect("they are known").is_empty(), "what was kept for it is no sign that it happened");
+    *echo.again_without.lock() = Some("snap/undo");
+    let again = async {
+        let stage = home.stage("import").await?;
+        home.adopt(stage, "undo").await
+    };
+    let end = again.await;
+    drop(home);
+    let second = echo.open(root.path(), "second").await;
+    assert!(end.is_ok() || number(&second, NEW).await.expect("it reads") == 1, "{end:?}");
+    second.restore("undo", "redo").await.expect("it can be undone");
+    assert_eq!(number(&second, NEW).await.expect("it reads"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_that_lands_when_its_home_sleeps_leaves_the_way_to_undo_it() {
+    let (root, echo) = (tempfile::tempdir().expect("a folder"), Echo::of("head"));
+    let home = with_an_exchange_in_doubt(root.path(), &echo, Line::Slow).await;
+    home.discard_stage("import").await.expect("whoever imports gives up");
+    home.sleep().await.expect("it sleeps");
+    drop(home);
+    echo.again().await;
+    let second = echo.open(root.path(), "first").await;
+    let landed = number(&second, NEW).await.expect("it reads");
+    if landed == 1 {
+        assert_eq!(second.undos().await.expect("they are known"), ["undo"]);
+        second.restore("undo", "redo").await.expect("it can be undone");
+    }
+    assert_eq!(number(&second, NEW).await.expect("it reads"), 0);
+    second.checkpoint().await.expect("what it consists of is all there");
 }
