@@ -159,6 +159,7 @@ impl ControlPlane {
         loops.spawn(operations::run(self.clone(), stop.clone()));
         loops.spawn(metering::run(self.clone(), stop.clone()));
         loops.spawn(care::run(self.clone(), stop.clone()));
+        loops.spawn(care::run_owing(self.clone(), stop.clone()));
         loops.spawn(drills::run(self.clone(), stop.clone()));
         let (gates, idle, stopped) = (self.0.gates.clone(), self.settings().idle_after, stop.clone());
         loops.spawn(async move { stopped.run_until_cancelled_owned(gates.keep_sweeping(idle)).await });

@@ -17,7 +17,7 @@ use tenant_runtime::server::serve::{reap, serve, stop_signal};
 use tenant_runtime::server::{Server, now, router, unavailable};
 use tenant_runtime::store::bucket::Brokered;
 use tenant_runtime::store::{Bucket, Kind};
-use tenant_runtime::{admin, housekeeping, rest};
+use tenant_runtime::{admin, housekeeping, rest, store};
 use tokio::net::UnixListener;
 
 /// How long a runtime that could not open its home for a passing reason says so before it ends.
@@ -60,6 +60,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
                     Err(error) if lost.peek().is_some() => {
                         tracing::warn!(cause = chain(&error), "the host's broker is gone, and this runtime with it");
                     }
+                    // The home has said so.
+                    Err(store::Error::Owed { .. }) => {}
                     // Nothing acknowledged lies in the copy alone, so going without it is an end in good order too.
                     Err(error) if matches!(error.kind(), Kind::Retry | Kind::Full) => {
                         let cause = chain(&error);

@@ -7,8 +7,10 @@
 //!
 //! A server that nobody uses would never be checked. So one that was not for [`UNCHECKED`] is woken for it, a few at a
 //! time, and only while nothing waits behind them; one that could not be is left alone for a day. What that takes counts
-//! as the server's own use, as everything that it does.
+//! as the server's own use, as everything that it does. One that fell asleep owing its storage what it had acknowledged is
+//! woken at once, until that is published.
 
+mod owing;
 mod rounds;
 mod store;
 
@@ -21,9 +23,10 @@ use tenant_runtime::ids::ServerId;
 use crate::db::Db;
 use crate::{Actor, ControlPlane, Result};
 
-pub(crate) use rounds::run;
+pub use owing::wake_owing;
 pub use rounds::{UNCHECKED, check_unchecked};
 pub(crate) use store::noted_since;
+pub(crate) use {owing::run as run_owing, rounds::run};
 
 /// What a server last told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

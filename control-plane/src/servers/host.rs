@@ -36,6 +36,10 @@ pub trait Host: Send + Sync + 'static {
     fn admin_socket(&self, id: ServerId) -> PathBuf;
     /// How well servers are kept apart here.
     fn isolation(&self) -> IsolationReport;
+    /// Which servers fell asleep while what they had acknowledged could not be published; it lies here alone.
+    fn owing(&self) -> Vec<ServerId> {
+        Vec::new()
+    }
     /// The disks that caches and homes lie on.
     fn disks(&self) -> Vec<Disk> {
         Vec::new()
@@ -85,6 +89,10 @@ impl Host for Agent {
 
     fn isolation(&self) -> IsolationReport {
         Self::isolation(self).clone()
+    }
+
+    fn owing(&self) -> Vec<ServerId> {
+        Self::owing(self)
     }
 
     fn disks(&self) -> Vec<Disk> {

@@ -9,6 +9,10 @@
 //! sleeping servers first, coldest first, and if that is not enough the largest of a server that is awake, which is
 //! ended for it. So neither a server that writes its cache full nor the homes beside it take the host's last room.
 //!
+//! A cache in which a home has left acknowledged writes that it could not publish (`OWED`, under a plan that allows for some
+//! loss) holds what is nowhere else, and is kept until its server has woken; but no longer than a week, for any server could
+//! say so of itself.
+//!
 //! Setting a cache aside is the launcher's doing, for only there can no connection wake the server meanwhile.
 //!
 //! Failure: what cannot be measured counts as it did before; what could not be deleted is deleted at the next start.
@@ -16,12 +20,14 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Weak;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use tenant_runtime::ids::ServerId;
+use tenant_runtime::store::OWED;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::spawn_blocking;
@@ -51,6 +57,9 @@ const SUDDEN: u64 = 64 << 20;
 /// How long a server may take to end that is ended for its cache.
 const HASTE: Duration = Duration::from_secs(2);
 
+/// How long a cache is kept for what it alone holds.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// The caches of one host.
 #[derive(Debug)]
 pub(super) struct Caches {
@@ -64,6 +73,8 @@ struct Cache {
     bytes: u64,
     /// When its server was awake last.
     used: SystemTime,
+    /// Whether it holds acknowledged writes that are nowhere else.
+    is_owing: bool,
 }
 
 impl Caches {
@@ -106,10 +117,25 @@ impl Caches {
         let former = known.get(&server).map_or(0, |cache| cache.bytes);
         drop(known);
         let bytes = storage::bytes_below(&self.of(server)).unwrap_or(former);
+        let is_owing = self.is_owing(server);
         known = self.known.lock();
-        let cache = known.entry(server).or_insert(Cache { bytes, used });
-        *cache = Cache { bytes, used: cache.used.max(used) };
+        let cache = known.entry(server).or_insert(Cache { bytes, used, is_owing });
+        *cache = Cache { bytes, used: cache.used.max(used), is_owing };
         bytes
+    }
+
+    /// Whether a server's cache holds acknowledged writes that are nowhere else.
+    pub(super) fn is_owing(&self, server: ServerId) -> bool {
+        let Ok(note) = fs::symlink_metadata(self.of(server).join(OWED)) else { return false };
+        // When it was changed is told by the kernel; when it was modified, by whoever likes.
+        let since = SystemTime::UNIX_EPOCH + Duration::from_secs(note.ctime().unsigned_abs());
+        SystemTime::now().duration_since(since).is_ok_and(|age| age < KEPT)
+    }
+
+    /// The servers of which that is known.
+    pub(super) fn owing(&self) -> Vec<ServerId> {
+        let known = self.known.lock();
+        known.iter().filter(|(_, cache)| cache.is_owing).map(|(server, _)| *server).collect()
     }
 
     /// Forgets one that is gone.
@@ -134,7 +160,8 @@ impl Caches {
     fn coldest(&self, most: u64, awake: &HashSet<ServerId>) -> Vec<ServerId> {
         let known = self.known.lock();
         let mut bytes: u64 = known.values().map(|cache| cache.bytes).sum();
-        let mut asleep: Vec<_> = known.iter().filter(|(server, _)| !awake.contains(server)).collect();
+        let may_go = |(server, cache): &(&ServerId, &Cache)| !awake.contains(server) && !cache.is_owing;
+        let mut asleep: Vec<_> = known.iter().filter(may_go).collect();
         asleep.sort_by_key(|(_, cache)| cache.used);
         let goes = |(server, cache): (&ServerId, &Cache)| {
             let over = bytes > most;
@@ -229,6 +256,10 @@ async fn end(agent: &Agent, server: ServerId, awake: &mut HashSet<ServerId>) {
 }
 
 async fn empty(agent: &Agent, server: ServerId) {
+    let caches = agent.inner.folders.caches();
+    if spawn_blocking(move || caches.is_owing(server)).await.unwrap_or(true) {
+        return tracing::warn!(server.id = %server, "its cache holds acknowledged writes that are nowhere else, and is kept until it wakes");
+    }
     match agent.evict(server).await {
         Ok(true) => tracing::debug!(server.id = %server, "its cache was let go of"),
         // It woke meanwhile, and is not the coldest any more.
@@ -257,6 +288,13 @@ mod tests {
         assert_eq!(caches.coldest(all - 1, &HashSet::new()), servers[..1]);
         assert_eq!(caches.coldest(all - 1, &HashSet::from([servers[0]])), servers[1..2]);
         assert_eq!(caches.coldest(0, &HashSet::from([servers[1]])), [servers[0], servers[2], servers[3]]);
+
+        // One that holds what is nowhere else stays, whatever is asked for.
+        fs::write(caches.of(servers[0]).join(OWED), "x").expect("a file");
+        caches.measure(servers[0], SystemTime::UNIX_EPOCH);
+        assert_eq!(caches.coldest(0, &HashSet::from([servers[1]])), [servers[2], servers[3]]);
+        assert_eq!(caches.owing(), servers[..1]);
+        fs::remove_file(caches.of(servers[0]).join(OWED)).expect("it was published");
 
         // Used again, it is the warmest.
         caches.measure(servers[0], SystemTime::now());

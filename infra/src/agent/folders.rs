@@ -103,6 +103,9 @@ impl Folders {
     /// Removes a server's cache.
     pub(super) fn forget(&self, server: ServerId) -> Result<(), Error> {
         let cache = self.caches.of(server);
+        if self.caches.is_owing(server) {
+            tracing::warn!(server.id = %server, "acknowledged writes that could not be published go with its cache");
+        }
         self.caches.forget(server);
         storage::remove(&cache).map_err(at("removing", &cache))
     }

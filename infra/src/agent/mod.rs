@@ -217,6 +217,14 @@ impl Agent {
         }
     }
 
+    /// Which servers fell asleep while acknowledged writes of theirs could not be published: these lie in this host's cache
+    /// alone until the next wake.
+    #[must_use]
+    pub fn owing(&self) -> Vec<ServerId> {
+        let caches = self.inner.folders.caches();
+        caches.owing().into_iter().filter(|server| caches.is_owing(*server)).collect()
+    }
+
     /// Which servers are awake now.
     async fn awake(&self) -> HashSet<ServerId> {
         let seen = self.seen().await;

@@ -41,6 +41,15 @@ pub enum Error {
     /// The object store is known to be away, so this was not even tried.
     #[error("the object store does not answer at present")]
     Away,
+    /// The home ended while acknowledged writes could not be published. They are kept in the cache for the next wake.
+    #[error("what was acknowledged in the last {for_ms} ms is left in the local cache until the next wake")]
+    Owed {
+        /// Since when they are owed.
+        for_ms: u64,
+        /// What was in the way.
+        #[source]
+        source: Source,
+    },
     /// A write was sent, and whether it arrived cannot be learned at present.
     #[error("whether the last write became durable is not known yet")]
     Unsettled,
@@ -166,9 +175,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Unavailable { .. } | Self::Away | Self::Unsettled | Self::Interrupted(_) | Self::Broken(_) => {
-                Kind::Retry
-            }
+            Self::Unavailable { .. }
+            | Self::Away
+            | Self::Owed { .. }
+            | Self::Unsettled
+            | Self::Interrupted(_)
+            | Self::Broken(_) => Kind::Retry,
             Self::Fenced => Kind::Conflict,
             Self::Asleep | Self::Missing { .. } => Kind::Gone,
             Self::Full { .. } | Self::TooLarge { .. } => Kind::Full,

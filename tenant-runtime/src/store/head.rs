@@ -178,7 +178,7 @@ impl Head {
     /// This head as `owner` is about to write it.
     pub(super) fn signed(mut self, owner: &str) -> Self {
         self.owner = owner.to_owned();
-        self.nonce = format!("{:032x}", rand::random::<u128>());
+        self.nonce = nonce();
         self
     }
 
@@ -238,6 +238,11 @@ impl Head {
         }
         Ok(head)
     }
+}
+
+/// What no other head has.
+pub(super) fn nonce() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 fn is_none(layout: &u32) -> bool {

@@ -225,7 +225,11 @@ impl Keeper {
                     self.checkpoint_if_due().await;
                 } else {
                     // Whatever rests on the published state finds everything published.
-                    let repaid = if message.is_light() { Ok(()) } else { self.repay().await };
+                    let repaid = match message {
+                        Message::Sleep(_) => self.repay_before_sleep().await,
+                        _ if message.is_light() => Ok(()),
+                        _ => self.repay().await,
+                    };
                     let ready = match repaid {
                         Ok(()) if message.minds_stages() => self.clear_left_over().await,
                         repaid => repaid,
@@ -237,7 +241,9 @@ impl Keeper {
                 }
             }
         }
-        self.repay_or_warn().await;
+        if self.owed.is_some() {
+            self.repay_or_warn().await;
+        }
         self.content.close();
     }
 

@@ -24,7 +24,8 @@
 //!
 //! Invariants: an answer is given only when what it rests on is durable; objects are never changed, and never named
 //! twice; nothing is deleted that the head, a snapshot or a stage names. When a write's fate is unknown, nothing else
-//! happens until it is known. Failure of the local copy costs time, never data.
+//! happens until it is known. Failure of the local copy costs time, never data; only under bounded loss may it hold, beside
+//! the copy, what was acknowledged and could not be published before a sleep (`owed.rs`).
 //!
 //! A large home is never fetched whole before its first answer: pages of the base come when SQLite first reads them
 //! (`vfs.rs`, `pages.rs`).
@@ -49,6 +50,7 @@ mod marker;
 mod name;
 mod operation;
 mod options;
+mod owed;
 mod pace;
 mod pack;
 mod pages;
@@ -71,6 +73,7 @@ pub use error::{Error, Kind};
 pub use history::Moments;
 pub use home::{Home, Usage};
 pub use options::{Budget, Durability, History, Options, Place};
+pub use owed::OWED;
 pub use scrub::{Care, Finding, Scrubbed};
 pub use snapshot::{Snapshot, SnapshotInfo};
 pub use sweep::Sweep;

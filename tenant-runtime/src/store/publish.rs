@@ -20,7 +20,7 @@ use super::checkpoint::Moved;
 use super::content::Content;
 use super::error::Error;
 use super::exchange::Incoming;
-use super::head::{Head, Spilled};
+use super::head::{self, Head, Spilled};
 use super::inquiry::{Found, Inquiry};
 use super::keeper::Keeper;
 use super::pack::{self, GROUP, Press, blocking};
@@ -61,6 +61,16 @@ impl Pending {
         self.then = Then::Switch(incoming);
     }
 
+    /// What makes the head unlike any other.
+    pub(super) fn nonce(&self) -> &str {
+        &self.head.nonce
+    }
+
+    /// Whether acknowledged writes are published if it has landed.
+    pub(super) fn repays(&self) -> bool {
+        matches!(self.then, Then::Repay(_))
+    }
+
     /// If the head has landed, this is where the copy finds its base.
     pub(super) fn then_move(&mut self, moved: Moved) {
         self.then = Then::Move(moved);
@@ -71,6 +81,15 @@ impl Pending {
 pub(super) struct Commit {
     end: Mark,
     groups: BTreeSet<u32>,
+}
+
+/// Commits that no published head covers yet, as a log.
+pub(super) struct Committed {
+    /// The database with them: its size in pages, and its layout where that changed.
+    pub(super) pages: u32,
+    pub(super) layout: Option<u32>,
+    pub(super) at_ms: i64,
+    pub(super) entries: Vec<Bytes>,
 }
 
 /// What reading the head back said.
@@ -115,12 +134,19 @@ impl Keeper {
 
     /// Publishes commits that were acknowledged before they were durable; if that fails they are still owed.
     pub(super) async fn repay(&mut self) -> Result<(), Error> {
+        self.repay_by(head::nonce()).await
+    }
+
+    /// The same, by a head of which this is known beforehand.
+    pub(super) async fn repay_by(&mut self, nonce: String) -> Result<(), Error> {
         if self.owed.is_none() {
             return Ok(());
         }
         self.resolve().await?;
         if let Some((head, commit)) = self.compose().await? {
-            if let Err(error) = self.publish(head).await {
+            let mut head = head.signed(&self.owner);
+            head.nonce = nonce;
+            if let Err(error) = self.offer(head).await {
                 if let Some(pending) = &mut self.pending {
                     pending.then = Then::Repay(commit);
                 }
@@ -145,14 +171,7 @@ impl Keeper {
         let Some((delta, first, mut press)) = read.await? else { return Ok(None) };
         let groups = delta.numbers().map(|page| (page - 1) / GROUP).collect();
         let commit = Commit { end: delta.end, groups };
-        let mut head = self.head.clone();
-        head.seq += 1;
-        head.pages = delta.size;
-        head.layout = delta.layout()?.unwrap_or(head.layout);
-        head.at_ms = at_ms;
-        if self.head.seq == 0 && self.head.since_ms.is_none() {
-            (head.since_ms, head.base_pages) = (Some(head.at_ms), Some(0));
-        }
+        let mut head = self.next_head(delta.size, delta.layout()?, at_ms);
         self.name_spilled(&mut head).await?;
         let entries = delta.len().div_ceil(ENTRY_PAGES);
         let (delta, mut made) = (Arc::new(delta), Some(first));
@@ -167,13 +186,42 @@ impl Keeper {
                     next
                 }
             };
-            head.inline.push(next);
-            if head.inline_len() > spill::MOST || entries > 1 {
-                self.spill(&mut head).await?;
-            }
+            self.carry(&mut head, next, entries).await?;
         }
         self.press = Some(press);
         Ok(Some((head, commit)))
+    }
+
+    /// All that was committed and is not published.
+    pub(super) async fn committed(&mut self) -> Result<Option<Committed>, Error> {
+        let (wal, mark, at_ms) = (self.content.wal(), self.mark, self.moment());
+        let read = blocking(move || {
+            let Some(delta) = Delta::since(&wal, &mark)? else { return Ok(None) };
+            let mut press = Segment::press()?;
+            let entries = (0..delta.len().div_ceil(ENTRY_PAGES)).map(|nth| entry(&delta, nth, at_ms, &mut press));
+            let entries = entries.collect::<Result<_, _>>()?;
+            Ok(Some(Committed { pages: delta.size, layout: delta.layout()?, at_ms, entries }))
+        });
+        read.await
+    }
+
+    /// The head after ours, for a database of this size and layout; its log is still to come.
+    pub(super) fn next_head(&self, pages: u32, layout: Option<u32>, at_ms: i64) -> Head {
+        let mut head = self.head.clone();
+        head.seq += 1;
+        head.pages = pages;
+        head.layout = layout.unwrap_or(head.layout);
+        head.at_ms = at_ms;
+        if self.head.seq == 0 && self.head.since_ms.is_none() {
+            (head.since_ms, head.base_pages) = (Some(head.at_ms), Some(0));
+        }
+        head
+    }
+
+    /// Adds an entry of so many to the log of a head.
+    pub(super) async fn carry(&mut self, head: &mut Head, entry: Bytes, of: usize) -> Result<(), Error> {
+        head.inline.push(entry);
+        if head.inline_len() > spill::MOST || of > 1 { self.spill(head).await } else { Ok(()) }
     }
 
     /// Moves the inline log of a head that is being composed into an object of its own.
@@ -196,7 +244,11 @@ impl Keeper {
 
     /// Makes `head` the head. An error with [`Keeper::pending`] set means that its fate is open.
     pub(super) async fn publish(&mut self, head: Head) -> Result<(), Error> {
-        let mut head = head.signed(&self.owner);
+        self.offer(head.signed(&self.owner)).await
+    }
+
+    /// The same with a head that is signed already.
+    pub(super) async fn offer(&mut self, mut head: Head) -> Result<(), Error> {
         if !self.taken {
             head.epoch += 1;
         }
@@ -313,6 +365,7 @@ impl Keeper {
 
     fn fenced(&self) -> Error {
         tracing::warn!(key = self.key, owner = self.owner, "another runtime has taken this home over");
+        self.mourn();
         self.gate.end(Error::Fenced);
         Error::Fenced
     }

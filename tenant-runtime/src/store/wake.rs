@@ -55,15 +55,9 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         return Err(Error::NewerLayout { found: head.layout, known });
     }
     let slept = marker::read(&cache).filter(|slept| cache.join(&slept.folder).is_dir());
-    let same = |slept: &Marker| Expect::Version(Version(slept.version.clone())) == version;
-    let warm = slept.as_ref().is_some_and(same);
     let folder = slept.as_ref().map_or_else(|| new_folder(&cache), |slept| cache.join(&slept.folder));
     forget_others(&cache, &folder);
     let content = Arc::new(Content::open(folder, options.clone(), &bucket)?);
-    let (former, dirty) = match slept {
-        Some(slept) if warm => (None, slept.take_up(&content)),
-        slept => (slept, BTreeSet::new()),
-    };
     let pace = Pace::new(options.budget, Instant::now());
     let left_over = head.adopted.is_some();
     let mut keeper = Keeper {
@@ -80,7 +74,7 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         head,
         version,
         mark: Mark::default(),
-        dirty,
+        dirty: BTreeSet::new(),
         build: None,
         not_before: 0,
         fresh: None,
@@ -94,9 +88,20 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         left_over,
         _lock: lock,
     };
+    keeper.take_up_owed().await?;
+    let same = |slept: &Marker| Expect::Version(Version(slept.version.clone())) == keeper.version;
+    let warm = slept.as_ref().is_some_and(same);
+    let former = match slept {
+        Some(slept) if warm => {
+            keeper.dirty = slept.take_up(&keeper.content);
+            None
+        }
+        slept => slept,
+    };
     if !warm && keeper.version != Expect::Absent {
         let (bucket, head, content) = (keeper.bucket.clone(), keeper.head.clone(), Arc::clone(&keeper.content));
-        let (taken, laid) = tokio::join!(keeper.publish(head.clone()), lay_out(&bucket, &head, &content, former));
+        let take_over = async { if keeper.taken { Ok(()) } else { keeper.publish(head.clone()).await } };
+        let (taken, laid) = tokio::join!(take_over, lay_out(&bucket, &head, &content, former));
         taken?;
         if laid.is_err() {
             keeper.confirm().await?;

@@ -16,6 +16,7 @@ mod store_echoes;
 mod store_faults;
 mod store_history;
 mod store_lazy;
+mod store_owed;
 mod store_slow;
 mod store_suite;
 mod store_torture;

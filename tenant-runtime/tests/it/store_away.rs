@@ -16,19 +16,29 @@ use tenant_runtime::store::{Bucket, Error, Finding, Home, Options, Place};
 use crate::bounds::{bounded, until};
 use crate::store_basics::{Failure, number, sql};
 
-const FAIR: u8 = 0;
-const DEAF: u8 = 1;
-const MUTE: u8 = 2;
+pub(crate) const FAIR: u8 = 0;
+pub(crate) const DEAF: u8 = 1;
+pub(crate) const MUTE: u8 = 2;
+/// Answers until the head is written, and is mute from then on.
+pub(crate) const THEN_MUTE: u8 = 3;
 
 /// Answers everything; hears nothing; or does what it is told and says nothing.
 #[derive(Clone)]
-struct Moody {
+pub(crate) struct Moody {
     driver: Arc<dyn Driver>,
     mood: Arc<AtomicU8>,
 }
 
 impl Moody {
-    fn set(&self, mood: u8) {
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { driver: Arc::new(Directory::new(folder.to_owned())), mood: Arc::new(AtomicU8::new(FAIR)) }
+    }
+
+    pub(crate) fn with_patience(&self, patience: Duration) -> Bucket {
+        Bucket::new(self.clone()).with_patience(patience)
+    }
+
+    pub(crate) fn set(&self, mood: u8) {
         self.mood.store(mood, Ordering::SeqCst);
     }
 
@@ -62,6 +72,7 @@ impl Driver for Moody {
     }
 
     fn put_if<'a>(&'a self, key: &'a str, body: Bytes, expect: &'a Expect) -> BoxFuture<'a, Result<Put, Error>> {
+        self.mood.compare_exchange(THEN_MUTE, MUTE, Ordering::SeqCst, Ordering::SeqCst).ok();
         self.ask(self.driver.put_if(key, body, expect)).boxed()
     }
 
@@ -96,8 +107,7 @@ fn insert(n: u32) -> String {
 async fn lost_answer(mood: u8) {
     let landed = mood == MUTE;
     let root = tempfile::tempdir().expect("a folder");
-    let bucket =
-        Moody { driver: Arc::new(Directory::new(root.path().join("bucket"))), mood: Arc::new(AtomicU8::new(FAIR)) };
+    let bucket = Moody::new(&root.path().join("bucket"));
     let home = open(&bucket, &root.path().join("one")).await;
     sql(&home, "create table row (n integer, pad text)").await.expect("it writes");
     sql(&home, &insert(1)).await.expect("it writes");
