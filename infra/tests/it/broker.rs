@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infra::broker::Broker;
-use infra::storage::{Flaw, Objects, probe};
+use infra::storage::{Flaw, Objects, Remote, Secret, probe};
 use object_store::memory::InMemory;
 use tenant_runtime::ids::ServerId;
 use tenant_runtime::store::bucket::{Brokered, Directory, Driver, Expect, Put};
 use tenant_runtime::store::{Error, Home, Options, Place};
+
+use crate::azure_peer::{self, Container};
 
 struct Door {
     folder: tempfile::TempDir,
@@ -19,9 +21,12 @@ struct Door {
 }
 
 fn door() -> Door {
-    let folder = tempfile::tempdir().expect("a folder");
     let memory = Arc::new(InMemory::new());
-    let objects = Objects::new(memory.clone(), memory, "eu", "memory".to_owned());
+    open(Objects::new(memory.clone(), memory, "eu", "memory".to_owned()))
+}
+
+fn open(objects: Objects) -> Door {
+    let folder = tempfile::tempdir().expect("a folder");
     let broker = Broker::listen(&folder.path().join("storage"), objects.clone()).expect("a socket");
     Door { folder, objects, broker }
 }
@@ -126,6 +131,51 @@ async fn a_home_lives_behind_the_broker_and_learns_when_it_is_gone() {
     ended.await;
     let cut: Result<(), Failure> = home.write(|db| Ok(db.execute_batch("insert into n values (8)")?)).await;
     assert!(matches!(cut, Err(Failure::Store(_))), "nothing is acknowledged without a store: {cut:?}");
+}
+
+/// Azure's way of conditional writes, from the keys that an operator writes down to a home.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_home_lives_in_azure_as_it_is_configured() {
+    let Some(container) = Container::make().await else { return };
+    let remote = Remote {
+        endpoint: Some(container.endpoint),
+        key_id: Some(azure_peer::ACCOUNT.to_owned()),
+        secret: Some(Secret(azure_peer::key())),
+        ..Remote::parse(&format!("az://{}/eu", container.name)).expect("an address")
+    };
+    let objects = remote.open().expect("a client");
+    objects.probe().await.expect("it heeds conditions");
+    let door = open(objects);
+    let server = ServerId::new(1);
+    let home_in = async |cache: &str| {
+        let bucket = tenant_runtime::store::Bucket::new(door.enter(server).await);
+        let place = Place { bucket, cache: door.folder.path().join(cache), owner: cache.to_owned() };
+        Home::open(place, Options::default()).await.expect("it opens")
+    };
+    let run = async |home: &Home, sql: &'static str| {
+        let written: Result<(), Failure> = home.write(|db| Ok(db.execute_batch(sql)?)).await;
+        written
+    };
+    let first = home_in("one").await;
+    run(&first, "create table n (x); insert into n values (7)").await.expect("it is durable");
+    // Longer than one part, so it is put together from blocks and copied to its name.
+    let long = futures::stream::iter((0..12).map(|_| Ok(bytes::Bytes::from(vec![7; 1 << 20]))));
+    let blob = first.blobs().put(long, None).await.expect("it is kept");
+    let second = home_in("two").await;
+    assert!(matches!(run(&first, "insert into n values (8)").await, Err(Failure::Store(Error::Fenced))));
+    run(&second, "insert into n values (9)").await.expect("it is durable");
+    let sum: Result<i64, Failure> =
+        second.read(|db| Ok(db.query_row("select sum(x) from n", [], |row| row.get(0))?)).await;
+    assert_eq!(sum.expect("it reads"), 16);
+    assert_eq!(second.blobs().size(&blob.digest).await.expect("it answers"), Some(12 << 20));
+    second.sleep().await.expect("it sleeps");
+    assert!(door.objects.usage(server).await.expect("it counts") > 12 << 20);
+    door.objects.erase(server).await.expect("it is erased");
+    assert_eq!(door.objects.usage(server).await.expect("it counts"), 0);
+
+    let wrong = Remote { secret: Some(Secret(azure_peer::key().to_lowercase())), ..remote };
+    let refused = wrong.open().expect("a client").probe().await.expect_err("the key is wrong");
+    assert!(matches!(refused, Flaw::Unusable { .. }) && refused.to_string().contains("storage.secret"), "{refused}");
 }
 
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 
 mod api;
 mod archive;
+mod azure_peer;
 mod bounds;
 mod cold_wake;
 mod faults;

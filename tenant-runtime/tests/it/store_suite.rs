@@ -5,11 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use object_store::RetryConfig;
+use object_store::azure::MicrosoftAzureBuilder;
 use object_store::memory::InMemory;
 use parking_lot::Mutex;
 use tenant_runtime::store::bucket::{Brokered, Directory, Driver, Expect, Objects, Put, serve};
 use tenant_runtime::store::{Bucket, Error, Home, Kind, Options, Place};
 
+use crate::azure_peer::{self, Container};
 use crate::store_basics::{Failure, number, sql};
 use crate::store_faults::{Faults, Faulty, seed};
 
@@ -44,6 +47,13 @@ macro_rules! on_each_driver {
                 super::$test(peer.driver("t/one"), root.path()).await;
             })+
         }
+        mod azure {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $test() {
+                let root = tempfile::tempdir().expect("a folder");
+                let Some(driver) = super::in_azure("t/one").await else { return };
+                super::$test(driver, root.path()).await;
+            })+
+        }
     };
 }
 
@@ -54,6 +64,23 @@ pub(crate) async fn behind_a_broker(driver: impl Driver) -> Brokered {
     let theirs = tokio::net::UnixStream::from_std(theirs).expect("it is a socket");
     tokio::spawn(serve(theirs, Arc::new(driver)));
     Brokered::over(ours).await.expect("a broker")
+}
+
+/// The objects under `prefix` in a fresh container of Azure's kind.
+pub(crate) async fn in_azure(prefix: &str) -> Option<impl Driver + use<>> {
+    let container = Container::make().await?;
+    // Another test may have been first.
+    tokio_rustls::rustls::crypto::ring::default_provider().install_default().ok();
+    let store = MicrosoftAzureBuilder::new()
+        .with_endpoint(container.endpoint)
+        .with_allow_http(true)
+        .with_account(azure_peer::ACCOUNT)
+        .with_access_key(azure_peer::key())
+        .with_container_name(container.name)
+        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
+        .build()
+        .expect("a client");
+    Some(Objects::new(Arc::new(store), prefix))
 }
 
 on_each_driver!(

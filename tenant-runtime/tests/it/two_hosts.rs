@@ -21,6 +21,7 @@ use crate::faults::Storm;
 use crate::s3_peer::S3Peer;
 use crate::store_basics::{Failure, number, sql};
 use crate::store_faults::seed;
+use crate::store_suite::in_azure;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_folder_two_hosts_lose_and_interleave_nothing() {
@@ -39,6 +40,13 @@ async fn in_s3_two_hosts_lose_and_interleave_nothing() {
     let root = tempfile::tempdir().expect("a folder");
     let Some(peer) = S3Peer::start(root.path()) else { return };
     run(Arc::new(peer.driver("t/one")), root.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_azure_two_hosts_lose_and_interleave_nothing() {
+    let root = tempfile::tempdir().expect("a folder");
+    let Some(driver) = in_azure("t/one").await else { return };
+    run(Arc::new(driver), root.path()).await;
 }
 
 /// How long whatever may be about to be named is kept.
