@@ -94,8 +94,12 @@ impl<'a> Select<'a> {
         if text.is_empty() {
             return None;
         }
-        let (pattern, exact) = (containing(text), text.to_owned());
-        Some(Wanted { pattern: self.bind(pattern), exact: self.bind(exact) })
+        let folded: String = text.chars().map(small).collect();
+        let mut folds: Vec<(char, char)> = folded.chars().filter_map(|small| Some((capital(small)?, small))).collect();
+        folds.sort_unstable();
+        folds.dedup();
+        let folds = folds.into_iter().map(|(capital, small)| (self.bind(capital), self.bind(small))).collect();
+        Some(Wanted { pattern: self.bind(containing(&folded)), exact: self.bind(text), folds })
     }
 
     /// Adds that one of these conditions holds.
@@ -147,12 +151,18 @@ impl<'a> Select<'a> {
 pub(crate) struct Wanted {
     pattern: String,
     exact: String,
+    /// The letters in it that a database may not know to be one in upper and lower case.
+    folds: Vec<(String, String)>,
 }
 
 impl Wanted {
-    /// That a column contains it. Upper and lower case are one, as far as the database knows them.
+    /// That a column contains it. Upper and lower case are one, in every script that has them: what SQLite's `lower` (and
+    /// PostgreSQL's in some locales) leaves as it is, is replaced here, as far as it is searched for.
     pub(crate) fn within(&self, column: &str) -> String {
-        format!("lower({column}) like lower({}) escape '\\'", self.pattern)
+        let folded = self.folds.iter().fold(format!("lower({column})"), |folded, (capital, small)| {
+            format!("replace({folded}, {capital}, {small})")
+        });
+        format!("{folded} like {} escape '\\'", self.pattern)
     }
 
     /// That a column is it.
@@ -174,6 +184,19 @@ macro_rules! fetch {
     };
 }
 pub(crate) use fetch;
+
+/// A letter in lower case, where that is one letter too.
+fn small(letter: char) -> char {
+    let mut small = letter.to_lowercase();
+    small.next().filter(|_| small.next().is_none()).unwrap_or(letter)
+}
+
+/// The capital of a small letter outside of ASCII.
+fn capital(small: char) -> Option<char> {
+    let mut capital = small.to_uppercase();
+    let one = capital.next().filter(|one| !small.is_ascii() && *one != small)?;
+    capital.next().is_none().then_some(one)
+}
 
 /// A pattern for whatever contains `text`, taken word for word.
 fn containing(text: &str) -> String {
@@ -208,6 +231,17 @@ mod tests {
         assert_eq!(ends(page(Place::OlderThan("x".into()), 3)), (3, true, false));
         assert_eq!(ends(page(Place::NewerThan("x".into()), SHOWN + 1)), (SHOWN, true, true));
         assert_eq!(ends(page(Place::NewerThan("x".into()), 2)), (2, false, true));
+    }
+
+    #[test]
+    fn letters_of_every_script_are_one_in_upper_and_lower_case() {
+        assert_eq!("ÄÖẞЖΩaZ7İ".chars().map(small).collect::<String>(), "äößжωaz7İ");
+        assert_eq!(['ä', 'ж', 'a', '7', 'ß'].map(capital), [Some('Ä'), Some('Ж'), None, None, None]);
+        let ask = Ask { search: "MÄRÄ_".to_owned(), ..Ask::default() };
+        let mut select = Select::by("id", &ask);
+        let wanted = select.wanted().expect("something");
+        assert_eq!(wanted.within("name"), r"replace(lower(name), $1, $2) like $3 escape '\'");
+        assert_eq!(select.binds(), ["Ä", "ä", r"%märä\_%", "MÄRÄ_"]);
     }
 
     #[test]

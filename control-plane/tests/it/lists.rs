@@ -45,6 +45,15 @@ async fn crowd(world: &World, count: usize) {
     tx.commit().await.unwrap();
 }
 
+/// Gives the person of a server another name.
+async fn rename(world: &World, server: &str, name: &str) {
+    let mut tx = world.plane.db().begin().await.unwrap();
+    let statement = "update account set display_name = $2 where id = (select account_id from server where name = $1)";
+    control_plane::db::on!(tx.each(), e => sqlx::query(statement).bind(server).bind(name).execute(e).await.map(|_| ()))
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
 /// Reads a list from the newest to the oldest and back, and says what it holds.
 async fn through<T>(list: impl AsyncFn(Ask) -> Result<Page<T>>, id: impl Fn(&T) -> String) -> Vec<String> {
     let mut down = Vec::new();
@@ -94,6 +103,13 @@ async fn everybody_stands_on_one_page_and_is_found() {
             assert_eq!(found[0].open.unwrap().cents, 790, "with their bill");
         }
         assert_eq!(found("guest4").await.len(), 11, "guest4 and guest40 to guest49");
+        rename(world, "guest42", "Märta Ödegård Жук").await;
+        for words in ["märta öde", "MÄRTA ÖDEGÅRD", "mÄrta", "жУК", "rta"] {
+            let found = found(words).await;
+            assert_eq!(found.len(), 1, "{words}: case counts in no script");
+            assert_eq!(found[0].servers[0].1, "guest42");
+        }
+        assert!(found("Marta").await.is_empty(), "another letter is another letter");
         for words in ["guest%", "guest_2", r"\", "' or 1 = 1 --"] {
             assert!(found(words).await.is_empty(), "{words} is taken word for word");
         }
