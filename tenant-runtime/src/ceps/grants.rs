@@ -73,13 +73,14 @@ pub(super) async fn change(
 /// Writes down the owner's answer. It counts for every request from then on.
 pub(crate) async fn decide(server: &Server, app: AppId, name: String, status: Status) -> Result<(), Problem> {
     let now = now();
+    let whose = server.clone();
     server
         .home
         .write(move |db| {
             let asked = permissions::of(db, &app)?.into_iter().find(|asked| asked.name == name);
             let asked = asked.ok_or_else(|| Problem::not_found(format!("{app} does not ask for {name:?}.")))?;
             if asked.status != status {
-                told(db, &asked, status, now)?;
+                told(&whose, db, &asked, status, now)?;
             }
             Ok::<_, Problem>(permissions::put(db, &Permission { status, decided: Some(now), ..asked })?)
         })
@@ -88,12 +89,12 @@ pub(crate) async fn decide(server: &Server, app: AppId, name: String, status: St
 }
 
 /// Tells of an answer that is another than before.
-fn told(db: &Connection, asked: &Permission, status: Status, now: i64) -> rusqlite::Result<()> {
-    let wish = format!("{} ({})", asked.kind, if asked.tables.is_empty() { &asked.name } else { &asked.tables[0] });
+fn told(server: &Server, db: &Connection, asked: &Permission, status: Status, now: i64) -> rusqlite::Result<()> {
+    let (app, wish) = (server.called(&asked.app), server.wish(asked));
     let (what, text) = match (asked.status, status) {
-        (_, Status::Granted) => (What::Grant, format!("You allowed {} what it asked for: {wish}.", asked.app)),
-        (Status::Granted, _) => (What::Revoke, format!("You took back what {} was allowed: {wish}.", asked.app)),
-        _ => (What::Revoke, format!("You did not allow {} what it asked for: {wish}.", asked.app)),
+        (_, Status::Granted) => (What::Grant, format!("You allowed {app} to {wish}.")),
+        (Status::Granted, _) => (What::Revoke, format!("You no longer allow {app} to {wish}.")),
+        _ => (What::Revoke, format!("You did not allow {app} to {wish}.")),
     };
     events::note(db, now, what, &text, &[("app", asked.app.as_str()), ("permission", &asked.name)])
 }

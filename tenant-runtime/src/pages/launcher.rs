@@ -120,21 +120,8 @@ fn tile(app: &Installed) -> Tile {
     }
 }
 
-/// A permission as a question in plain words.
-pub(super) fn wish(server: &Server, asked: &Permission) -> String {
-    let tables = asked.tables.join(", ");
-    match asked.kind.as_str() {
-        "use_home_address" => format!("show its public page to everyone at {}", server.launch.site.host()),
-        "read_all" => format!("read {tables}"),
-        "write_all" => format!("read and change {tables}"),
-        "write_own" => format!("add its own records to {tables}"),
-        other => format!("use “{other}”"),
-    }
-}
-
 fn question(server: &Server, asked: &Permission) -> Question {
-    let app = server.apps.get(&asked.app).map_or_else(|| asked.app.to_string(), |app| app.record.name.clone());
-    Question { app, text: wish(server, asked) }
+    Question { app: server.called(&asked.app), text: server.wish(asked) }
 }
 
 /// `/.freehold/icon/<label>`: an app's picture, for the owner's launcher.

@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::enter::sign_in;
-use super::launcher::wish;
 use super::plain::own;
 use crate::ceps::auth::{self, Owner};
 use crate::ceps::decide;
@@ -104,7 +103,7 @@ pub(super) async fn permissions(State(server): State<Server>, parts: Parts) -> R
             app: app.record.name.clone(),
             app_id: asked.app.to_string(),
             name: asked.name.clone(),
-            text: wish(&server, asked),
+            text: server.wish(asked),
             why: asked.description.clone(),
             granted: asked.status == Status::Granted,
             denied: asked.status == Status::Denied,

@@ -8,6 +8,7 @@ mod registry;
 pub mod serve;
 mod state;
 mod unavailable;
+mod wish;
 
 pub use http::router;
 pub use registry::{Installed, Registry};

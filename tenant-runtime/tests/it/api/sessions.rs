@@ -228,6 +228,8 @@ async fn the_owner_sees_when_each_session_was_last_used_and_ends_all_others_at_o
 async fn what_its_provider_cannot_see_is_noted_for_the_activity_log() {
     let anna = Anna::start().await;
     let owner = anna.sign_in().await;
+    let notes = json!({"identifier": "com.example.notes", "pages": {"index": {}}});
+    anna.install(&[("manifest.json", &notes.to_string()), ("index.html", "<p>")]).await;
     let manifest = json!({"identifier": "com.example.reader", "pages": {"index": {}}, "permissions":
         [{"name": "read", "type": "read_all", "table_id": "com.example.notes.pages", "description": "to count"}]});
     anna.install(&[("manifest.json", &manifest.to_string()), ("index.html", "<p>")]).await;
@@ -240,19 +242,23 @@ async fn what_its_provider_cannot_see_is_noted_for_the_activity_log() {
         anna.server.home.read(read).await.unwrap()
     };
     assert_eq!(noted().await.iter().filter(|(what, _)| what == "sign-in").count(), 1);
-    for (action, whats) in [
-        ("Accept", &["grant"][..]),
+    let allowed = "You allowed Reader to read “pages” of Notes. ";
+    let no_longer = "You no longer allow Reader to read “pages” of Notes. ";
+    for (action, said) in [
+        ("Accept", &[("grant", allowed)][..]),
         // Said twice it is said once.
-        ("Accept", &["grant"]),
-        ("Deny", &["grant", "revoke"]),
+        ("Accept", &[("grant", allowed)]),
+        ("Deny", &[("grant", allowed), ("revoke", no_longer)]),
     ] {
         let change = json!({"change": {"name": "read", "action": action, "requestor_app": "com.example.reader"}});
         let put = anna.ask(Method::PUT, "", "/feps/permissions/change").header("cookie", &owner);
         assert_eq!(put.header("origin", anna.origin("")).json(&change).send().await.unwrap().status(), 200);
         let events: Vec<_> = noted().await.into_iter().filter(|(what, _)| what != "sign-in").collect();
-        assert_eq!(events.iter().map(|(what, _)| what.as_str()).collect::<Vec<_>>(), whats);
-        let told = |(_, text): &(String, String)| text.contains("com.example.reader") && text.contains("notes.pages");
-        assert!(events.iter().all(told), "{events:?}");
+        assert_eq!(events.len(), said.len(), "{events:?}");
+        for ((what, text), (wanted, sentence)) in events.iter().zip(said) {
+            assert!(what == wanted && text.starts_with(sentence), "{what}: {text}");
+            assert!(text.contains("\"app\":\"com.example.reader\""), "for programs, its id: {text}");
+        }
     }
     let out = anna.ask(Method::POST, "", "/.freehold/sign-out").header("cookie", &owner);
     assert!(out.header("origin", anna.origin("")).send().await.unwrap().status().is_redirection());
