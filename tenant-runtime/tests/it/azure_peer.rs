@@ -55,7 +55,7 @@ static SERVER: LazyLock<Option<Server>> = LazyLock::new(|| {
         end => panic!("azurite-blob cannot be started: {end:?}"),
     }
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
-    let tether = Command::new("sh")
+    let mut tether = Command::new("sh")
         .args(["-c", TETHERED, "sh", &port.to_string()])
         .env("AZURITE_ACCOUNTS", format!("{ACCOUNT}:{}", key()))
         .stdin(Stdio::piped())
@@ -69,6 +69,7 @@ static SERVER: LazyLock<Option<Server>> = LazyLock::new(|| {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+    tether.kill().and_then(|()| tether.wait()).expect("it ends");
     panic!("azurite-blob does not listen");
 });
 
