@@ -85,20 +85,14 @@ impl Skeleton {
 /// Shows the program: settled, or as it is where that cannot be had. Says which.
 fn show_program(folder: &Path, program: &Path, attributes: u64) -> io::Result<String> {
     let file = folder.with_extension("program");
-    let shown = write_settled(program, &file).map_err(|reason| reason.to_string()).and_then(|()| {
-        let shown = show(folder, &file, Path::new(PROGRAM), attributes).map_err(|e| e.to_string());
-        // What is shown stays for as long as anybody sees it.
-        fs::remove_file(&file).ok();
-        shown
-    });
-    match shown {
-        Ok(()) => Ok("one copy of the program for all".to_owned()),
-        Err(reason) => {
-            fs::remove_file(&file).ok();
-            show(folder, program, Path::new(PROGRAM), attributes)?;
-            Ok(format!("each runtime finishes its own copy of the program, because {reason}"))
-        }
-    }
+    // One that an earlier launcher left, cut off here, is in nobody's way: it could not be written over.
+    fs::remove_file(&file).ok();
+    let shown = write_settled(program, &file).and_then(|()| Ok(show(folder, &file, Path::new(PROGRAM), attributes)?));
+    // What is shown stays for as long as anybody sees it.
+    fs::remove_file(&file).ok();
+    let Err(reason) = shown else { return Ok("one copy of the program for all".to_owned()) };
+    show(folder, program, Path::new(PROGRAM), attributes)?;
+    Ok(format!("each runtime finishes its own copy of the program, because {reason}"))
 }
 
 /// Not on a file system in memory: there it would never make room for anything else.
