@@ -118,12 +118,10 @@ impl Promise {
         Value::Object(members.into())
     }
 
-    fn from_value(value: &Value) -> Option<Self> {
-        let whole = |name: &str| match value.get(name)? {
-            Value::Int(number) if *number <= MAX_PLAIN => u64::try_from(*number).ok(),
-            _ => None,
-        };
-        let directory = value.get("directory")?.as_text()?.parse().ok()?;
+    /// Reads it from `full`, as it stands in the text: a whole number is written in digits alone.
+    fn from_json(full: &serde_json::Value) -> Option<Self> {
+        let whole = |name: &str| full.get(name)?.as_u64().filter(|&number| i128::from(number) <= MAX_PLAIN);
+        let directory = full.get("directory")?.as_str()?.parse().ok()?;
         Some(Self { bytes: whole("bytes")?, entries: whole("entries")?, directory })
     }
 }

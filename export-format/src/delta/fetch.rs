@@ -9,8 +9,8 @@ use crate::path::EntryPath;
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line<'t> {
-    /// From where; the base's `archiveId`, or the line is refused.
-    pub(super) from: &'t str,
+    /// From where: the base's `archiveId`, or the line is refused. It is only compared, so it may be any bytes.
+    pub(super) from: &'t [u8],
     /// The length of the content.
     pub(super) size: u64,
     /// Where the file stands in the full archive.
@@ -39,13 +39,14 @@ pub(super) fn parse(text: &[u8]) -> (Vec<Line<'_>>, Vec<BadLine>) {
 
 fn parse_line(line: &[u8]) -> Result<Line<'_>, String> {
     let line = line.strip_suffix(b"\n").ok_or("it does not end")?;
-    let line = std::str::from_utf8(line).map_err(|_| "it is not UTF-8")?;
-    let mut parts = line.splitn(3, ' ');
+    let mut parts = line.splitn(3, |&byte| byte == b' ');
     let (Some(from), Some(digits), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
         return Err("it is not an address, a length and a path".to_owned());
     };
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
-    let size = digits.parse().ok().filter(|_| plain).ok_or("its length is no whole number")?;
+    let plain = digits.iter().all(u8::is_ascii_digit) && (digits == b"0" || !digits.starts_with(b"0"));
+    let digits = std::str::from_utf8(digits).ok().filter(|_| plain);
+    let size = digits.and_then(|digits| digits.parse().ok()).ok_or("its length is no whole number")?;
+    let path = std::str::from_utf8(path).map_err(|_| "its path is not UTF-8")?;
     let path: EntryPath = path.parse().map_err(|why| format!("{why}"))?;
     if !path.is_payload() {
         return Err(format!("{path} is not beneath data/"));
@@ -63,7 +64,7 @@ mod tests {
         let path: EntryPath = "data/a b.txt".parse().unwrap();
         let good = write("urn:uuid:x", 12, &path);
         let (lines, bad) = parse(good.as_bytes());
-        assert_eq!((lines, bad), (vec![Line { from: "urn:uuid:x", size: 12, path }], vec![]));
+        assert_eq!((lines, bad), (vec![Line { from: b"urn:uuid:x", size: 12, path }], vec![]));
         for wrong in [
             good.trim_end().to_owned(),
             good.replace("12", "012"),
@@ -79,6 +80,13 @@ mod tests {
         ] {
             assert!(!parse(wrong.as_bytes()).1.is_empty(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn an_address_may_be_any_bytes_and_a_path_may_not() {
+        let (lines, bad) = parse(b"\xff 1 data/a\n 1 data/b\nurn:uuid:x 1 data/\xff\n");
+        assert_eq!(lines.iter().map(|line| line.from).collect::<Vec<_>>(), [b"\xff".as_slice(), b""]);
+        assert_eq!(bad.iter().map(|bad| bad.line).collect::<Vec<_>>(), [3]);
     }
 
     #[test]

@@ -165,7 +165,7 @@ fn examine(source: &impl Source, limits: &Limits, findings: &mut Findings) -> Op
     }
     let pcc = head::json(&text).ok()?;
     let base = pcc.get("base").and_then(BaseName::from_value);
-    let promise = pcc.get("full").and_then(Promise::from_value);
+    let promise = manifest.other.get("full").and_then(Promise::from_json);
     let (Some(base), Some(promise)) = (base, promise) else {
         findings.add(Code::DeltaPcc.at(names::PCC, "its base or full is missing or not of the right form"));
         return None;
@@ -268,8 +268,8 @@ fn examine_lists(
     }
     let mut taken = BTreeMap::new();
     for line in lines {
-        if line.from != base.archive_id {
-            findings.add(Code::Elsewhere.at(&line.path, line.from));
+        if line.from != base.archive_id.as_bytes() {
+            findings.add(Code::Elsewhere.at(&line.path, String::from_utf8_lossy(line.from)));
         }
         taken.insert(line.path, line.size);
     }

@@ -323,6 +323,9 @@ fn descriptions() -> Vec<DeltaVector> {
     });
     add("promise-text", Code::DeltaPcc, "a length is a text", &|pcc| pcc["full"]["bytes"] = json!("5"));
     add("promise-negative", Code::DeltaPcc, "a number is negative", &|pcc| pcc["full"]["entries"] = json!(-1));
+    add("promise-fraction", Code::DeltaPcc, "a number is written with a fraction", &|pcc| {
+        pcc["full"]["entries"] = json!(pcc["full"]["entries"].as_f64().unwrap());
+    });
     add("says-otherwise", Code::DeltaPcc, "it says another number of changes than full/pcc.json", &|pcc| {
         pcc["snapshot"]["seq"] = json!(44);
     });
@@ -391,6 +394,15 @@ fn lists() -> Vec<DeltaVector> {
             once(text, "urn:uuid:01930000-0000-7000-8000-000000000001", address)
         });
     }
+
+    let mut address = Spoiled::usual();
+    address.forge.tag(names::FETCH)[0] = 0xff;
+    all.push(broken("elsewhere-not-utf8", "10.4", Code::Elsewhere, "an address is not UTF-8", address.ready()));
+    let mut path = Spoiled::usual();
+    let text = path.forge.tag(names::FETCH);
+    let last = text.len() - 2;
+    text[last] = 0xff;
+    all.push(broken("fetch-not-utf8", "10.4", Code::FetchLine, "a path is not UTF-8", path.ready()));
 
     let without = |text: String, path: &str| -> String {
         text.lines().filter(|line| !line.ends_with(path)).map(|line| format!("{line}\n")).collect()
