@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tenant_runtime::ids::ServerId;
 
 use crate::isolation::sweep_groups;
-use crate::launcher::{GROUPS_FILE, PROCESS_FILE, Process, process_file};
+use crate::launcher::{GROUPS_FILE, PROCESS_FILE, Process, RUNNING_FILE, noted_running};
 use crate::storage::remove;
 
 /// How long killed processes may take to be gone.
@@ -30,20 +30,20 @@ pub(super) struct Swept {
 pub(super) fn leftovers(run_dir: &Path) -> io::Result<Swept> {
     let launcher = run_dir.join(PROCESS_FILE);
     let mut killed: Vec<OwnedFd> = Process::noted(&launcher).and_then(Process::kill).into_iter().collect();
+    killed.extend(noted_running(run_dir).into_iter().filter_map(Process::kill));
     let mut folders = Vec::new();
     for entry in fs::read_dir(run_dir)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.parse::<ServerId>().is_ok() {
-            killed.extend(Process::noted(&process_file(&path)).and_then(Process::kill));
             folders.push(path);
         }
     }
     wait_for(&killed)?;
-    let groups = run_dir.join(GROUPS_FILE);
+    let (groups, running) = (run_dir.join(GROUPS_FILE), run_dir.join(RUNNING_FILE));
     let processes = killed.len() + sweep_groups(&group_folders(&groups));
     folders.iter().try_for_each(|folder| remove(folder))?;
-    for file in [&launcher, &groups] {
+    for file in [&launcher, &groups, &running] {
         match fs::remove_file(file) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}

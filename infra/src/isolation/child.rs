@@ -14,7 +14,7 @@ use tenant_runtime::launch::STORAGE_FD;
 
 use super::groups::Doors;
 use super::rules::Rules;
-use super::sys;
+use super::{skeleton, sys};
 
 /// The first descriptor that a runtime does not inherit: 0 to 6 are null, null, log, public, admin, notice and, where
 /// there is a broker, storage.
@@ -30,20 +30,20 @@ pub(super) const FAILED: u8 = b'F';
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Step {
+    /// Parting from its launcher's descriptors.
+    Parting = 1,
     /// Entering its control groups.
-    Groups = 1,
+    Groups,
     /// Waiting for its user namespace to be mapped.
     Mapping,
-    /// Showing the skeleton.
-    Skeleton,
     /// Showing its cache.
     Cache,
     /// Showing its home.
     Home,
     /// Making its folder for temporary files.
     Temporary,
-    /// Moving to its own root.
-    Root,
+    /// Naming its machine.
+    Name,
     /// Arranging its descriptors.
     Descriptors,
     /// Taking its limits down.
@@ -66,13 +66,13 @@ pub(crate) enum Step {
 
 impl Step {
     const ALL: [Self; 16] = [
+        Self::Parting,
         Self::Groups,
         Self::Mapping,
-        Self::Skeleton,
         Self::Cache,
         Self::Home,
         Self::Temporary,
-        Self::Root,
+        Self::Name,
         Self::Descriptors,
         Self::Limits,
         Self::User,
@@ -92,13 +92,13 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Parting => "parting from its launcher's descriptors",
             Self::Groups => "entering its control groups",
             Self::Mapping => "mapping its user namespace",
-            Self::Skeleton => "showing the program's file tree",
             Self::Cache => "showing its cache",
             Self::Home => "showing its home",
             Self::Temporary => "making its folder for temporary files",
-            Self::Root => "moving to its own root",
+            Self::Name => "naming its machine",
             Self::Descriptors => "arranging its descriptors",
             Self::Limits => "setting its limits",
             Self::User => "becoming its own user",
@@ -112,14 +112,10 @@ impl fmt::Display for Step {
     }
 }
 
-/// A place of its own for the child to move to.
+/// What the child adds to its copy of the skeleton, in which it is born.
 pub(super) struct Tree {
-    pub(super) root: CString,
-    /// Where there is one: the folder, and where it is shown.
-    pub(super) home: Option<(CString, CString)>,
-    pub(super) cache: CString,
-    pub(super) cache_at: CString,
-    pub(super) temporary_at: CString,
+    pub(super) home: Option<OwnedFd>,
+    pub(super) cache: OwnedFd,
     pub(super) temporary_options: CString,
 }
 
@@ -199,6 +195,7 @@ pub(super) fn become_runtime(kit: &Kit<'_>) -> ! {
 }
 
 fn enter(kit: &Kit<'_>) -> Outcome<Infallible> {
+    sys::part().map_err(at(Step::Parting))?;
     let (launcher, other_end) = kit.launcher;
     // SAFETY: the copy of the launcher's own end, which this process must not keep open.
     unsafe { libc::close(other_end.as_raw_fd()) };
@@ -209,7 +206,7 @@ fn enter(kit: &Kit<'_>) -> Outcome<Infallible> {
         wait_for_byte(ready.as_fd(), other_end.as_fd()).map_err(at(Step::Mapping))?;
     }
     if let Some(tree) = &kit.tree {
-        move_into(tree)?;
+        furnish(tree)?;
     }
     arrange(&kit.descriptors, kit.storage.as_ref()).map_err(at(Step::Descriptors))?;
     kit.ceilings.apply().map_err(at(Step::Limits))?;
@@ -221,7 +218,7 @@ fn enter(kit: &Kit<'_>) -> Outcome<Infallible> {
     }
     if let Some(rules) = &kit.rules {
         if kit.tree.is_some() {
-            rules.add(c"/tmp").map_err(at(Step::Rules))?;
+            rules.add(skeleton::TEMPORARY).map_err(at(Step::Rules))?;
         }
         rules.apply().map_err(at(Step::Rules))?;
     }
@@ -234,16 +231,14 @@ fn enter(kit: &Kit<'_>) -> Outcome<Infallible> {
     Err((Step::Program, io::Error::last_os_error()))
 }
 
-fn move_into(tree: &Tree) -> Outcome<()> {
-    let own = sys::NO_SUID | sys::NO_DEVICES | sys::NO_PROGRAMS;
-    sys::bind(&tree.root, &tree.root, 0).map_err(at(Step::Skeleton))?;
-    sys::bind(&tree.cache, &tree.cache_at, own).map_err(at(Step::Cache))?;
-    if let Some((home, home_at)) = &tree.home {
-        sys::bind(home, home_at, own).map_err(at(Step::Home))?;
+fn furnish(tree: &Tree) -> Outcome<()> {
+    sys::attach(tree.cache.as_fd(), skeleton::CACHE).map_err(at(Step::Cache))?;
+    if let Some(home) = &tree.home {
+        sys::attach(home.as_fd(), skeleton::HOME).map_err(at(Step::Home))?;
     }
-    sys::mount_tmpfs(&tree.temporary_at, libc::MS_NOEXEC, &tree.temporary_options).map_err(at(Step::Temporary))?;
-    sys::move_root(&tree.root).map_err(at(Step::Root))?;
-    name_machine(c"freehold").map_err(at(Step::Root))
+    let options = &tree.temporary_options;
+    sys::mount_tmpfs(skeleton::TEMPORARY, libc::MS_NOEXEC, options).map_err(at(Step::Temporary))?;
+    name_machine(c"freehold").map_err(at(Step::Name))
 }
 
 fn name_machine(name: &CStr) -> io::Result<()> {

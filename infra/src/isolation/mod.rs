@@ -34,6 +34,6 @@ pub use report::{Holds, IsolationReport, Mechanism, Requirement};
 pub(crate) use groups::sweep as sweep_groups;
 pub(crate) use identity::Identity;
 pub(crate) use room::{Confined, Notice, Room, notice};
-pub(crate) use skeleton::{CACHE as INNER_CACHE, HOME as INNER_HOME};
-pub(crate) use sys::{spent_cpu_us, termination};
+pub(crate) use skeleton::{INNER_CACHE, INNER_HOME};
+pub(crate) use sys::{out_of_reach, spent_cpu_us, termination};
 pub(crate) use walls::{Walls, WallsOptions};

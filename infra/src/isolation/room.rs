@@ -15,7 +15,7 @@ use super::child::{Ceilings, FAILED, Kit, Step, Tree, become_runtime};
 use super::groups::{Controller, Group};
 use super::identity::Identity;
 use super::rules::Rules;
-use super::skeleton::{self, Skeleton, c_path};
+use super::skeleton::{self, c_path};
 use super::sys::{self, Side};
 use super::walls::Walls;
 
@@ -101,14 +101,15 @@ impl Walls {
     fn start(&self, room: &Room<'_>, group: Option<&Group>) -> io::Result<(i32, OwnedFd, OwnedFd, OwnedFd)> {
         let (notice, notice_end) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let (log, log_end) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (notice, log) = (sys::out_of_reach(notice.as_fd())?, sys::out_of_reach(log.as_fd())?);
         rustix::io::ioctl_fionbio(&log, true)?;
         let environment = room.environment.iter().map(|line| CString::new(line.as_str()));
         let environment = environment.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
         let program = match &self.skeleton {
-            Some(_) => c_path(skeleton::PROGRAM.as_ref())?,
+            Some(_) => skeleton::PROGRAM.to_owned(),
             None => c_path(&self.program)?,
         };
-        let tree = self.skeleton.as_ref().map(|skeleton| tree(skeleton, room)).transpose()?;
+        let tree = self.skeleton.as_ref().map(|_| tree(room)).transpose()?;
         let rules = self.rules(room)?;
         let mapped = match self.identity {
             Identity::NamespaceEach => Some(pipe_with(PipeFlags::CLOEXEC)?),
@@ -137,21 +138,31 @@ impl Walls {
             environment: pointers(&environment),
             notice: notice_end,
         };
-        // SAFETY: the launcher has one thread, and `become_runtime` neither allocates nor returns.
-        match unsafe { sys::clone3(self.namespaces, kit.doors.born_into.as_ref().map(AsFd::as_fd)) }? {
-            Side::Child => become_runtime(&kit),
-            Side::Parent { pid, pidfd } => {
-                if let Some((_, ready)) = &kit.mapped
-                    && let Err(e) = map_user(pid).and_then(|()| Ok(rustix::io::write(ready, b"m")?))
-                {
-                    let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
-                    let ended = rustix::process::WaitId::PidFd(pidfd.as_fd());
-                    let _ = rustix::process::waitid(ended, rustix::process::WaitIdOptions::EXITED);
-                    return Err(e);
-                }
-                Ok((pid, pidfd, notice, log))
+        // One whose user namespace is to be mapped waits for this process, so this one cannot wait for it.
+        let borrowed = if kit.mapped.is_none() { sys::BORROWED } else { 0 };
+        let born = || {
+            let group = kit.doors.born_into.as_ref().map(AsFd::as_fd);
+            // SAFETY: the launcher has one thread, and `become_runtime` neither allocates nor returns; it parts first.
+            match unsafe { sys::clone3(self.namespaces | borrowed, group) }? {
+                Side::Child => become_runtime(&kit),
+                Side::Parent { pid, pidfd } => Ok((pid, pidfd)),
             }
-        }
+        };
+        let (pid, pidfd) = match &self.skeleton {
+            Some(skeleton) => skeleton.within(born)?,
+            None => born()?,
+        };
+        let mapped = match &kit.mapped {
+            Some((_, ready)) => map_user(pid).and_then(|()| Ok(rustix::io::write(ready, b"m").map(drop)?)),
+            None => Ok(()),
+        };
+        mapped.and_then(|()| sys::out_of_reach(pidfd.as_fd())).map(|pidfd| (pid, pidfd, notice, log)).inspect_err(
+            |_| {
+                let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
+                let ended = rustix::process::WaitId::PidFd(pidfd.as_fd());
+                let _ = rustix::process::waitid(ended, rustix::process::WaitIdOptions::EXITED);
+            },
+        )
     }
 
     /// What a control group does not bound here, the limits of the process do.
@@ -174,16 +185,17 @@ impl Walls {
     }
 }
 
-fn tree(skeleton: &Skeleton, room: &Room<'_>) -> io::Result<Tree> {
-    let below = |name: &str| c_path(&skeleton.folder().join(name.trim_start_matches('/')));
+fn tree(room: &Room<'_>) -> io::Result<Tree> {
+    let own = |folder: &Path, step: Step| {
+        let shown =
+            c_path(folder).and_then(|path| sys::detached(&path, sys::NO_SUID | sys::NO_DEVICES | sys::NO_PROGRAMS));
+        shown.map_err(|e| io::Error::new(e.kind(), format!("{step}: {e}")))
+    };
     let owner = room.user.unwrap_or(INNER_USER);
     let options = format!("size=16m,nr_inodes=1024,mode=0700,uid={owner},gid={owner}");
     Ok(Tree {
-        root: c_path(skeleton.folder())?,
-        home: room.home.map(|home| Ok::<_, io::Error>((c_path(home)?, below(skeleton::HOME)?))).transpose()?,
-        cache: c_path(room.cache)?,
-        cache_at: below(skeleton::CACHE)?,
-        temporary_at: below("/tmp")?,
+        home: room.home.map(|home| own(home, Step::Home)).transpose()?,
+        cache: own(room.cache, Step::Cache)?,
         temporary_options: CString::new(options).map_err(io::Error::other)?,
     })
 }

@@ -2,10 +2,14 @@
 //!
 //! It is made once, in the launcher's own mount namespace, so that it ends with the launcher however that ends.
 //! Nothing in it can be written, and it holds no shell, no `/proc`, no `/etc`.
+//!
+//! Runtimes are born in it: a second mount namespace has nothing but the skeleton, and a start is a copy of that. To
+//! copy the host's mounts, move to another root and let go of them took longer, and moving looks at every process.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -15,13 +19,29 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use super::{libraries, settled, sys};
 
 /// The program of a runtime, as it is called inside.
-pub(crate) const PROGRAM: &str = "/bin/freehold-runtime";
+pub(super) const PROGRAM: &CStr = c"/bin/freehold-runtime";
 
 /// The runtime's cache, as it is called inside.
-pub(crate) const CACHE: &str = "/data";
+pub(super) const CACHE: &CStr = c"/data";
 
 /// The runtime's home, as it is called inside.
-pub(crate) const HOME: &str = "/home";
+pub(super) const HOME: &CStr = c"/home";
+
+/// The folder for temporary files.
+pub(super) const TEMPORARY: &CStr = c"/tmp";
+
+/// The name of its cache, for the launch it is given.
+pub(crate) const INNER_CACHE: &str = text(CACHE);
+
+/// The name of its home.
+pub(crate) const INNER_HOME: &str = text(HOME);
+
+const fn text(name: &'static CStr) -> &'static str {
+    match name.to_str() {
+        Ok(text) => text,
+        Err(_) => panic!("names are plain text"),
+    }
+}
 
 const DEVICES: [&str; 2] = ["/dev/null", "/dev/urandom"];
 
@@ -33,6 +53,9 @@ pub(super) struct Skeleton {
     code: Vec<PathBuf>,
     /// Whether all runtimes share one copy of the program, for the operator.
     program: String,
+    /// The mount namespaces of the launcher and of nothing but this tree.
+    outside: OwnedFd,
+    inside: OwnedFd,
 }
 
 impl Skeleton {
@@ -41,8 +64,8 @@ impl Skeleton {
         fs::create_dir_all(folder)?;
         let root = c_path(folder)?;
         sys::mount_tmpfs(&root, 0, c"size=1m,nr_inodes=256,mode=0755")?;
-        for name in [CACHE, HOME, "/tmp"] {
-            fs::create_dir(inside(folder, Path::new(name)))?;
+        for name in [CACHE, HOME, TEMPORARY] {
+            fs::create_dir(inside(folder, named(name)))?;
         }
         let guarded = sys::READ_ONLY | sys::NO_SUID;
         let shown = show_program(folder, program, guarded | sys::NO_DEVICES)?;
@@ -58,12 +81,18 @@ impl Skeleton {
         code.sort();
         code.dedup();
         let code = code.iter().map(|name| folder.join(name)).collect();
-        Ok(Self { folder: folder.to_path_buf(), code, program: shown })
+        let (outside, inside) = alone(&root)?;
+        Ok(Self { folder: folder.to_path_buf(), code, program: shown, outside, inside })
     }
 
-    /// Where the tree is, seen from the launcher.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+    /// Does something with this tree for its root: a process that is born meanwhile, in a mount namespace of its own,
+    /// has a copy of it. The process must have a single thread.
+    pub(super) fn within<T>(&self, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        sys::enter_files(self.inside.as_fd())?;
+        let done = act();
+        // Where it is now it can do nothing any more, and its servers have no cache but there.
+        sys::enter_files(self.outside.as_fd()).expect("a process can enter its own mount namespace again");
+        done
     }
 
     /// The folders whose files may be run.
@@ -87,11 +116,11 @@ fn show_program(folder: &Path, program: &Path, attributes: u64) -> io::Result<St
     let file = folder.with_extension("program");
     // One that an earlier launcher left, cut off here, is in nobody's way: it could not be written over.
     fs::remove_file(&file).ok();
-    let shown = write_settled(program, &file).and_then(|()| Ok(show(folder, &file, Path::new(PROGRAM), attributes)?));
+    let shown = write_settled(program, &file).and_then(|()| Ok(show(folder, &file, named(PROGRAM), attributes)?));
     // What is shown stays for as long as anybody sees it.
     fs::remove_file(&file).ok();
     let Err(reason) = shown else { return Ok("one copy of the program for all".to_owned()) };
-    show(folder, program, Path::new(PROGRAM), attributes)?;
+    show(folder, program, named(PROGRAM), attributes)?;
     Ok(format!("each runtime finishes its own copy of the program, because {reason}"))
 }
 
@@ -114,6 +143,23 @@ fn show(folder: &Path, file: &Path, named: &Path, attributes: u64) -> io::Result
     fs::File::create(&at)?;
     let naming = |e: io::Error| io::Error::new(e.kind(), format!("showing {}: {e}", file.display()));
     sys::bind(&c_path(file)?, &c_path(&at)?, attributes).map_err(naming)
+}
+
+/// The mount namespace of this process, and one of its own for what is mounted at `root`.
+fn alone(root: &CStr) -> io::Result<(OwnedFd, OwnedFd)> {
+    let outside = sys::own_files()?;
+    sys::unshare(sys::NEW_FILES)?;
+    let inside = sys::own_files().and_then(|inside| {
+        sys::bind(root, root, 0)?;
+        sys::move_root(root)?;
+        Ok(inside)
+    });
+    sys::enter_files(outside.as_fd())?;
+    Ok((outside, inside?))
+}
+
+fn named(name: &CStr) -> &Path {
+    Path::new(OsStr::from_bytes(name.to_bytes()))
 }
 
 fn inside(folder: &Path, name: &Path) -> PathBuf {

@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, c_int, c_long};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 /// Mount attributes, as `mount_setattr` takes them.
@@ -25,6 +25,14 @@ pub(super) const NEW_IPC: u64 = libc::CLONE_NEWIPC as u64;
 pub(super) const NEW_NAMES: u64 = libc::CLONE_NEWUTS as u64;
 pub(super) const NEW_GROUPS: u64 = libc::CLONE_NEWCGROUP as u64;
 
+/// `CLONE_FILES` and `CLONE_VFORK`: the child starts with this process's own table of descriptors, and this process
+/// waits until the child is another program.
+pub(super) const BORROWED: u64 = (libc::CLONE_FILES | libc::CLONE_VFORK) as u64;
+
+/// The first descriptor that a new process does not take along. What lasts longer than a start is moved beyond it by
+/// [`out_of_reach`], so that a start costs the same among thousands of servers as among none.
+const REACH: RawFd = 64;
+
 pub(super) fn checked(result: c_long) -> io::Result<c_long> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
@@ -39,7 +47,8 @@ pub(super) enum Side {
 ///
 /// # Safety
 /// The process must have a single thread. The child must not return from the function that called this, must not
-/// allocate unless it knows the allocator to be unlocked, and must end by `execve` or `_exit`.
+/// allocate unless it knows the allocator to be unlocked, and must end by `execve` or `_exit`. One that was born with
+/// [`BORROWED`] must [`part`] before it opens or closes anything.
 pub(super) unsafe fn clone3(flags: u64, group: Option<BorrowedFd<'_>>) -> io::Result<Side> {
     let mut pidfd: c_int = -1;
     // SAFETY: all-zero is a valid `clone_args`; zeroes mean "no stack, no tls, no cgroup".
@@ -66,6 +75,17 @@ pub(super) fn unshare(flags: u64) -> io::Result<()> {
     checked(unsafe { libc::syscall(libc::SYS_unshare, flags) }).map(drop)
 }
 
+/// The mount namespace of this process.
+pub(super) fn own_files() -> io::Result<OwnedFd> {
+    Ok(std::fs::File::open("/proc/self/ns/mnt")?.into())
+}
+
+/// Moves this process into that mount namespace, to its root.
+pub(super) fn enter_files(namespace: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: takes no pointer; the caller's process has one thread, as the kernel asks for.
+    checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNS) }.into()).map(drop)
+}
+
 /// Makes every mount of this namespace private, so that nothing done here is seen outside.
 pub(super) fn make_mounts_private() -> io::Result<()> {
     let flags = libc::MS_REC | libc::MS_PRIVATE;
@@ -85,31 +105,29 @@ pub(super) fn mount_tmpfs(at: &CStr, flags: libc::c_ulong, options: &CStr) -> io
 
 /// Shows `from` (and what is mounted below it) at `to` as well, with more attributes.
 pub(super) fn bind(from: &CStr, to: &CStr, attributes: u64) -> io::Result<()> {
-    let tree = clone_tree(from)?;
-    let result = restrict_tree(tree, attributes).and_then(|()| attach(tree, to));
-    // SAFETY: `tree` was opened above and is used nowhere else.
-    unsafe { libc::close(tree) };
-    result
+    attach(detached(from, attributes)?.as_fd(), to)
 }
 
-fn clone_tree(path: &CStr) -> io::Result<RawFd> {
+/// `from` and what is mounted below it once more, with more attributes and nowhere yet.
+pub(super) fn detached(from: &CStr, attributes: u64) -> io::Result<OwnedFd> {
     let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | libc::AT_RECURSIVE as u32;
-    // SAFETY: `path` is a valid C string.
-    let fd = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) };
-    Ok(checked(fd)? as RawFd)
-}
-
-fn restrict_tree(tree: RawFd, attributes: u64) -> io::Result<()> {
+    // SAFETY: `from` is a valid C string, and the kernel makes the descriptor for us alone.
+    let tree = unsafe {
+        let fd = libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, from.as_ptr(), flags);
+        OwnedFd::from_raw_fd(checked(fd)? as RawFd)
+    };
     let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
     let change = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
-    let size = size_of::<libc::mount_attr>();
+    let (fd, size) = (tree.as_raw_fd(), size_of::<libc::mount_attr>());
     // SAFETY: the empty path and `change` are valid for the time of the call.
-    let result = unsafe { libc::syscall(libc::SYS_mount_setattr, tree, c"".as_ptr(), flags, &raw const change, size) };
-    checked(result).map(drop)
+    let result = unsafe { libc::syscall(libc::SYS_mount_setattr, fd, c"".as_ptr(), flags, &raw const change, size) };
+    checked(result)?;
+    Ok(tree)
 }
 
-fn attach(tree: RawFd, to: &CStr) -> io::Result<()> {
-    let flags = libc::MOVE_MOUNT_F_EMPTY_PATH;
+/// Gives what [`detached`] made its place.
+pub(super) fn attach(tree: BorrowedFd<'_>, to: &CStr) -> io::Result<()> {
+    let (tree, flags) = (tree.as_raw_fd(), libc::MOVE_MOUNT_F_EMPTY_PATH);
     // SAFETY: both paths are valid C strings.
     let result = unsafe { libc::syscall(libc::SYS_move_mount, tree, c"".as_ptr(), libc::AT_FDCWD, to.as_ptr(), flags) };
     checked(result).map(drop)
@@ -162,10 +180,23 @@ pub(super) fn stand_back(nice: c_int) -> io::Result<()> {
     checked(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) }.into()).map(drop)
 }
 
-/// A copy of a descriptor whose number is out of the way of those a runtime is given.
+/// A copy of a descriptor that a new process takes along, out of the way of the numbers a runtime is given.
 pub(super) fn above(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     const ABOVE: i32 = 16;
-    Ok(rustix::io::fcntl_dupfd_cloexec(fd, ABOVE)?)
+    let copy = rustix::io::fcntl_dupfd_cloexec(fd, ABOVE)?;
+    if copy.as_raw_fd() < REACH { Ok(copy) } else { Err(io::Error::from_raw_os_error(libc::EMFILE)) }
+}
+
+/// A copy of a descriptor that no new process takes along.
+pub(crate) fn out_of_reach(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(fd, REACH)?)
+}
+
+/// Parts from the table of descriptors this process began with, and takes along what is within reach.
+pub(super) fn part() -> io::Result<()> {
+    // SAFETY: takes no pointer.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, REACH, u32::MAX, libc::CLOSE_RANGE_UNSHARE) };
+    checked(result).map(drop)
 }
 
 /// Gives up every capability of this process.
@@ -256,8 +287,6 @@ pub(crate) fn spent_cpu_us(child: BorrowedFd<'_>) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
-
     use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
     use super::*;
@@ -273,6 +302,30 @@ mod tests {
         let group = root.join(format!("freehold-test-{}", std::process::id()));
         std::fs::create_dir(&group).ok()?;
         Some(group)
+    }
+
+    #[test]
+    fn a_process_takes_along_what_is_within_reach_and_leaves_what_it_closes_open_here() {
+        let null = std::fs::File::open("/dev/null").expect("a device");
+        let (near, far) = (above(null.as_fd()).expect("a number"), out_of_reach(null.as_fd()).expect("a number"));
+        assert!(near.as_raw_fd() < REACH && far.as_raw_fd() >= REACH);
+        // SAFETY: the child asks about numbers, closes one and ends; this process waits meanwhile.
+        let pidfd = match unsafe { clone3(BORROWED, None) }.expect("a child") {
+            // SAFETY: as above.
+            Side::Child => unsafe {
+                let parted = part().is_ok();
+                let there = |fd: &OwnedFd| libc::fcntl(fd.as_raw_fd(), libc::F_GETFD) >= 0;
+                let right = parted && there(&near) && !there(&far);
+                libc::close(near.as_raw_fd());
+                libc::_exit(if right { 0 } else { 1 })
+            },
+            Side::Parent { pidfd, .. } => pidfd,
+        };
+        let status = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).expect("it ends").expect("a status");
+        assert_eq!(status.exit_status(), Some(0));
+        for fd in [&near, &far] {
+            rustix::io::fcntl_getfd(fd).expect("it is open here");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod log;
 mod patience;
 mod process;
 mod run;
+mod running;
 mod server;
 mod sockets;
 pub(crate) mod spent;
@@ -35,7 +36,8 @@ use crate::isolation::{Walls, WallsOptions, termination};
 use run::{Launcher, Parting};
 use wire::{News, Order};
 
-pub(crate) use process::{Process, file as process_file};
+pub(crate) use process::Process;
+pub(crate) use running::{RUNNING_FILE, noted as noted_running};
 pub(crate) use sockets::{LONGEST_RUN_DIR, admin, public};
 pub(crate) use spent::{RUNS_FILE, Spent};
 pub(crate) use start::Parts;

@@ -1,28 +1,23 @@
 //! The name of a process that no other process will ever have: its id and the time it was started.
 //!
-//! The launcher writes it down for itself and for each runtime. After a kill -9 the next run reads it and can end
-//! what is left without ever hitting a stranger that got the same id.
+//! It is written down for the launcher and for each runtime. After a kill -9 the next run reads it and can end what is left
+//! without ever hitting a stranger that got the same id.
 
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::agent::RunId;
 
-/// The file in a server's folder that names its process.
-pub(crate) fn file(folder: &Path) -> PathBuf {
-    folder.join("process")
-}
-
 /// A process and the time it was started, in the kernel's ticks since boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Process {
-    pid: i32,
-    started: u64,
+    pub(super) pid: i32,
+    pub(super) started: u64,
 }
 
 impl Process {
@@ -54,9 +49,13 @@ impl Process {
 
     /// Reads what was written down; nothing when that is not whole.
     pub(crate) fn noted(file: &Path) -> Option<Self> {
-        let text = fs::read_to_string(file).ok()?;
-        let (pid, started) = text.trim().split_once(' ')?;
-        Some(Self { pid: pid.parse().ok()?, started: started.parse().ok()? })
+        Self::from_line(&fs::read_to_string(file).ok()?)
+    }
+
+    /// Reads a line of what was written down.
+    pub(super) fn from_line(line: &str) -> Option<Self> {
+        let (pid, started) = line.trim().split_once(' ')?;
+        Some(Self { pid: pid.parse().ok()?, started: started.trim_start().parse().ok()? })
     }
 
     /// Kills it if it still lives; the descriptor becomes readable when it is gone.
@@ -81,7 +80,7 @@ mod tests {
     #[test]
     fn a_process_is_known_again_and_a_stranger_with_its_id_is_let_live() {
         let folder = tempfile::tempdir().expect("a folder");
-        let noted = file(folder.path());
+        let noted = folder.path().join("process");
         let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("a process");
         let process = Process::living(child.id() as i32).expect("it lives");
         process.note(&noted).expect("a file");

@@ -11,6 +11,7 @@ use tenant_runtime::ids::ServerId;
 use crate::isolation::Walls;
 
 use super::channel::{Channel, Heard};
+use super::running::Running;
 use super::server::{Awake, End, Life, Server, Waiting};
 use super::sockets::Sockets;
 use super::spent::Spent;
@@ -23,6 +24,7 @@ pub(super) struct Launcher {
     walls: Walls,
     channel: Channel,
     watch: Watch,
+    running: Running,
     servers: HashMap<Index, Server>,
     places: HashMap<ServerId, Index>,
     last: Index,
@@ -43,8 +45,9 @@ impl Launcher {
         let watch = Watch::new()?;
         watch.add(channel.fd(), Sign::Agent)?;
         watch.add(termination.as_fd(), Sign::Termination)?;
+        let running = Running::begin(&set_up.run_dir)?;
         let (servers, places) = (HashMap::new(), HashMap::new());
-        Ok(Self { set_up, walls, channel, watch, servers, places, last: 0, drain: None })
+        Ok(Self { set_up, walls, channel, watch, running, servers, places, last: 0, drain: None })
     }
 
     pub(super) fn tell(&mut self, news: &News) {
@@ -88,7 +91,7 @@ impl Launcher {
     /// Ends every process at once, waits until they are gone, and says what they took.
     pub(super) fn kill_all(&mut self) -> Vec<Spent> {
         self.servers.values_mut().filter_map(Server::awake).for_each(|awake| awake.kill());
-        let spent = self.servers.values_mut().filter_map(|server| Some(server.bury(0)?.1)).collect();
+        let spent = self.servers.values_mut().filter_map(|server| Some(server.bury(&mut self.running, 0)?.1)).collect();
         self.walls.raze();
         spent
     }
@@ -202,11 +205,12 @@ impl Launcher {
             return;
         }
         let _ = self.watch.ignore([&server.sockets.public, &server.sockets.admin], index);
-        let woken = server.wake(&self.walls, called, now_ms()).and_then(|awake| follow(&self.watch, awake, index));
+        let woken = server.wake(&self.walls, &mut self.running, called, now_ms());
+        let woken = woken.and_then(|awake| follow(&self.watch, awake, index));
         if let Err(e) = woken {
             if let Some(awake) = server.awake() {
                 awake.kill();
-                let _ = server.bury(now_ms());
+                let _ = server.bury(&mut self.running, now_ms());
             }
             let status = server.stumble(e.to_string(), now_ms());
             let news = News::Crashed { server: server.spec.server, status };
@@ -251,7 +255,7 @@ impl Launcher {
         for fd in [&awake.confined.pidfd, &awake.confined.notice, &awake.confined.log] {
             self.watch.remove(fd.as_fd());
         }
-        let Some((end, spent)) = server.bury(now_ms()) else { return };
+        let Some((end, spent)) = server.bury(&mut self.running, now_ms()) else { return };
         self.tell(&News::Ran { spent });
         match end {
             End::Slept => {

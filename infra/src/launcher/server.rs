@@ -16,6 +16,7 @@ use super::connection;
 use super::log::Log;
 use super::patience::Crashes;
 use super::process::Process;
+use super::running::{Line, Running};
 use super::sockets::Sockets;
 use super::spent::Spent;
 use super::wire::{Doing, Home, Spec};
@@ -48,6 +49,7 @@ pub(super) struct Awake {
     pub(super) confined: Confined,
     pub(super) log: Log,
     run: RunId,
+    line: Option<Line>,
     called: Instant,
     since: i64,
     ready: bool,
@@ -80,7 +82,13 @@ impl Server {
     }
 
     /// Starts the runtime.
-    pub(super) fn wake(&mut self, walls: &Walls, called: Instant, now_ms: i64) -> io::Result<&Awake> {
+    pub(super) fn wake(
+        &mut self,
+        walls: &Walls,
+        running: &mut Running,
+        called: Instant,
+        now_ms: i64,
+    ) -> io::Result<&Awake> {
         let name = self.spec.server.to_string();
         let (home, storage) = match &self.spec.home {
             Home::Folder(folder) => (Some(folder.as_path()), None),
@@ -104,9 +112,10 @@ impl Server {
             Err(_) => RunId(format!("unseen-{}-{now_ms}", confined.pid)),
         };
         // Only a sweep after a kill -9 reads it, and that one finds most processes by their groups too.
-        let _ = process.and_then(|process| process.note(&self.sockets.process_file()));
+        let line = process.and_then(|process| running.note(process)).ok();
         let log = Log::default();
-        let awake = Awake { confined, log, run, called, since: now_ms, ready: false, failed: None, stopping: None };
+        let awake =
+            Awake { confined, log, run, line, called, since: now_ms, ready: false, failed: None, stopping: None };
         self.life = Life::Awake(Box::new(awake));
         match &self.life {
             Life::Awake(awake) => Ok(awake),
@@ -158,7 +167,7 @@ impl Server {
     }
 
     /// Takes leave of a process that has ended, or is about to.
-    pub(super) fn bury(&mut self, now_ms: i64) -> Option<(End, Spent)> {
+    pub(super) fn bury(&mut self, running: &mut Running, now_ms: i64) -> Option<(End, Spent)> {
         let Life::Awake(mut awake) = std::mem::replace(&mut self.life, Life::Asleep) else { return None };
         let cpu_us = spent_cpu_us(awake.confined.pidfd.as_fd()).unwrap_or_default();
         let spent = Spent { server: self.spec.server, run: awake.run.clone(), cpu_us, awake_ms: awake.for_ms() };
@@ -167,7 +176,9 @@ impl Server {
         if let Some(group) = &awake.confined.group {
             group.remove();
         }
-        let _ = std::fs::remove_file(self.sockets.process_file());
+        if let Some(line) = awake.line.take() {
+            running.is_over(line);
+        }
         self.crashes = match &end {
             End::Slept => None,
             End::Crashed(status) => Some(Crashes::after(self.crashes.take(), status.clone(), ran, now_ms)),

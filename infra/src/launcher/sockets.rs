@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use tenant_runtime::ids::ServerId;
+
+use crate::isolation::out_of_reach;
 
 /// How many connections may wait; the system's own limit is usually lower.
 const QUEUE: i32 = 4096;
@@ -24,7 +26,7 @@ const LONGEST: usize = 107;
 /// The longest run folder below which every server's sockets fit.
 pub(crate) const LONGEST_RUN_DIR: usize = LONGEST - "/srv_".len() - 32 - "/public".len();
 
-/// A server's folder of sockets and process files.
+/// A server's folder of sockets.
 fn folder(run_dir: &Path, server: ServerId) -> PathBuf {
     run_dir.join(server.to_string())
 }
@@ -55,11 +57,6 @@ impl Sockets {
         Ok(Self { public: listen_at(&folder.join(PUBLIC))?, admin: listen_at(&folder.join(ADMIN))?, folder })
     }
 
-    /// The file that names the running process.
-    pub(super) fn process_file(&self) -> PathBuf {
-        super::process::file(&self.folder)
-    }
-
     /// Removes the server's folder.
     pub(super) fn remove(&self) -> io::Result<()> {
         match fs::remove_dir_all(&self.folder) {
@@ -77,5 +74,5 @@ fn listen_at(path: &Path) -> io::Result<OwnedFd> {
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     bind(&socket, &SocketAddrUnix::new(path)?)?;
     listen(&socket, QUEUE)?;
-    Ok(socket)
+    out_of_reach(socket.as_fd())
 }
