@@ -165,7 +165,7 @@ pub(super) const KEYS: &[Key] = &[
             config.storage.endpoint = value;
             Ok(())
         },
-        "The address of an object store that is not Amazon's, Google's or Azure's own, like\n\"https://s3.example.org\"."
+        "The address of an object store that is not Amazon's, Google's or Azure's own, like\n\"https://s3.example.org\". Its certificate has to come from an authority this machine\ntrusts."
     ),
     key!(
         "storage.region",
