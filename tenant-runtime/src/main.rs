@@ -1,9 +1,12 @@
 //! `freehold-runtime`: one person's server.
 //!
 //! Started by a host, it finds its orders in `FREEHOLD_LAUNCH` and its listeners at descriptors 3 and 4. Started by
-//! hand with `serve`, it runs a server on a TCP port from a folder, which is all that developing an app needs.
+//! hand with `serve`, it runs a server on a TCP port from a folder: at home, from an archive that a provider made, or to
+//! develop an app. `export` makes such an archive of it.
 
-mod development;
+mod arrival;
+mod by_hand;
+mod departure;
 mod hosted;
 
 use std::process::ExitCode;
@@ -22,7 +25,9 @@ struct Command {
 #[derive(Subcommand)]
 enum Action {
     /// Run a server from a folder, on a TCP port.
-    Serve(development::Serve),
+    Serve(by_hand::Serve),
+    /// Write the server of a folder into an archive.
+    Export(departure::Export),
 }
 
 fn main() -> ExitCode {
@@ -30,19 +35,23 @@ fn main() -> ExitCode {
     let by_host = std::env::var_os(tenant_runtime::launch::VARIABLE).is_some();
     log(by_host);
     // A host passes no arguments, and a wake should not pay for understanding some.
-    let done = if by_host { hosted::run() } else { by_hand() };
+    let done = if by_host { hosted::run() } else { ask() };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            match by_host {
+                true => tracing::error!("{error:#}"),
+                false => eprintln!("freehold-runtime: {error:#}"),
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-fn by_hand() -> anyhow::Result<()> {
+fn ask() -> anyhow::Result<()> {
     match Command::parse().action {
-        Some(Action::Serve(serve)) => development::run(serve),
+        Some(Action::Serve(serve)) => by_hand::run(serve),
+        Some(Action::Export(export)) => departure::run(export),
         None => anyhow::bail!(
             "nothing to do: a host starts this program with FREEHOLD_LAUNCH; by hand, use `freehold-runtime serve --data DIR`"
         ),

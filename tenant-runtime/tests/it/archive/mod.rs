@@ -1,6 +1,7 @@
 //! Leaving and arriving, at the level of a home: no sockets, real storage.
 
 mod arriving;
+mod at_home;
 mod coverage;
 mod going_back;
 mod haystack;

@@ -1,7 +1,9 @@
-//! Running by hand, from a folder on a TCP port: for people who write apps.
+//! Running by hand, from a folder on a TCP port: at home, and for people who write apps.
 
+use std::fs::File;
+use std::io::{self, BufRead as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use base64::Engine as _;
@@ -18,35 +20,62 @@ use tenant_runtime::sessions::ticket::{self, Ticket};
 use tenant_runtime::{apps, housekeeping};
 use tokio::net::TcpListener;
 
-/// How to run.
+use crate::arrival::Arrival;
+
+/// Where a server lies, and what it is called.
 #[derive(Args)]
-pub(crate) struct Serve {
-    /// Where to listen.
-    #[arg(long, default_value = "127.0.0.1:8181")]
-    listen: SocketAddr,
+pub(crate) struct Place {
     /// The folder that holds the server; made if it is not there.
-    #[arg(long)]
-    data: PathBuf,
+    #[arg(long, default_value = "freehold-home")]
+    pub(crate) data: PathBuf,
     /// The server's name: it answers at NAME.localhost.
     #[arg(long, default_value = "home")]
     name: String,
+    /// Bytes the server may hold. Without it: as much as the disk does.
+    #[arg(long)]
+    storage_bytes: Option<u64>,
+}
+
+/// How to run.
+#[derive(Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    place: Place,
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:8181")]
+    listen: SocketAddr,
+    /// Begin with the server of this archive, in a folder that holds none yet.
+    #[arg(long)]
+    archive: Option<PathBuf>,
+    /// Where that is sealed: the passphrase is the first line of this file; "-" reads it from standard input.
+    #[arg(long, requires = "archive")]
+    passphrase_file: Option<PathBuf>,
     /// App packages to install or update first.
     #[arg(long)]
     install: Vec<PathBuf>,
-    /// Bytes the server may hold.
-    #[arg(long, default_value_t = 10_000_000_000)]
-    storage_bytes: u64,
 }
 
 /// Serves until interrupted.
 pub(crate) fn run(args: Serve) -> anyhow::Result<()> {
     crate::block_on(async move {
         let stop = stop_signal()?.boxed().shared();
+        let arrival = args
+            .archive
+            .as_deref()
+            .map(|archive| Arrival::prepare(&args.place.data, archive, args.passphrase_file.as_deref()));
+        let arrival = arrival.transpose()?;
         let listener = TcpListener::bind(args.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
         let port = listener.local_addr()?.port();
-        let key = SigningKey::from_bytes(&rand::random());
-        let server = Server::open(launch(&args, port, &key)?, now()).await?;
+        let (launch, key) = launch(&args.place, Some(port))?;
+        let server = Server::open(launch, now()).await?;
+        if let Some(arrival) = arrival {
+            // Cut off by Ctrl-C, it begins anew with the next start.
+            tokio::select! {
+                taken = arrival.take(&server) => taken?,
+                () = stop.clone() => return Ok(server.home.sleep().await?),
+            }
+        }
         for package in &args.install {
             let bytes = std::fs::read(package).with_context(|| format!("cannot read {}", package.display()))?;
             apps::install(&server.home, bytes.into(), now()).await?;
@@ -66,33 +95,49 @@ pub(crate) fn run(args: Serve) -> anyhow::Result<()> {
     })
 }
 
-fn launch(args: &Serve, port: u16, key: &SigningKey) -> anyhow::Result<Launch> {
-    let (objects, cache) = (args.data.join("home"), args.data.join("cache"));
+/// How the server of a folder is run, and the key of whoever runs it.
+pub(crate) fn launch(place: &Place, port: Option<u16>) -> anyhow::Result<(Launch, SigningKey)> {
+    let (objects, cache) = (place.data.join("home"), place.data.join("cache"));
     for folder in [&objects, &cache] {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    let site = Site { scheme: "http".into(), name: args.name.clone(), domain: "localhost".into(), port: Some(port) };
-    Ok(Launch {
-        server: server_id(&args.data)?,
+    let site = Site { scheme: "http".into(), name: place.name.clone(), domain: "localhost".into(), port };
+    let key = SigningKey::from_bytes(&rand::random());
+    let launch = Launch {
+        server: server_id(&place.data)?,
         generation: Generation(1),
         provider: Provider {
             name: "your own machine".into(),
             console_origin: site.origin(),
             handover_key: STANDARD.encode(key.verifying_key().to_bytes()),
         },
-        owner: Owner { display_name: args.name.clone() },
+        owner: Owner { display_name: place.name.clone() },
         site,
         storage: StorageAt::Directory { path: objects },
         cache,
         limits: Limits {
-            storage_bytes: args.storage_bytes,
+            storage_bytes: place.storage_bytes.unwrap_or(1 << 60),
             record_bytes: Limits::RECORD_BYTES,
             memory_bytes: 256 * 1024 * 1024,
             undo_days: 30,
             loss_window_ms: 0,
         },
         standing: Access::Full,
-    })
+    };
+    Ok((launch, key))
+}
+
+/// The first line of a file, or of standard input for "-".
+pub(crate) fn passphrase(file: &Path) -> anyhow::Result<String> {
+    let mut line = String::new();
+    let read = match file.as_os_str() == "-" {
+        true => io::stdin().lock().read_line(&mut line),
+        false => File::open(file).map(io::BufReader::new).and_then(|mut file| file.read_line(&mut line)),
+    };
+    read.with_context(|| format!("the passphrase could not be read from {}", file.display()))?;
+    let line = line.trim_end_matches(['\r', '\n']).to_owned();
+    anyhow::ensure!(!line.is_empty(), "the passphrase in {} is empty", file.display());
+    Ok(line)
 }
 
 /// The folder remembers whose server it is.
