@@ -217,9 +217,11 @@ fn documents(tree: &Path, files: &[Made], to: &Path) -> Result<Vec<Payload<At>>>
     let mut out = File::create(to)?;
     let mut at = 0;
     let mut packer = Packer::new();
-    let mut payload = Vec::new();
+    let (mut payload, mut content) = (Vec::new(), Vec::new());
     for file in files.iter().filter(|file| file.is_document) {
-        let content = fs::read(tree.join(&file.path))?;
+        // A freeze makes its segments in one piece of memory.
+        content.clear();
+        File::open(tree.join(&file.path))?.read_to_end(&mut content)?;
         let (summary, stored, bytes) = packer.pack(&content)?;
         out.write_all(bytes)?;
         payload.push(Payload { path: file.path.parse()?, summary, stored, source: At::Documents(at) });

@@ -126,6 +126,8 @@ pub struct Tally {
     crc32: crc32fast::Hasher,
 }
 
+const STEP: usize = 64 * 1024;
+
 impl Tally {
     /// A tally of nothing yet.
     #[must_use]
@@ -136,8 +138,11 @@ impl Tally {
     /// Takes in the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
-        self.sha256.update(bytes);
-        self.crc32.update(bytes);
+        // In steps that stay in the processor's cache, since each byte is looked at twice.
+        for part in bytes.chunks(STEP) {
+            self.sha256.update(part);
+            self.crc32.update(part);
+        }
     }
 
     /// How many bytes were taken in so far.

@@ -20,8 +20,11 @@ impl Inflater {
     /// The content of `stored`, if that is one whole deflate stream of exactly `size` bytes.
     pub(crate) fn inflate(&mut self, stored: &[u8], size: usize) -> Option<&[u8]> {
         self.state.reset(false);
-        self.out.resize(size + 1, 0);
-        let status = self.state.decompress(stored, &mut self.out, FlushDecompress::Finish).ok()?;
+        // Memory that was set aside once stays, so that it is cleared once.
+        if self.out.len() <= size {
+            self.out.resize(size + 1, 0);
+        }
+        let status = self.state.decompress(stored, &mut self.out[..=size], FlushDecompress::Finish).ok()?;
         let whole = status == Status::StreamEnd
             && self.state.total_in() == stored.len() as u64
             && self.state.total_out() == size as u64;

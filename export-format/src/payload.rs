@@ -15,7 +15,7 @@ use crate::layout::Entry;
 use crate::manifest::Manifest;
 use crate::path::EntryPath;
 use crate::row::Value;
-use crate::scan::scan;
+use crate::scan::Scan;
 use crate::shape::{Want, require};
 
 /// Takes in the payload entry by entry, in their order, and compares in the end what must fit together.
@@ -139,30 +139,41 @@ impl Payload {
             findings.add(Code::Row.at(path, "the last line does not end"));
         }
         let mut ids: Option<(String, String)> = None;
-        let mut count = 0;
-        for (index, line) in text.split_terminator('\n').enumerate() {
+        let mut scan = Scan::new(text);
+        let (mut count, mut at) = (0, 0);
+        while at < text.len() {
             count += 1;
-            if let (Some(sound), Kind::App(_, AppPart::Segment(_))) = (scan(line), kind) {
-                note_id(path, index + 1, sound.id, &mut ids, findings);
+            let number = count as usize;
+            if let Kind::App(id, part @ (AppPart::Segment(_) | AppPart::Files)) = kind
+                && let Some(sound) = scan.row(at)
+            {
+                let line = &text[at..sound.end];
+                at = sound.end + 1;
+                match part {
+                    AppPart::Files => self.file_row(id, path, number, line, findings),
+                    _ => note_id(path, number, sound.id, &mut ids, findings),
+                }
                 continue;
             }
+            let line = text[at..].split('\n').next().unwrap_or_default();
+            at += line.len() + 1;
             let value = match Value::from_row(line) {
                 Ok(value) => value,
                 Err(err) => {
-                    findings.add(Code::Row.at(path, format_args!("line {}: {err}", index + 1)));
+                    findings.add(Code::Row.at(path, format_args!("line {number}: {err}")));
                     continue;
                 }
             };
             match kind {
-                Kind::App(id, AppPart::Segment(_)) => self.table_row(id, path, index + 1, &value, &mut ids, findings),
-                Kind::App(id, AppPart::Files) => self.file_row(id, path, index + 1, line, findings),
+                Kind::App(id, AppPart::Segment(_)) => self.table_row(id, path, number, &value, &mut ids, findings),
+                Kind::App(id, AppPart::Files) => self.file_row(id, path, number, line, findings),
                 Kind::Provider(provider, ProviderPart::Invoices) => {
-                    self.readable_bill(provider, path, index + 1, &value, findings)
+                    self.readable_bill(provider, path, number, &value, findings)
                 }
                 _ => {}
             }
             if let Err(why) = require_of_row(kind, &value) {
-                findings.add(Code::Row.at(path, format_args!("line {}: {why}", index + 1)));
+                findings.add(Code::Row.at(path, format_args!("line {number}: {why}")));
             }
         }
         match kind {
