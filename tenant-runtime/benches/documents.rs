@@ -16,8 +16,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
 use serde_json::{Map, Value, json};
 use tenant_runtime::documents::{self, Budget, Filter, Key, Row, Search, TableName};
 use tenant_runtime::store::Options;
@@ -64,6 +64,8 @@ fn places(count: usize) -> Vec<Row> {
 
 struct Table {
     db: Connection,
+    /// The connection that answers.
+    reading: Connection,
     name: TableName,
     _folder: tempfile::TempDir,
 }
@@ -71,20 +73,29 @@ struct Table {
 impl Table {
     fn of(rows: &[Row], indexes: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let db = Connection::open(folder.path().join("main.db")).unwrap();
-        // As a home opens its own.
-        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
-        let kib = Options::default().cache_kib;
-        let pragmas = format!("pragma journal_mode = wal; pragma synchronous = off; pragma cache_size = -{kib}");
-        db.execute_batch(&pragmas).unwrap();
+        // Both as a home opens them.
+        let file = folder.path().join("main.db");
+        let open = |flags: OpenFlags, pragmas: &str| {
+            let db = Connection::open_with_flags(&file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).unwrap();
+            db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).unwrap();
+            let kib = Options::default().cache_kib;
+            db.execute_batch(&format!("{pragmas}; pragma temp_store = memory; pragma cache_size = -{kib}")).unwrap();
+            db
+        };
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let db = open(flags, "pragma journal_mode = wal; pragma synchronous = off");
         tenant_runtime::schema::migrate(&db).unwrap();
         let name = TableName::new(&"com.example.atlas".parse().unwrap(), "places").unwrap();
         db.execute_batch("begin").unwrap();
         documents::put_kept(&db, &name, rows).unwrap();
         db.execute_batch("commit").unwrap();
-        let table = Self { db, name, _folder: folder };
+        let reading = open(OpenFlags::SQLITE_OPEN_READ_ONLY, "pragma query_only = on");
+        let table = Self { db, reading, name, _folder: folder };
         table.declare(indexes);
         table.db.execute_batch("pragma wal_checkpoint(truncate)").unwrap();
+        // As a home does when there is nothing to write. The caches of a process share one limit, and one that grew beyond its
+        // own while much was written would leave no room in the others.
+        table.db.release_memory().unwrap();
         table
     }
 
@@ -98,17 +109,18 @@ impl Table {
     /// One read as a home does it, with how many records were looked at.
     fn answer(&self, search: &Search) -> (String, usize) {
         let unbounded = Budget { records: usize::MAX, bytes: usize::MAX, ..Budget::default() };
-        self.db.prepare_cached("begin").unwrap().execute([]).unwrap();
+        let db = &self.reading;
+        db.prepare_cached("begin").unwrap().execute([]).unwrap();
         let mut text = String::with_capacity(16 << 10);
         text.push('[');
-        let looked = documents::show(&self.db, &self.name, search, unbounded, |view| {
+        let looked = documents::show(db, &self.name, search, unbounded, |view| {
             if text.len() > 1 {
                 text.push(',');
             }
             view.write_json(&mut text);
         });
         text.push(']');
-        self.db.prepare_cached("rollback").unwrap().execute([]).unwrap();
+        db.prepare_cached("rollback").unwrap().execute([]).unwrap();
         (text, looked.unwrap().looked_at)
     }
 

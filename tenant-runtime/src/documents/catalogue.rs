@@ -1,16 +1,17 @@
 //! What is known of a collection before it is searched: its number, and its indexes with their words in SQL.
 //!
-//! One short statement reads both as texts; what these texts mean is worked out once and kept. The texts themselves are
-//! read at every search, so what is kept can never be out of date: it only says what a text means.
+//! One short statement reads both, as one text; what it means is worked out once and kept. The text itself is read at every
+//! search, so what is kept can never be out of date: it only says what a text means.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
 use super::Error;
 use super::index::Made;
+use super::record::digits;
 use super::table::TableName;
 
 /// A collection, ready to be searched.
@@ -32,32 +33,44 @@ static MEANINGS: LazyLock<Mutex<HashMap<String, Arc<Catalogue>>>> = LazyLock::ne
 pub(super) fn of(db: &Connection, table: &TableName) -> Result<Option<Arc<Catalogue>>, Error> {
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     let mut query = db.prepare_cached(
-        "select n || (select coalesce(group_concat(char(10) || id || ' ' || definition, ''), '') from document_index
-            where collection = n) from collection where app = ?1 and name = ?2",
+        "select n, id, definition from collection left join document_index on collection = n
+            where app = ?1 and name = ?2",
     )?;
-    let read = query.query_row((table.app().as_str(), table.collection()), |row| {
-        let text = row.get_ref(0)?.as_str()?;
-        if let Some(known) = MEANINGS.lock().get(text) {
-            return Ok(Some(Arc::clone(known)));
+    let mut rows = query.query((table.app().as_str(), table.collection()))?;
+    let mut text = String::with_capacity(256);
+    while let Some(row) = rows.next()? {
+        let (n, id): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
+        if text.is_empty() {
+            digits(n, &mut text);
         }
-        Ok(learn(text))
-    });
-    Ok(read.optional()?.flatten())
+        if let Some(id) = id {
+            text.push('\n');
+            digits(id, &mut text);
+            text.push(' ');
+            text.push_str(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?);
+        }
+    }
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if let Some(known) = MEANINGS.lock().get(&text) {
+        return Ok(Some(Arc::clone(known)));
+    }
+    Ok(learn(&text))
 }
 
 fn learn(text: &str) -> Option<Arc<Catalogue>> {
     let mut lines = text.lines();
     let n = lines.next()?.parse().ok()?;
-    let mut made: Vec<(i64, Made)> = lines
+    let mut indexes: Vec<Made> = lines
         .filter_map(|line| {
             let (id, definition) = line.split_once(' ')?;
-            let id = id.parse().ok()?;
             // One that a newer release knows is left alone.
-            Some((id, Made::new(n, id, definition.parse().ok()?)))
+            Some(Made::new(n, id.parse().ok()?, definition.parse().ok()?))
         })
         .collect();
-    made.sort_by_key(|(id, _)| *id);
-    let catalogue = Arc::new(Catalogue { n, indexes: made.into_iter().map(|(_, made)| made).collect() });
+    indexes.sort_by_key(|made| made.id);
+    let catalogue = Arc::new(Catalogue { n, indexes });
     let mut meanings = MEANINGS.lock();
     if meanings.len() >= KEPT {
         meanings.clear();

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 
 use rusqlite::types::Value as Sql;
-use rusqlite::{CachedStatement, Connection, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value};
 
 use super::Error;
@@ -71,9 +71,48 @@ fn view<'a>(row: &'a rusqlite::Row<'_>) -> rusqlite::Result<View<'a>> {
     Ok(View { id, created: row.get(1)?, modified: row.get(2)?, doc: row.get_ref(3)?.as_str()? })
 }
 
-/// One record, by its number.
-fn one(db: &Connection, n: i64) -> Result<CachedStatement<'_>, Stop> {
-    Ok(db.prepare_cached(&format!("select {COLUMNS} from document_{n} where n = ?1"))?)
+/// So many records are looked up with one statement.
+const AT_ONCE: usize = 20;
+
+/// Shows the records of these numbers in this order, each with its place in the list, as long as `take` wants more; says
+/// whether it still does.
+fn look_up(
+    db: &Connection,
+    n: i64,
+    numbers: &[i64],
+    mut take: impl FnMut(usize, View<'_>) -> Result<bool, Stop>,
+) -> Result<bool, Stop> {
+    let one = || format!("select {NUMBERED} from document_{n} where n = ?");
+    let places = || ["(?)"; AT_ONCE].join(", ");
+    let several = || format!("select {NUMBERED} from (values {}) cross join document_{n} on n = column1", places());
+    for (nth, some) in numbers.chunks(AT_ONCE).enumerate() {
+        let mut statement = db.prepare_cached(&if some.len() == 1 { one() } else { several() })?;
+        // Where fewer are left, the other places hold nothing, which is no record's number.
+        let padded: [Option<i64>; AT_ONCE] = std::array::from_fn(|at| some.get(at).copied());
+        let mut rows = statement.query(params_from_iter(&padded[..if some.len() == 1 { 1 } else { AT_ONCE }]))?;
+        let mut at = 0;
+        while let Some(row) = rows.next()? {
+            let number: i64 = row.get(4)?;
+            at += some[at..].iter().position(|wanted| *wanted == number).unwrap_or_default();
+            if !take(nth * AT_ONCE + at, view(row)?)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Puts entries in order; where all of them pass, no more than are wanted are left.
+fn put_in_order<K: Ord>(entries: &mut Vec<Entry>, wanted: usize, key: impl Fn(&Entry) -> K) {
+    if wanted < entries.len() && entries.iter().all(|entry| entry.is_sure) {
+        entries.select_nth_unstable_by_key(wanted, &key);
+        entries.truncate(wanted);
+    }
+    entries.sort_unstable_by_key(key);
+}
+
+fn numbers(entries: &[Entry]) -> Vec<i64> {
+    entries.iter().map(|entry| entry.n).collect()
 }
 
 /// A search under way.
@@ -84,7 +123,8 @@ pub(super) struct Looking<'a> {
     pub(super) meter: Meter,
 }
 
-const COLUMNS: &str = "_id, created, modified, doc, n";
+const COLUMNS: &str = "_id, created, modified, doc";
+const NUMBERED: &str = "_id, created, modified, doc, n";
 
 impl Looking<'_> {
     /// Goes the way to the answer, and says which index led there in its order.
@@ -109,8 +149,10 @@ impl Looking<'_> {
     /// Takes records from a statement that has the order, until there are enough.
     fn in_order(&mut self, statement: &Statement, answer: &mut Answer<'_>) -> Result<(), Stop> {
         let (db, search) = (self.db, self.search);
-        let records = statement.records();
-        let (mut text, direct) = match records {
+        // The number of a record is asked for only where a page may end with it.
+        let is_page = !matches!(search.page, Page::Whole);
+        let columns = if is_page { NUMBERED } else { COLUMNS };
+        let (mut text, direct) = match statement.records(columns) {
             Some(text) => (text, true),
             None => (statement.entries(), false),
         };
@@ -126,8 +168,8 @@ impl Looking<'_> {
         let reading = Reading::of(&judged, &[]);
         let mut all = db.prepare_cached(&text)?;
         let mut rows = all.query(params_from_iter(values))?;
-        let mut one = if direct { None } else { Some(one(db, self.catalogue.n)?) };
-        let mut take = |meter: &mut Meter, view: View<'_>, n: i64| -> Result<bool, Stop> {
+        let meter = &mut self.meter;
+        let mut take = |view: View<'_>, n: i64| -> Result<bool, Stop> {
             meter.record(&view)?;
             if statement.is_sure || judged.holds(&reading.read(&view)?) {
                 match skip {
@@ -137,23 +179,27 @@ impl Looking<'_> {
             }
             Ok(!answer.is_full())
         };
-        while let Some(row) = rows.next()? {
-            let more = match &mut one {
-                None => take(&mut self.meter, view(row)?, row.get(4)?)?,
-                Some(one) => {
-                    let n: i64 = row.get(1)?;
-                    let mut rows = one.query([n])?;
-                    match rows.next()? {
-                        Some(row) => take(&mut self.meter, view(row)?, n)?,
-                        None => true,
-                    }
+        if direct {
+            while let Some(row) = rows.next()? {
+                let number = if is_page { row.get(4)? } else { 0 };
+                if !take(view(row)?, number)? {
+                    break;
                 }
-            };
-            if !more {
-                break;
+            }
+            return Ok(());
+        }
+        let mut numbers = Vec::with_capacity(AT_ONCE);
+        loop {
+            numbers.clear();
+            while numbers.len() < AT_ONCE
+                && let Some(row) = rows.next()?
+            {
+                numbers.push(row.get(1)?);
+            }
+            if numbers.is_empty() || !look_up(db, self.catalogue.n, &numbers, |at, view| take(view, numbers[at]))? {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
     /// The entries of all spans, each record once; none when there are so many that it is less work to go through the records
@@ -200,41 +246,41 @@ impl Looking<'_> {
     /// Puts what was gathered in order and takes what is wanted of it.
     fn through(&mut self, mut entries: Vec<Entry>, answer: &mut Answer<'_>) -> Result<(), Stop> {
         let after = self.search.page.after().map(|position| (position.modified, position.n));
+        let wanted = self.search.skip.saturating_add(self.search.count);
         match Order::of(&self.search.sort) {
             Order::Newest => {
                 entries.retain(|entry| after.is_none_or(|after| (entry.modified, entry.n) < after));
-                entries.sort_unstable_by_key(|entry| Reverse((entry.modified, entry.n)));
+                put_in_order(&mut entries, wanted, |entry| Reverse((entry.modified, entry.n)));
             }
             Order::Oldest => {
                 let place = |modified: i64, n: i64| (modified, Reverse(n));
                 entries.retain(|entry| after.is_none_or(|(m, n)| place(entry.modified, entry.n) > place(m, n)));
-                entries.sort_unstable_by_key(|entry| place(entry.modified, entry.n));
+                put_in_order(&mut entries, wanted, |entry| place(entry.modified, entry.n));
             }
             Order::Id { .. } | Order::Field { .. } | Order::Other => return self.best_of(Some(entries), answer),
         }
         let judged = self.search.filter.beside_words();
         let reading = Reading::of(&judged, &[]);
-        let db = self.db;
-        let mut one = one(db, self.catalogue.n)?;
-        let mut skip = self.search.skip;
-        for Entry { n, is_sure, .. } in entries {
-            if is_sure && skip > 0 {
-                skip -= 1;
-                continue;
-            }
-            let mut rows = one.query([n])?;
-            let Some(row) = rows.next()? else { continue };
-            let found = view(row)?;
-            self.meter.record(&found)?;
-            if is_sure || judged.holds(&reading.read(&found)?) {
-                match skip {
-                    0 => answer.push(found, n)?,
-                    _ => skip -= 1,
+        let (db, n, meter) = (self.db, self.catalogue.n, &mut self.meter);
+        let (mut skip, mut rest) = (self.search.skip, entries.as_slice());
+        while !rest.is_empty() {
+            // What passes for certain and is left out is not read.
+            let left_out = rest.iter().take(skip).take_while(|entry| entry.is_sure).count();
+            skip -= left_out;
+            rest = &rest[left_out..];
+            let to_judge = || rest.iter().take_while(|entry| !entry.is_sure).count();
+            let (some, others) = rest.split_at(if skip > 0 { to_judge() } else { rest.len() });
+            let more = look_up(db, n, &numbers(some), |at, found| {
+                meter.record(&found)?;
+                if some[at].is_sure || judged.holds(&reading.read(&found)?) {
+                    match skip {
+                        0 => answer.push(found, some[at].n)?,
+                        _ => skip -= 1,
+                    }
                 }
-            }
-            if answer.is_full() {
-                break;
-            }
+                Ok(!answer.is_full())
+            })?;
+            rest = if more { others } else { &[] };
         }
         Ok(())
     }
@@ -255,20 +301,17 @@ impl Looking<'_> {
             if is_sure || judged.holds(&fields) { take(view, n, &fields) } else { Ok(()) }
         };
         let Some(entries) = entries else {
-            let mut all = db.prepare_cached(&format!("select {COLUMNS} from document_{}", self.catalogue.n))?;
+            let mut all = db.prepare_cached(&format!("select {NUMBERED} from document_{}", self.catalogue.n))?;
             let mut rows = all.query([])?;
             while let Some(row) = rows.next()? {
                 show(&mut self.meter, view(row)?, row.get(4)?, false)?;
             }
             return Ok(());
         };
-        let mut one = one(db, self.catalogue.n)?;
-        for Entry { n, is_sure, .. } in entries {
-            let mut rows = one.query([n])?;
-            if let Some(row) = rows.next()? {
-                show(&mut self.meter, view(row)?, n, is_sure)?;
-            }
-        }
+        look_up(db, self.catalogue.n, &numbers(&entries), |at, view| {
+            let Entry { n, is_sure, .. } = entries[at];
+            show(&mut self.meter, view, n, is_sure).map(|()| true)
+        })?;
         Ok(())
     }
 
@@ -296,13 +339,80 @@ impl Looking<'_> {
             }
             Ok(())
         })?;
-        let mut one = one(db, self.catalogue.n)?;
-        for candidate in best.into_sorted_vec().into_iter().skip(search.skip) {
-            let mut rows = one.query([candidate.n])?;
-            if let Some(row) = rows.next()? {
-                answer.push(view(row)?, candidate.n)?;
+        let best = best.into_sorted_vec();
+        let numbers: Vec<i64> = best.iter().skip(search.skip).map(|candidate| candidate.n).collect();
+        look_up(db, self.catalogue.n, &numbers, |at, view| {
+            answer.push(view, numbers[at])?;
+            Ok(true)
+        })?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::super::search::{Key, look};
+    use super::super::{Budget, Row, TableName, declare, put_kept};
+    use super::*;
+
+    fn table(db: &Connection, collection: &str, indexes: &[&str]) -> TableName {
+        let table = TableName::new(&"com.example.atlas".parse().unwrap(), collection).unwrap();
+        let indexes: Vec<String> = indexes.iter().map(|index| (*index).to_owned()).collect();
+        declare(db, &table, &indexes).unwrap();
+        let row = |nth: i64| {
+            let country = if nth % 37 == 5 { json!(["c1", "c2"]) } else { json!(format!("c{}", nth % 5)) };
+            let doc = json!({"country": country, "people": nth * 7 % 100, "tags": [nth % 3, nth % 7]}).to_string();
+            Row { id: format!("{nth:05}"), created: nth, modified: nth * 11 % 400, doc }
+        };
+        put_kept(db, &table, &(0..400).map(row).collect::<Vec<_>>()).unwrap();
+        table
+    }
+
+    #[test]
+    fn many_records_come_as_they_do_when_every_one_is_looked_at() {
+        let db = crate::schema::in_memory();
+        let plain = table(&db, "plain", &[]);
+        let indexed = table(&db, "indexed", &["country", "people", "each(tags)"]);
+        for query in [
+            json!({"country": "c1"}),
+            json!({"country": {"$in": ["c1", "c3"]}}),
+            json!({"people": {"$gte": 20, "$lt": 60}}),
+            json!({"people": {"$gt": 20.5}, "country": "c2"}),
+            json!({"tags": {"$in": [1, 5]}}),
+            json!({"_id": {"$in": ["00007", "00300", "none", "00002"]}}),
+            json!({"_id": "00042"}),
+            json!({"_id": "00042", "country": "c3"}),
+        ] {
+            let filter = Filter::parse(&query).unwrap();
+            for sort in [None, Some(("_date_modified", false)), Some(("people", false)), Some(("people", true))] {
+                let sort: Vec<Key> = sort
+                    .iter()
+                    .map(|(path, descending)| Key { path: (*path).into(), descending: *descending })
+                    .collect();
+                for (skip, count) in [(0, 1), (0, AT_ONCE), (3, AT_ONCE + 1), (30, 50), (0, 400)] {
+                    let search = Search { filter: filter.clone(), sort: sort.clone(), skip, count, page: Page::Whole };
+                    let [some, all] = [&indexed, &plain].map(|table| look(&db, table, &search, Budget::default()));
+                    let (some, all) = (some.unwrap(), all.unwrap());
+                    assert_eq!(some.rows, all.rows, "{query} by {sort:?}, {count} after {skip}");
+                    assert!(some.looked_at <= all.looked_at, "{query} by {sort:?}, {count} after {skip}");
+                }
             }
         }
-        Ok(())
+    }
+
+    #[test]
+    fn no_more_is_read_than_is_shown_where_nothing_is_to_be_judged() {
+        let db = crate::schema::in_memory();
+        let indexed = table(&db, "indexed", &["people"]);
+        // 24 records.
+        let filter = Filter::parse(&json!({"people": {"$gte": 20, "$lt": 26}})).unwrap();
+        for (skip, count) in [(0, 5), (3, AT_ONCE), (2, AT_ONCE + 2)] {
+            let search = Search { filter: filter.clone(), skip, count, ..Search::default() };
+            let found = look(&db, &indexed, &search, Budget::default()).unwrap();
+            assert_eq!((found.rows.len(), found.looked_at), (count, count));
+        }
     }
 }

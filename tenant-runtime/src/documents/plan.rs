@@ -8,6 +8,8 @@
 //! stands elsewhere in the order. Whether one does is looked up in the index itself. For each statement it is known whether
 //! what it finds still has to be judged.
 
+use std::ops::RangeInclusive;
+
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::Value;
@@ -20,6 +22,9 @@ use super::query::Test;
 use super::record::{ID, MODIFIED};
 use super::search::{Key, Search};
 use super::{Error, TableName};
+
+/// How much room the conditions of a statement are given at first, in bytes.
+const LENGTH: usize = 768;
 
 /// Up to how many combinations of values are looked up one by one.
 const SPANS: usize = 500;
@@ -65,13 +70,13 @@ impl Statement {
     /// The dates of the last change and the numbers of the records, in SQL.
     pub(super) fn entries(&self) -> String {
         let Self { from, columns: [modified, n], conditions, order, .. } = self;
-        format!("select {modified}, {n} from {from}{conditions}{order}")
+        ["select ", modified, ", ", n, " from ", from, conditions, order].concat()
     }
 
-    /// The records, in SQL; none where sorting would carry them about.
-    pub(super) fn records(&self) -> Option<String> {
+    /// These columns of the records, in SQL; none where sorting would carry them about.
+    pub(super) fn records(&self, columns: &str) -> Option<String> {
         let Self { from, join, conditions, order, .. } = self;
-        (!self.sorts).then(|| format!("select _id, created, modified, doc, n from {from}{join}{conditions}{order}"))
+        (!self.sorts).then(|| ["select ", columns, " from ", from, join, conditions, order].concat())
     }
 
     /// All records of the collection `n`, by SQLite's index of this name.
@@ -105,24 +110,28 @@ impl Statement {
         }
     }
 
-    fn and(mut self, condition: &str, values: impl IntoIterator<Item = Sql>) -> Self {
+    fn and(mut self, condition: &[&str], values: impl IntoIterator<Item = Sql>) -> Self {
+        if self.conditions.is_empty() {
+            // Most are shorter, and none is much longer.
+            self.conditions.reserve(LENGTH);
+        }
         self.conditions.push_str(if self.conditions.is_empty() { " where " } else { " and " });
-        self.conditions.push_str(condition);
+        self.conditions.extend(condition.iter().copied());
         self.values.extend(values);
         self
     }
 
     fn of_kind(self, column: &Column, kind: i64) -> Self {
-        self.and(&format!("{} = {kind}", column.kind), None)
+        self.and(&[&column.kind, " = ", digit(kind)], None)
     }
 
     fn within(self, column: &Column, span: &Span) -> Self {
         let mut statement = self.of_kind(column, span.kind);
         if span.kind == NOTHING {
-            statement = statement.and(&column.nothing, None);
+            statement = statement.and(&[&column.nothing], None);
         }
         for (operator, bound) in &span.bounds {
-            statement = statement.and(&format!("{} {operator} ?", column.value), Some(bound.clone()));
+            statement = statement.and(&[&column.value, " ", operator, " ?"], Some(bound.clone()));
         }
         statement
     }
@@ -141,8 +150,8 @@ impl Statement {
                 _ => continue,
             };
             if let Some(date) = exact(date) {
-                let condition = format!("{} {operator} ?", self.columns[0]);
-                self = self.and(&condition, Some(date)).answers(place);
+                let modified = self.columns[0];
+                self = self.and(&[modified, " ", operator, " ?"], Some(date)).answers(place);
             }
         }
         self
@@ -168,22 +177,29 @@ pub(super) fn choose(db: &Connection, table: &TableName, catalogue: &Catalogue, 
         let words = indexes.iter().find(|made| matches!(made.index, Index::Text(_)));
         let made = words.ok_or_else(|| Error::NoTextIndex { table: table.clone() })?;
         let all: Vec<&str> = musts.words.iter().map(|words| words.expression()).collect();
-        let found = Statement::of(*n, made).and(&format!("{} match ?", made.name), Some(Sql::Text(all.join(" AND "))));
+        let found = Statement::of(*n, made).and(&[&made.name, " match ?"], Some(Sql::Text(all.join(" AND "))));
         return Ok(Way::Spans { spans: vec![finish(found)], repeats: false, otherwise: None });
     }
     if let Some(ids) = by_id(*n, &musts) {
-        return Ok(Way::Spans { spans: vec![finish(ids)], repeats: false, otherwise: None });
+        let ids = finish(ids);
+        // A single record is in any order.
+        return Ok(match ids.values.len() {
+            1 if search.page.after().is_none() => Way::Ordered(ids),
+            _ => Way::Spans { spans: vec![ids], repeats: false, otherwise: None },
+        });
     }
     let ordered = ordered(db, *n, indexes, &musts, search)?;
     let ordered = ordered.map(|(score, statement)| (score, finish(statement)));
-    let Some((score, spans, repeats)) = spans(*n, indexes, &musts) else {
+    let Some((score, made, columns)) = spans(indexes, &musts) else {
         return Ok(ordered.map_or(Way::Everything, |(_, statement)| Way::Ordered(statement)));
     };
     Ok(match ordered {
         Some((ordered_score, statement)) if ordered_score >= score => Way::Ordered(statement),
         ordered => {
+            let mut spans = Vec::new();
+            combine(Statement::of(*n, made), &columns, &mut spans);
             let otherwise = ordered.map(|(_, statement)| statement);
-            Way::Spans { spans: spans.into_iter().map(finish).collect(), repeats, otherwise }
+            Way::Spans { spans: spans.into_iter().map(finish).collect(), repeats: made.repeats, otherwise }
         }
     })
 }
@@ -261,14 +277,14 @@ fn kept(n: i64, musts: &Musts<'_>, order: Order<'_>, after: Option<&Position>) -
             (statement.order, statement.sorts) = (" order by modified, n desc".into(), true);
             let Some(Position { modified, n, .. }) = after else { return Some(statement) };
             let values = [*modified, *modified, *modified, *n].map(Sql::Integer);
-            statement.and("modified >= ? and (modified > ? or (modified = ? and n < ?))", values)
+            statement.and(&["modified >= ? and (modified > ? or (modified = ? and n < ?))"], values)
         }
         Order::Id { descending } => {
             let mut statement = Statement::by(n, &format!("sqlite_autoindex_document_{n}_1"));
             statement.order = if descending { " order by _id desc" } else { " order by _id" }.into();
             for (place, test) in musts.at(ID) {
                 if let Test::Compare(comparison, Value::String(bound)) = test {
-                    let condition = format!("_id {} ?", symbol(*comparison));
+                    let condition = ["_id ", symbol(*comparison), " ?"];
                     statement = statement.and(&condition, Some(Sql::Text(bound.clone()))).answers(place);
                 }
             }
@@ -276,7 +292,7 @@ fn kept(n: i64, musts: &Musts<'_>, order: Order<'_>, after: Option<&Position>) -
                 None => statement,
                 Some(id) => {
                     let condition = if descending { "_id < ?" } else { "_id > ?" };
-                    statement.and(condition, Some(Sql::Text(id.to_owned())))
+                    statement.and(&[condition], Some(Sql::Text(id.to_owned())))
                 }
             }
         }
@@ -287,7 +303,7 @@ fn kept(n: i64, musts: &Musts<'_>, order: Order<'_>, after: Option<&Position>) -
 fn after_newest(statement: Statement, after: Option<&Position>) -> Statement {
     let Some(Position { modified, n, .. }) = after else { return statement };
     let condition = format!("({}, {}) < (?, ?)", statement.columns[0], statement.columns[1]);
-    statement.and(&condition, [*modified, *n].map(Sql::Integer))
+    statement.and(&[&condition], [*modified, *n].map(Sql::Integer))
 }
 
 fn candidate<'a>(made: &'a Made, musts: &Musts<'_>, order: Order<'_>) -> Option<Candidate<'a>> {
@@ -318,7 +334,7 @@ fn settle(
 ) -> Result<Option<Statement>, Error> {
     let mut statement = Statement::of(n, made);
     for (column, narrowed) in equal {
-        if is_any(db, statement.clone().of_kind(column, ARRAY))? {
+        if is_any(db, &statement, column, ARRAY..=ARRAY)? {
             return Ok(None);
         }
         for span in &narrowed.spans {
@@ -329,10 +345,8 @@ fn settle(
     let (Some(column), Order::Field { descending, .. }) = (by, order) else {
         return Ok(Some(after_newest(statement.newest_first(), after)));
     };
-    for kind in [OBJECT, ARRAY] {
-        if is_any(db, statement.clone().of_kind(column, kind))? {
-            return Ok(None);
-        }
+    if is_any(db, &statement, column, OBJECT..=ARRAY)? {
+        return Ok(None);
     }
     let direction = if descending { "desc" } else { "asc" };
     let Column { kind, value, .. } = column;
@@ -344,8 +358,8 @@ fn settle(
         _ => false,
     };
     // Of one kind; SQLite would not see that the kind need not be sorted by.
-    let by_kind = if one_kind { String::new() } else { format!("{kind} {direction}, ") };
-    statement.order = format!(" order by {by_kind}{value} {direction}, modified desc, n desc");
+    let by_kind: [&str; 4] = if one_kind { [""; 4] } else { [kind, " ", direction, ", "] };
+    statement.order = [" order by ", &by_kind.concat(), value, " ", direction, ", modified desc, n desc"].concat();
     statement.sorts = !descending;
     Ok(Some(match after {
         Some(position) => after_value(statement, column, descending, position),
@@ -360,16 +374,16 @@ fn after_value(statement: Statement, column: &Column, descending: bool, position
     let (own_kind, own) = position.sql();
     let tie = [Sql::Integer(position.modified), Sql::Integer(position.n)];
     // First a bound that SQLite can look up, then what is meant.
-    let bounded = statement.and(&format!("{kind} {beyond}= {own_kind}"), None);
+    let bounded = statement.and(&[kind, beyond, "= ", digit(own_kind)], None);
     match own {
         Some(own) => {
             let same_kind = format!("({value} {beyond} ? or ({value} = ? and (modified, n) < (?, ?)))");
             let values = [own.clone(), own].into_iter().chain(tie);
-            bounded.and(&format!("({kind} {beyond} {own_kind} or ({kind} = {own_kind} and {same_kind}))"), values)
+            bounded.and(&[&format!("({kind} {beyond} {own_kind} or ({kind} = {own_kind} and {same_kind}))")], values)
         }
         None => {
             let condition = format!("({kind} {beyond} {own_kind} or ({kind} = {own_kind} and (modified, n) < (?, ?)))");
-            bounded.and(&condition, tie)
+            bounded.and(&[&condition], tie)
         }
     }
 }
@@ -384,8 +398,8 @@ fn point(made: &Made, musts: &Musts<'_>, column: &Column) -> Option<Narrowed> {
     narrowed(made, musts, column).filter(|narrowed| matches!(narrowed.spans.as_slice(), [span] if span.is_point()))
 }
 
-/// The spans of the index that knows most of the filter, with how much that is, and whether a record may be met twice.
-fn spans(n: i64, indexes: &[Made], musts: &Musts<'_>) -> Option<(usize, Vec<Statement>, bool)> {
+/// The index that knows most of the filter, with how much that is, and the columns that know it.
+fn spans<'a>(indexes: &'a [Made], musts: &Musts<'_>) -> Option<(usize, &'a Made, Known<'a>)> {
     let mut best: Option<(usize, &Made, Known<'_>)> = None;
     for made in indexes {
         let (mut columns, mut score, mut combinations) = (Vec::new(), 0, 1);
@@ -406,10 +420,7 @@ fn spans(n: i64, indexes: &[Made], musts: &Musts<'_>) -> Option<(usize, Vec<Stat
             best = Some((score, made, columns));
         }
     }
-    let (score, made, columns) = best?;
-    let mut all = Vec::new();
-    combine(Statement::of(n, made), &columns, &mut all);
-    Some((score, all, made.repeats))
+    best
 }
 
 /// Every combination of the columns' spans. Where a column has arrays, the columns behind it are left open.
@@ -435,11 +446,28 @@ fn by_id(n: i64, musts: &Musts<'_>) -> Option<Statement> {
         _ => None,
     })?;
     let by_id = Statement::by(n, &format!("sqlite_autoindex_document_{n}_1"));
-    Some(by_id.and(&format!("_id in ({})", vec!["?"; ids.len()].join(",")), ids).answers(place))
+    let places = vec!["?"; ids.len()].join(",");
+    Some(by_id.and(&["_id in (", &places, ")"], ids).answers(place))
 }
 
-fn is_any(db: &Connection, statement: Statement) -> Result<bool, Error> {
-    Ok(db.prepare_cached(&statement.entries())?.exists(params_from_iter(&statement.values))?)
+/// A kind, in SQL.
+fn digit(kind: i64) -> &'static str {
+    ["0", "1", "2", "3", "4", "5"][kind as usize]
+}
+
+/// Whether the statement finds any record in which the column's value is of these kinds.
+fn is_any(
+    db: &Connection,
+    statement: &Statement,
+    Column { kind, .. }: &Column,
+    kinds: RangeInclusive<i64>,
+) -> Result<bool, Error> {
+    let Statement { from, conditions, values, .. } = statement;
+    let joint = if conditions.is_empty() { " where " } else { " and " };
+    let (least, most) = kinds.into_inner();
+    let within = [" between ", digit(least), " and ", digit(most), " limit 1"].concat();
+    let text = ["select 1 from ", from, conditions, joint, kind, &within].concat();
+    Ok(db.prepare_cached(&text)?.exists(params_from_iter(values))?)
 }
 
 #[cfg(test)]

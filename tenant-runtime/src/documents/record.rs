@@ -101,8 +101,6 @@ pub struct View<'a> {
 impl View<'_> {
     /// Appends the whole record as JSON text.
     pub fn write_json(&self, out: &mut String) {
-        use std::fmt::Write as _;
-        let (created, modified) = (self.created, self.modified);
         out.push_str("{\"_id\":");
         match self.id.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
             true => {
@@ -112,7 +110,12 @@ impl View<'_> {
             }
             false => out.push_str(&serde_json::to_string(self.id).expect("a string is JSON")),
         }
-        write!(out, r#","{CREATED}":{created},"{MODIFIED}":{modified}"#).expect("a string takes text");
+        for (name, date) in [(CREATED, self.created), (MODIFIED, self.modified)] {
+            out.push_str(",\"");
+            out.push_str(name);
+            out.push_str("\":");
+            digits(date, out);
+        }
         match self.doc.get(1..).map(str::trim_start) {
             Some(rest) if !rest.starts_with('}') => {
                 out.push(',');
@@ -121,6 +124,21 @@ impl View<'_> {
             _ => out.push('}'),
         }
     }
+}
+
+/// Appends a whole number, as answers hold very many of them.
+pub(super) fn digits(number: i64, out: &mut String) {
+    let (mut text, mut at, mut rest) = ([b'-'; 21], 21, number.unsigned_abs());
+    loop {
+        at -= 1;
+        text[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    at -= usize::from(number < 0);
+    out.push_str(std::str::from_utf8(&text[at..]).expect("digits are text"));
 }
 
 fn as_ms(value: &Value) -> Option<i64> {
@@ -171,6 +189,15 @@ mod tests {
             let spliced: Map<String, Value> = serde_json::from_str(&row.to_json()).unwrap();
             assert_eq!(spliced, row.to_map(), "{doc}");
             assert_eq!(Row::from_map(spliced, 9).unwrap().fields(), row.fields());
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are_elsewhere() {
+        for number in [0, 7, -1, 10, 1_764_493_000_123, -90, i64::MAX, i64::MIN] {
+            let mut text = String::new();
+            digits(number, &mut text);
+            assert_eq!(text, number.to_string());
         }
     }
 
