@@ -55,6 +55,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
                 server.home.started().await;
                 inherited.ready();
                 tracing::info!(server.id = %server.launch.server, "awake");
+                server.make_indexes();
                 run_both(&server, public, private, admin::router(state), stop).await;
                 match server.home.sleep().await {
                     Err(error) if lost.peek().is_some() => {

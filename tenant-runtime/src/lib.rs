@@ -14,6 +14,7 @@ pub mod events;
 pub mod files;
 pub mod housekeeping;
 pub mod ids;
+pub mod indexing;
 pub mod launch;
 pub mod pages;
 pub mod past;

@@ -60,7 +60,7 @@ fn settle(db: &Connection, package: &Package, code: &[CodeFile], now: i64) -> Re
     for table in &read.tables {
         // A name that cannot be a table's is the maker's mistake and no reason to keep the app from its owner.
         if let Ok(name) = TableName::new(&app.id, &table.collection) {
-            documents::declare(db, &name, &table.indexes)?;
+            documents::begin_declared(db, &name, &table.indexes)?;
         }
     }
     ask(db, &app.id, package, now)?;

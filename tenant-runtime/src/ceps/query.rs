@@ -161,9 +161,12 @@ fn make_if_missed(server: &Server, table: TableName, index: Index) {
             return;
         }
         let (within, wanted) = (table.clone(), index.clone());
-        let made = server.home.write(move |db| Ok::<_, Problem>(documents::make_missed(db, &within, &wanted)?)).await;
+        let made = server.home.write(move |db| Ok::<_, Problem>(documents::begin_missed(db, &within, &wanted)?)).await;
         match made {
-            Ok(true) => tracing::info!(%table, %index, "made an index that searches missed"),
+            Ok(true) => {
+                tracing::info!(%table, %index, "makes an index that searches missed");
+                server.indexing.finish(&server.home, &server.quota).await;
+            }
             Ok(false) => {}
             Err(problem) => tracing::warn!(%table, %index, cause = problem.detail, "an index could not be made"),
         }

@@ -16,6 +16,7 @@ use std::str::FromStr;
 use rusqlite::{Connection, params};
 
 use super::Error;
+use super::making;
 use super::record::{CREATED, ID, MODIFIED};
 
 /// No value, or `null`.
@@ -160,6 +161,18 @@ fn value(path: &str) -> String {
     format!("(doc ->> '$.{path}')")
 }
 
+/// Kind and value of each path of a row (`new.`, or nothing for the one that is read), in SQL.
+pub(super) fn columns(paths: &[String], row: &str) -> String {
+    let column =
+        |path: &String| format!("{}, ({row}doc ->> '$.{path}')", kind(path).replace("(doc,", &format!("({row}doc,")));
+    paths.iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
+/// The statement that makes an index over these paths, as SQLite writes it down.
+pub(super) fn statement(n: i64, id: i64, paths: &[String]) -> String {
+    format!("CREATE INDEX {} on document_{n} ({}, modified)", name(n, id), columns(paths, ""))
+}
+
 /// The kind of the value at a path, in SQL.
 fn kind(path: &str) -> String {
     let mut through = Vec::new();
@@ -182,31 +195,58 @@ fn kind_of(json_type: &str) -> String {
     )
 }
 
-fn name(n: i64, id: i64) -> String {
+pub(super) fn name(n: i64, id: i64) -> String {
     format!("document_{n}_index_{id}")
 }
 
 /// Makes the collection's declared indexes exactly these; those made because they were missed stay.
 pub(super) fn declare(db: &Connection, n: i64, wanted: &[Index]) -> Result<(), Error> {
     let wanted = &wanted[..wanted.len().min(DECLARED_LIMIT)];
+    keep(db, n, wanted)?;
+    wanted.iter().try_for_each(|index| make(db, n, index, true).map(drop))
+}
+
+/// The same, but begins what is to be made of many records.
+pub(super) fn begin_declared(db: &Connection, n: i64, wanted: &[Index]) -> Result<(), Error> {
+    let wanted = &wanted[..wanted.len().min(DECLARED_LIMIT)];
+    keep(db, n, wanted)?;
+    making::keep(db, n, wanted)?;
+    wanted.iter().try_for_each(|index| make_or_begin(db, n, index, true).map(drop))
+}
+
+/// Of the declared indexes keeps those that still are.
+fn keep(db: &Connection, n: i64, wanted: &[Index]) -> Result<(), Error> {
     for (id, definition, declared) in rows(db, n)? {
-        let still = wanted.iter().any(|index| index.to_string() == definition);
-        match (still, declared) {
+        match (is_among(wanted, &definition), declared) {
             (true, false) => drop(db.execute("update document_index set declared = 1 where id = ?1", [id])?),
             (false, true) => remove(db, n, id)?,
             _ => {}
         }
     }
-    for index in wanted {
-        make(db, n, index, true)?;
-    }
     Ok(())
 }
 
-/// Makes an index because it was missed; false when there are enough, or when it is there already.
-pub(super) fn make_missed(db: &Connection, n: i64, index: &Index) -> Result<bool, Error> {
-    let missed = rows(db, n)?.iter().filter(|(_, _, declared)| !declared).count();
-    if missed >= MISSED_LIMIT { Ok(false) } else { make(db, n, index, false) }
+/// Whether one of the indexes is written so.
+pub(super) fn is_among(indexes: &[Index], definition: &str) -> bool {
+    indexes.iter().any(|index| index.to_string() == definition)
+}
+
+/// Begins an index because it was missed, or makes it; false when there are enough, or when that has happened already.
+pub(super) fn begin_missed(db: &Connection, n: i64, index: &Index) -> Result<bool, Error> {
+    let all = rows(db, n)?.into_iter().chain(making::rows(db, n)?);
+    let missed = all.filter(|(_, _, declared)| !declared).count();
+    if missed >= MISSED_LIMIT { Ok(false) } else { make_or_begin(db, n, index, false) }
+}
+
+fn make_or_begin(db: &Connection, n: i64, index: &Index, declared: bool) -> Result<bool, Error> {
+    let is_it = |(_, definition, _): &(i64, String, bool)| *definition == index.to_string();
+    if rows(db, n)?.iter().any(is_it) {
+        Ok(false)
+    } else if making::rows(db, n)?.iter().any(is_it) || making::is_long(db, n)? {
+        making::begin(db, n, index, declared)
+    } else {
+        make(db, n, index, declared)
+    }
 }
 
 fn rows(db: &Connection, n: i64) -> Result<Vec<(i64, String, bool)>, Error> {
@@ -223,19 +263,27 @@ fn make(db: &Connection, n: i64, index: &Index, declared: bool) -> Result<bool, 
     if added == 0 {
         return Ok(false);
     }
-    let name = name(n, db.last_insert_rowid());
+    let id = db.last_insert_rowid();
     match index {
-        Index::Fields(paths) => {
-            let columns: Vec<String> = paths.iter().map(|path| format!("{}, {}", kind(path), value(path))).collect();
-            let columns = columns.join(", ");
-            db.execute_batch(&format!("create index {name} on document_{n} ({columns}, modified)"))?;
+        Index::Fields(paths) => db.execute_batch(&statement(n, id, paths))?,
+        Index::Each(_) | Index::Text(_) => {
+            lay(db, n, id, index)?;
+            fill(db, n, id, index, i64::MIN, i64::MAX)?;
         }
+    }
+    Ok(true)
+}
+
+/// The table that is an index over elements or words, empty, and what keeps it.
+pub(super) fn lay(db: &Connection, n: i64, id: i64, index: &Index) -> Result<(), Error> {
+    let name = name(n, id);
+    match index {
+        Index::Fields(_) => {}
         Index::Each(path) => {
             let (new, old) = (entries(path, "new."), entries(path, "old."));
             db.execute_batch(&format!(
                 "create table {name} (kind integer not null, value not null, changed integer not null, record integer not null,
                     primary key (kind, value, changed, record)) without rowid;
-                 insert into {name} {all};
                  create trigger {name}_insert after insert on document_{n} begin
                     insert into {name} {new};
                  end;
@@ -245,22 +293,14 @@ fn make(db: &Connection, n: i64, index: &Index, declared: bool) -> Result<bool, 
                  create trigger {name}_update after update of doc, modified on document_{n} begin
                     delete from {name} where (kind, value, changed, record) in ({old});
                     insert into {name} {new};
-                 end;",
-                all = entries_of(&format!("document_{n} as stored"), path, "stored."),
+                 end;"
             ))?;
         }
         Index::Text(paths) => {
-            let columns: Vec<String> = (0..paths.len()).map(|at| format!("c{at}")).collect();
-            let columns = columns.join(", ");
-            let of = |row: &str| {
-                let texts: Vec<String> = paths.iter().map(|path| format!("{row}doc ->> '$.{path}'")).collect();
-                texts.join(", ")
-            };
-            let (new, stored) = (of("new."), of(""));
+            let (columns, new) = (words(paths), texts(paths, "new."));
             db.execute_batch(&format!(
                 "create virtual table {name} using fts5 ({columns}, content = '', contentless_delete = 1,
                     tokenize = 'unicode61 remove_diacritics 2');
-                 insert into {name} (rowid, {columns}) select n, {stored} from document_{n};
                  create trigger {name}_insert after insert on document_{n} begin
                     insert into {name} (rowid, {columns}) values (new.n, {new});
                  end;
@@ -274,7 +314,39 @@ fn make(db: &Connection, n: i64, index: &Index, declared: bool) -> Result<bool, 
             ))?;
         }
     }
-    Ok(true)
+    Ok(())
+}
+
+/// Adds the records with numbers after one and up to another to such a table, as far as they are not in it.
+pub(super) fn fill(db: &Connection, n: i64, id: i64, index: &Index, after: i64, upto: i64) -> Result<(), Error> {
+    let name = name(n, id);
+    let some = format!("select n, modified, doc from document_{n} where n > ?1 and n <= ?2");
+    let fill = match index {
+        Index::Fields(_) => return Ok(()),
+        Index::Each(path) => {
+            format!("insert or ignore into {name} {}", entries_of(&format!("({some}) as stored"), path, "stored."))
+        }
+        Index::Text(paths) => format!(
+            "insert into {name} (rowid, {}) select n, {} from ({some})
+                where not exists (select 1 from {name}_docsize as known where known.id = n)",
+            words(paths),
+            texts(paths, "")
+        ),
+    };
+    db.execute(&fill, [after, upto])?;
+    Ok(())
+}
+
+/// The columns of a full-text index over so many paths.
+fn words(paths: &[String]) -> String {
+    let columns: Vec<String> = (0..paths.len()).map(|at| format!("c{at}")).collect();
+    columns.join(", ")
+}
+
+/// The texts of a row for them, in SQL.
+fn texts(paths: &[String], row: &str) -> String {
+    let texts: Vec<String> = paths.iter().map(|path| format!("{row}doc ->> '$.{path}'")).collect();
+    texts.join(", ")
 }
 
 /// The entries of one row in an index over elements, in SQL.
@@ -296,11 +368,12 @@ fn entries_of(from: &str, path: &str, row: &str) -> String {
     )
 }
 
-fn remove(db: &Connection, n: i64, id: i64) -> Result<(), Error> {
+/// Removes an index, or what there is of one.
+pub(super) fn remove(db: &Connection, n: i64, id: i64) -> Result<(), Error> {
     let name = name(n, id);
     db.execute_batch(&format!(
         "drop trigger if exists {name}_insert; drop trigger if exists {name}_delete; drop trigger if exists {name}_update;
-         drop index if exists {name}; drop table if exists {name};"
+         drop index if exists {name}; drop table if exists {name}; drop table if exists {name}_keys;"
     ))?;
     db.execute("delete from document_index where id = ?1", [id])?;
     Ok(())
@@ -308,7 +381,8 @@ fn remove(db: &Connection, n: i64, id: i64) -> Result<(), Error> {
 
 /// Removes what does not go with the collection's own table.
 pub(super) fn remove_all(db: &Connection, n: i64) -> Result<(), Error> {
-    rows(db, n)?.into_iter().try_for_each(|(id, _, _)| remove(db, n, id))
+    rows(db, n)?.into_iter().try_for_each(|(id, _, _)| remove(db, n, id))?;
+    making::rows(db, n)?.into_iter().try_for_each(|(id, _, _)| making::give_up(db, n, id))
 }
 
 #[cfg(test)]

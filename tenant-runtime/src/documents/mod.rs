@@ -8,6 +8,7 @@ mod budget;
 mod catalogue;
 mod index;
 mod looking;
+mod making;
 mod narrow;
 mod order;
 mod plan;
@@ -23,6 +24,7 @@ mod text;
 pub use advise::Advisor;
 pub use budget::Budget;
 pub use index::{BadIndex, Index};
+pub use making::{Step, give_up_missed, is_making, make_further};
 pub use position::Position;
 pub use query::Filter;
 pub use record::{Row, View};
@@ -30,8 +32,8 @@ pub use search::{
     BYTES_LIMIT, COUNT, COUNT_LIMIT, Found, Key, Looked, Page, SKIP_LIMIT, Search, ids, look, search, show,
 };
 pub use store::{
-    Collection, Others, collections, collections_of, create, declare, drop_collection, each, files_of, get,
-    make_missed, page, put_kept, remove, update,
+    Collection, Others, begin_declared, begin_missed, collections, collections_of, create, declare, drop_collection,
+    each, files_of, get, page, put_kept, remove, update,
 };
 pub(crate) use store::{make_indexes_anew, put_new, set_by_server};
 pub use table::{BadName, FILES, TableName};

@@ -65,23 +65,39 @@ fn make(db: &Connection, table: &TableName) -> Result<i64, Error> {
 /// Makes the collection, with exactly these indexes beside those made because they were missed. What describes no
 /// index is left out.
 pub fn declare(db: &Connection, table: &TableName, indexes: &[String]) -> Result<(), Error> {
-    let n = make(db, table)?;
-    declare_in(db, n, indexes)
+    declare_in(db, make(db, table)?, indexes)
 }
 
 fn declare_in(db: &Connection, n: i64, indexes: &[String]) -> Result<(), Error> {
-    let wanted: Vec<Index> = indexes.iter().filter_map(|text| text.parse().ok()).collect();
+    let wanted = read(indexes);
     index::declare(db, n, &wanted)?;
+    note(db, n, &wanted)
+}
+
+/// The same for a collection that is in use: where there are many records, an index is only begun, so that nobody waits for
+/// it, and [`super::make_further`] goes on with it.
+pub fn begin_declared(db: &Connection, table: &TableName, indexes: &[String]) -> Result<(), Error> {
+    let (n, wanted) = (make(db, table)?, read(indexes));
+    index::begin_declared(db, n, &wanted)?;
+    note(db, n, &wanted)
+}
+
+fn read(indexes: &[String]) -> Vec<Index> {
+    indexes.iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+fn note(db: &Connection, n: i64, wanted: &[Index]) -> Result<(), Error> {
     let written: Vec<String> = wanted.iter().map(Index::to_string).collect();
     let text = serde_json::to_string(&written).expect("names are JSON");
     db.execute("update collection set indexes = ?2 where n = ?1", (n, text))?;
     Ok(())
 }
 
-/// Makes an index because searches missed it; false when there are enough, or when it is there.
-pub fn make_missed(db: &Connection, table: &TableName, index: &Index) -> Result<bool, Error> {
+/// Makes an index because searches missed it, or begins it, as [`begin_declared`] does; false when there are enough, or when
+/// that has happened already.
+pub fn begin_missed(db: &Connection, table: &TableName, index: &Index) -> Result<bool, Error> {
     match find(db, table)? {
-        Some(n) => index::make_missed(db, n, index),
+        Some(n) => index::begin_missed(db, n, index),
         None => Ok(false),
     }
 }

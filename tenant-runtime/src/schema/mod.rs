@@ -12,6 +12,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("0001.sql"), then: |_| Ok(()) },
     Migration { sql: include_str!("0002.sql"), then: documents::make_indexes_anew },
     Migration { sql: include_str!("0003.sql"), then: |_| Ok(()) },
+    Migration { sql: include_str!("0004.sql"), then: |_| Ok(()) },
 ];
 
 /// One step from a layout to the next: a text, and what a text cannot say.

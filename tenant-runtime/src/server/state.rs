@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::Registry;
 use crate::changes::Changes;
 use crate::documents::Advisor;
+use crate::indexing::Indexing;
 use crate::launch::{Access, Launch, StorageAt};
 use crate::past;
 use crate::problem::{Problem, chain};
@@ -70,6 +71,8 @@ pub struct Inner {
     pub apps: Registry,
     /// Which indexes searches missed.
     pub advisor: Advisor,
+    /// What makes indexes.
+    pub indexing: Indexing,
     /// What has just changed.
     pub changes: Changes,
     /// What still fits.
@@ -118,8 +121,20 @@ impl Server {
         quota.hold_pending(&home).await?;
         // The launcher says it, and every change asks for it.
         quota.free(&home, now).await?;
-        let (advisor, changes, stopping) = (Advisor::default(), Changes::default(), watch::channel(false).0);
-        Ok(Self(Arc::new(Inner { launch, home, sessions, apps, advisor, changes, quota, provider, stopping })))
+        let (advisor, indexing, changes) = (Advisor::default(), Indexing::default(), Changes::default());
+        let stopping = watch::channel(false).0;
+        Ok(Self(Arc::new(Inner {
+            launch,
+            home,
+            sessions,
+            apps,
+            advisor,
+            indexing,
+            changes,
+            quota,
+            provider,
+            stopping,
+        })))
     }
 
     /// Refuses writes while the plan's standing allows reading only.
@@ -143,6 +158,16 @@ impl Server {
         }
         // A failure has been logged where it was made.
         let _ = self.apps.refresh(&self.home).await;
+        self.make_indexes();
+    }
+
+    /// Goes on with indexes that have been begun, while nobody waits for it.
+    pub fn make_indexes(&self) {
+        // While it may only be read, it is left as it is.
+        if self.writable().is_ok() {
+            let server = self.clone();
+            tokio::spawn(async move { server.indexing.finish(&server.home, &server.quota).await });
+        }
     }
 
     /// Ends everything that has no end of its own, such as feeds.

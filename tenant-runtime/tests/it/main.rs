@@ -7,6 +7,7 @@ mod azure_peer;
 mod bounds;
 mod cold_wake;
 mod faults;
+mod indexing;
 mod s3_peer;
 mod store_away;
 mod store_basics;

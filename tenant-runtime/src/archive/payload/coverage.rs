@@ -54,6 +54,7 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("collection", Fate::Exported),
     ("document_<n>", Fate::Exported),
     ("document_index", Fate::Derived),
+    ("document_index_making", Fate::Derived),
     ("document_<n>_index_<id>", Fate::Derived),
     ("file", Fate::Exported),
     ("permission", Fate::Exported),
