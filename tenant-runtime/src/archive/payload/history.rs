@@ -8,6 +8,7 @@
 //! ones, or more came of our folder than is read again, ours goes into a folder of another name beside it; what finds no
 //! place at all is named among what is omitted.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use export_format::entry::{Kind, ProviderPart, segment};
@@ -26,8 +27,8 @@ use crate::archive::error::Error;
 
 /// Where all of it stands.
 const ROOT: &str = "data/providers";
-/// The most of our own folder that is read again to be added to, in bytes.
-pub const MOST: u64 = 32 << 20;
+/// The most of our own folder that is read again to be added to, in bytes. It is held in memory for as long.
+pub const MOST: u64 = 8 << 20;
 /// The longest document of rows, in bytes.
 const LONGEST: usize = 8 << 20;
 /// How many folders are tried before the history is left out.
@@ -112,8 +113,8 @@ impl Folder {
         let kept = |wanted: ProviderPart| rows_of(came, wanted);
         folder.documents.insert(render::path(&format!("{root}/provider.json"))?, provider(told, root, came)?);
         let invoices = folder.bills(root, &told.invoices, &kept(ProviderPart::Invoices), payload)?;
-        let usage = merged(kept(ProviderPart::Usage), &told.usage, "date", "date")?;
-        let log = merged(kept(ProviderPart::Log), &told.log, "id", "at")?;
+        let usage = merged(&kept(ProviderPart::Usage), &told.usage, "date", "date")?;
+        let log = merged(&kept(ProviderPart::Log), &told.log, "id", "at")?;
         for (name, lines) in [("invoices", invoices), ("usage", usage), ("log", log)] {
             for (index, part) in pieces(lines).into_iter().enumerate() {
                 folder.documents.insert(render::path(&format!("{root}/{}", segment(name, index)))?, part);
@@ -123,7 +124,13 @@ impl Folder {
     }
 
     /// The rows of the bills; their readable texts become documents beside them.
-    fn bills(&mut self, root: &str, bills: &[Bill], came: &[String], payload: &Payload) -> Result<Vec<u8>, Error> {
+    fn bills(
+        &mut self,
+        root: &str,
+        bills: &[Bill],
+        came: &[Cow<'_, str>],
+        payload: &Payload,
+    ) -> Result<Vec<u8>, Error> {
         let known: BTreeMap<String, EntryPath> = came.iter().filter_map(|line| text_of(root, line)).collect();
         let mut namer = Namer::new(&format!("{root}/invoices")).map_err(|why| Error::Bug(why.to_string()))?;
         let beneath = format!("{root}/invoices/");
@@ -145,7 +152,7 @@ impl Folder {
             ours.push(history::Invoice { text: within, ..invoice.clone() });
             self.documents.insert(path, text.clone().into_bytes());
         }
-        merged(came.to_vec(), &ours, "id", "issued")
+        merged(came, &ours, "id", "issued")
     }
 
     /// Whether all of its names are free.
@@ -186,11 +193,13 @@ fn provider(told: &ProviderHistory, root: &str, came: &Documents) -> Result<Vec<
     Ok(render::pretty(&Value::Object(ours)))
 }
 
-/// The rows that came of one part.
-fn rows_of(came: &Documents, wanted: ProviderPart) -> Vec<String> {
+/// The rows that came of one part, as they stand in the documents.
+fn rows_of(came: &Documents, wanted: ProviderPart) -> Vec<Cow<'_, str>> {
     let of_part = |path: &EntryPath| matches!(Kind::of(path), Kind::Provider(_, part) if part == wanted);
-    let texts = came.iter().filter(|(path, _)| of_part(path)).map(|(_, text)| String::from_utf8_lossy(text));
-    texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).filter(|line| !line.is_empty()).collect()
+    let texts = came.iter().filter(|(path, _)| of_part(path)).map(|(_, text)| text);
+    let lines =
+        texts.flat_map(|text| text.split(|byte| *byte == b'\n')).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    lines.filter(|line| !line.is_empty()).map(String::from_utf8_lossy).collect()
 }
 
 /// The bill of a row that came, and where its text stands.
@@ -202,25 +211,31 @@ fn text_of(root: &str, line: &str) -> Option<(String, EntryPath)> {
     is_text.then_some((row.get("id")?.as_str()?.to_owned(), path))
 }
 
-/// The rows that came and ours, each `key` once, in the order of their moments and keys.
-fn merged(came: Vec<String>, ours: &[impl Serialize], key: &str, at: &str) -> Result<Vec<u8>, Error> {
-    let mut rows: BTreeMap<String, (Option<Timestamp>, String)> = BTreeMap::new();
-    let ours = ours.iter().map(|row| -> Result<String, Error> {
+/// The rows that came and ours, each `key` once, in the order of their moments and keys. One row after the other is looked into,
+/// and kept as its text.
+fn merged(came: &[Cow<'_, str>], ours: &[impl Serialize], key: &str, at: &str) -> Result<Vec<u8>, Error> {
+    let mut rows: BTreeMap<String, (Option<Timestamp>, Cow<'_, str>)> = BTreeMap::new();
+    let ours = ours.iter().map(|row| -> Result<Cow<'_, str>, Error> {
         let text = serde_json::to_string(row).map_err(|why| Error::Bug(why.to_string()))?;
         let row = Row::from_stored(&text).map_err(|why| Error::Bug(format!("a row of the history: {why}")))?;
-        Ok(row.to_row())
+        Ok(Cow::Owned(row.to_row()))
     });
-    for line in came.into_iter().map(Ok).chain(ours) {
+    for line in came.iter().map(|line| Ok(Cow::Borrowed(line.as_ref()))).chain(ours) {
         let line = line?;
         let row: Value = serde_json::from_str(&line).unwrap_or_default();
         let text = |name: &str| row.get(name).and_then(Value::as_str);
         let moment = text(at).and_then(|at| at.parse().or_else(|_| format!("{at}T00:00:00Z").parse()).ok());
-        let known_by = text(key).map_or_else(|| line.clone(), str::to_owned);
+        let known_by = text(key).map_or_else(|| line.clone().into_owned(), str::to_owned);
         rows.insert(known_by, (moment, line));
     }
     let mut rows: Vec<_> = rows.into_iter().map(|(key, (at, line))| (at, key, line)).collect();
     rows.sort();
-    Ok(rows.into_iter().flat_map(|(_, _, line)| format!("{line}\n").into_bytes()).collect())
+    let mut all = Vec::with_capacity(rows.iter().map(|(.., line)| line.len() + 1).sum());
+    for (.., line) in rows {
+        all.extend_from_slice(line.as_bytes());
+        all.push(b'\n');
+    }
+    Ok(all)
 }
 
 /// Cuts lines into pieces that are no longer than a document of rows may be; none for no lines.
