@@ -25,7 +25,8 @@ pub use seal::{Envelope, Sealed, Sealer};
 /// The work, as a power of two, that a passphrase costs whoever seals with it.
 ///
 /// Fixed rather than measured, so that a fast machine does not seal what a slow one takes minutes to open. It takes
-/// 2^16 · 1 KiB = 64 MiB of memory.
+/// 2^16 · 1 KiB = 64 MiB of memory while the passphrase becomes a key; that is given back before the first byte is sealed
+/// or opened. Less would make guessing cheaper, and memory is what guessing costs.
 pub const WORK: u8 = 16;
 
 /// The longest header that is read, in bytes; over a hundred keys fit in.
