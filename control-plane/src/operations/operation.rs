@@ -1,10 +1,11 @@
 //! An operation as the domain knows it, and the steps it shows.
 
+use jiff::Timestamp;
 use tenant_runtime::admin::api::{ExportView, ImportReport};
 use tenant_runtime::ids::ServerId;
 
 use super::ident::OperationId;
-use super::step::{ImportStep, StepState, StepView};
+use super::step::{ExportStep, ImportStep, StepState, StepView};
 use crate::places::PlaceId;
 
 /// What an operation does.
@@ -113,6 +114,9 @@ pub struct Operation {
     pub place: Option<PlaceId>,
     /// Whether it was begun by a schedule.
     pub scheduled: bool,
+    /// Of a copy that is frozen: since when the passphrase that it is sealed with had been its place's; nothing for an open
+    /// one. The place may have another one by now, or none.
+    pub sealed_since: Option<Timestamp>,
 }
 
 impl Operation {
@@ -122,6 +126,12 @@ impl Operation {
         let checking =
             self.steps.iter().any(|step| step.name == ImportStep::Check.word() && step.state == StepState::Running);
         self.kind == Kind::Import && self.state == State::Waiting && checking
+    }
+
+    /// Whether what it carries will not change any more, on its way to a place.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.steps.iter().any(|step| step.name == ExportStep::Freeze.word() && step.state == StepState::Done)
     }
 
     /// Done and total of the step that runs now, for a progress bar.

@@ -169,6 +169,7 @@ impl Kept {
             undo_until_ms: self.undo_until_ms,
             place: self.place,
             scheduled: self.scheduled,
+            sealed_since: self.sealed_since_ms.map(row::time).transpose()?,
         })
     }
 }

@@ -142,6 +142,7 @@ async fn a_copy_under_way_keeps_the_passphrase_it_was_frozen_with() {
         // when the passphrase is changed before it gets there,
         world.clock.forward_minutes(1);
         seal(world, &anna, place, SECOND).await.unwrap();
+        assert!(now().await.is_frozen() && now().await.sealed_since == first, "the page can say so meanwhile");
         world.host.archive_stops_at(0);
         eventually("it gets there", async || now().await.state == State::Done).await;
         // then the page can say that it is the earlier one.

@@ -10,6 +10,7 @@ use export_format::AppId;
 use serde::Deserialize;
 use tenant_runtime::admin::api::AppView;
 
+use super::confirm::Confirm;
 use super::{base, own_server};
 use crate::page::{self, Answer};
 use crate::parts::{self, Html, moment};
@@ -33,19 +34,6 @@ struct AppsPage {
     shelf_empty: bool,
     undo_days: u32,
     source: String,
-}
-
-#[derive(askama::Template)]
-#[template(path = "consumer/confirm.html")]
-struct Confirm {
-    shell: Shell,
-    question: String,
-    meaning: String,
-    action: String,
-    back: String,
-    keep: &'static str,
-    go: &'static str,
-    next: String,
 }
 
 /// One app on a shelf.

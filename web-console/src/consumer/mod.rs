@@ -5,6 +5,7 @@ mod activity;
 mod apps;
 mod bill;
 mod close;
+mod confirm;
 mod creating;
 mod dashboard;
 mod drills;

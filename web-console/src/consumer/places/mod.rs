@@ -15,6 +15,7 @@ pub(super) use archives::{archives, import};
 pub(super) use sealing::{ask_unseal, seal, unseal};
 
 use self::sealing::{SealForm, Sealed};
+use super::confirm::Confirm;
 use super::{base, own_server};
 use crate::page::{self, Answer, Field};
 use crate::parts::{Fact, Line};
@@ -74,19 +75,6 @@ struct Copy {
     when: show::Moment,
     scheduled: bool,
     sealed: Sealed,
-}
-
-#[derive(askama::Template)]
-#[template(path = "consumer/confirm.html")]
-struct Confirm {
-    shell: Shell,
-    question: String,
-    meaning: String,
-    action: String,
-    back: String,
-    keep: &'static str,
-    go: &'static str,
-    next: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -175,7 +163,7 @@ async fn place_page(visit: &Visit, server: &Server, place: &Place, said: Option<
                 zone: Field::judged(&schedule.zone, "zone", error),
                 keep: Field::judged(schedule.keep.to_string(), "keep", error),
             },
-            sealing: SealForm::of(place, error),
+            sealing: SealForm::of(place, own(), error),
             copies: copies
                 .into_iter()
                 .map(|file| Copy {

@@ -2,12 +2,14 @@
 
 use axum::extract::Path;
 use control_plane::Error;
+use control_plane::operations::{Kind, Operation, State};
 use control_plane::places::{self, Place, Secret};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Confirm, back_or_told, mine};
+use super::{back_or_told, mine};
 use crate::consumer::base;
+use crate::consumer::confirm::Confirm;
 use crate::page::{self, Answer, Field};
 use crate::shell::Shell;
 use crate::show;
@@ -19,15 +21,44 @@ pub(super) const FIELDS: [&str; 2] = ["passphrase", "again"];
 /// The card that says whether copies are sealed, with its form.
 pub(super) struct SealForm {
     pub(super) since: Option<show::Moment>,
+    /// What is true of a copy on its way that is not true of the next one.
+    pub(super) under_way: Option<String>,
+    /// What the first field is called.
+    pub(super) label: &'static str,
     pub(super) passphrase: Field,
     pub(super) again: Field,
 }
 
 impl SealForm {
-    pub(super) fn of(place: &Place, error: Option<&Error>) -> Self {
+    pub(super) fn of<'a>(
+        place: &Place,
+        mut operations: impl Iterator<Item = &'a Operation>,
+        error: Option<&Error>,
+    ) -> Self {
         let field = |name: &str| Field::judged("", name, error);
-        Self { since: place.sealed_since.map(show::both), passphrase: field(FIELDS[0]), again: field(FIELDS[1]) }
+        Self {
+            since: place.sealed_since.map(show::both),
+            under_way: operations.find_map(|operation| under_way(operation, place.sealed_since)),
+            label: if place.sealed_since.is_some() { "New passphrase" } else { "Passphrase" },
+            passphrase: field(FIELDS[0]),
+            again: field(FIELDS[1]),
+        }
     }
+}
+
+/// How a copy that is on its way differs from what is chosen now: it goes there as it was frozen.
+fn under_way(operation: &Operation, chosen: Option<Timestamp>) -> Option<String> {
+    let is_there = operation.kind == Kind::Export && operation.state == State::Running;
+    if !is_there || !operation.is_frozen() || operation.sealed_since == chosen {
+        return None;
+    }
+    Some(match operation.sealed_since {
+        None => "The copy that is on its way now was made before that and goes there open. If it should not, stop it and copy again.".to_owned(),
+        Some(since) => format!(
+            "The copy that is on its way now was made before that and goes there sealed with the passphrase you set on {}.",
+            show::both(since).words()
+        ),
+    })
 }
 
 /// What the form sends.
@@ -99,5 +130,53 @@ impl Sealed {
             None if name.ends_with(".age") => Self { words: "sealed", since: None },
             None => Self { words: "open", since: None },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use control_plane::operations::{OperationId, StepState, StepView};
+    use tenant_runtime::ids::ServerId;
+
+    use super::*;
+
+    fn copy(state: State, freeze: StepState, sealed_since: Option<Timestamp>) -> Operation {
+        Operation {
+            id: OperationId::new(1),
+            server: ServerId::new(1),
+            kind: Kind::Export,
+            state,
+            steps: vec![StepView { name: "freeze", title: "", state: freeze, progress: None, error: None }],
+            bytes: None,
+            received: 0,
+            file_name: String::new(),
+            export: None,
+            report: None,
+            error: None,
+            created_ms: 0,
+            updated_ms: 0,
+            expires_ms: None,
+            undo_until_ms: None,
+            place: None,
+            scheduled: false,
+            sealed_since,
+        }
+    }
+
+    #[test]
+    fn a_copy_on_its_way_that_is_not_as_was_chosen_since_is_told_of() {
+        let (early, late) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+        let told = |state, freeze, sealed, chosen| under_way(&copy(state, freeze, sealed), chosen);
+        let on_its_way = |sealed, chosen| told(State::Running, StepState::Done, sealed, chosen);
+        assert!(on_its_way(None, Some(late)).is_some_and(|said| said.contains("goes there open")));
+        for chosen in [None, Some(late)] {
+            assert!(
+                on_its_way(Some(early), chosen).is_some_and(|said| said.contains("sealed with the passphrase you set"))
+            );
+        }
+        assert_eq!((on_its_way(None, None), on_its_way(Some(late), Some(late))), (None, None));
+        // One that is not frozen yet takes what is chosen, and one that is there is told of in the list.
+        assert_eq!(told(State::Running, StepState::Running, None, Some(late)), None);
+        assert_eq!(told(State::Done, StepState::Done, None, Some(late)), None);
     }
 }
