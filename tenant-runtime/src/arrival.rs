@@ -44,6 +44,16 @@ impl Arrival {
         Ok(Self { archive: archive.to_owned(), passphrase: passphrase.map(Path::to_owned), folder })
     }
 
+    /// Sees to it that no folder is used as a server's in which one has not arrived yet.
+    pub(crate) fn none_in(data: &Path) -> anyhow::Result<()> {
+        ensure!(
+            !data.join(ID).exists(),
+            "{} was to get the server of an archive, and that was cut off or refused. Give --archive again, or remove the folder",
+            data.display()
+        );
+        Ok(())
+    }
+
     /// Checks the archive and takes it.
     pub(crate) async fn take(self, server: &Server) -> anyhow::Result<()> {
         let swapped = server.clone();

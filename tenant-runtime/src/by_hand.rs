@@ -59,11 +59,11 @@ pub(crate) struct Serve {
 pub(crate) fn run(args: Serve) -> anyhow::Result<()> {
     crate::block_on(async move {
         let stop = stop_signal()?.boxed().shared();
-        let arrival = args
-            .archive
-            .as_deref()
-            .map(|archive| Arrival::prepare(&args.place.data, archive, args.passphrase_file.as_deref()));
-        let arrival = arrival.transpose()?;
+        let data = &args.place.data;
+        let arrival = match &args.archive {
+            Some(archive) => Some(Arrival::prepare(data, archive, args.passphrase_file.as_deref())?),
+            None => Arrival::none_in(data).map(|()| None)?,
+        };
         let listener = TcpListener::bind(args.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
         let port = listener.local_addr()?.port();

@@ -12,6 +12,7 @@ use tenant_runtime::admin::api::{ExportRequest, ExportState};
 use tenant_runtime::archive::export::{Exports, stream};
 use tenant_runtime::server::{Server, now};
 
+use crate::arrival::Arrival;
 use crate::by_hand::{self, Place, passphrase};
 
 const ID: &str = "departure";
@@ -38,6 +39,7 @@ pub(crate) fn run(args: Export) -> anyhow::Result<()> {
     crate::block_on(async move {
         let data = &args.place.data;
         ensure!(data.join("home").exists(), "{} holds no server", data.display());
+        Arrival::none_in(data)?;
         let passphrase = args.passphrase_file.as_deref().map(passphrase).transpose()?;
         let (launch, _) = by_hand::launch(&args.place, None)?;
         let work = data.join("departure");

@@ -128,6 +128,8 @@ async fn what_is_refused_or_cut_off_leaves_the_folder_free_for_another() {
     std::fs::write(&damaged, &bytes).unwrap();
     let why = refused(serve(&home, Some(&damaged), &[]));
     assert!(why.contains("refused, and nothing was changed") && why.contains("A file was changed"), "{why}");
+    let empty = refused(serve(&home, None, &[]));
+    assert!(empty.contains("cut off or refused") && empty.contains("Give --archive again"), "{empty}");
     // Killed at many moments of its work, it begins anew.
     for ms in (0..400).step_by(40) {
         let mut command = serve(&home, Some(&file), &[]);
