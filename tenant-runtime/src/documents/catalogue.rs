@@ -11,7 +11,6 @@ use rusqlite::Connection;
 
 use super::Error;
 use super::index::Made;
-use super::record::digits;
 use super::table::TableName;
 
 /// A collection, ready to be searched.
@@ -41,11 +40,11 @@ pub(super) fn of(db: &Connection, table: &TableName) -> Result<Option<Arc<Catalo
     while let Some(row) = rows.next()? {
         let (n, id): (i64, Option<i64>) = (row.get(0)?, row.get(1)?);
         if text.is_empty() {
-            digits(n, &mut text);
+            text.push_str(itoa::Buffer::new().format(n));
         }
         if let Some(id) = id {
             text.push('\n');
-            digits(id, &mut text);
+            text.push_str(itoa::Buffer::new().format(id));
             text.push(' ');
             text.push_str(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?);
         }
