@@ -47,6 +47,9 @@ pub struct PlanDraft {
     /// is what every plan promised before this could be chosen.
     #[serde(default)]
     pub loss_window_ms: u64,
+    /// How many domains of one's own may lead to the server.
+    #[serde(default = "PlanDraft::usual_domains")]
+    pub domains: u32,
 }
 
 /// The shortest and the longest span that a plan may put at risk.
@@ -76,6 +79,9 @@ pub enum PlanError {
     /// A span too short to gain anything, or longer than anyone should lose.
     #[error("What may be lost lies between 0.1 and 60 seconds; 0 is nothing at all.")]
     LossWindow,
+    /// More names than anyone looks up for one server.
+    #[error("A server can have up to 100 domains; 0 is none.")]
+    Domains,
 }
 
 impl PlanError {
@@ -89,11 +95,17 @@ impl PlanError {
             Self::Memory => "memory",
             Self::Undo => "undo_days",
             Self::LossWindow => "loss_window",
+            Self::Domains => "domains",
         }
     }
 }
 
 impl PlanDraft {
+    /// How many domains a plan has that says nothing of it, as those of before this could be chosen.
+    pub fn usual_domains() -> u32 {
+        5
+    }
+
     /// The plans we propose to an operator who sets up a business.
     pub fn suggested(currency: Currency) -> Vec<Self> {
         let plan = |name: &str, blurb: &str, price_cents, gigabytes: u64, memory: u64, undo_days| Self {
@@ -105,6 +117,7 @@ impl PlanDraft {
             memory_bytes: memory * MIB,
             undo_days,
             loss_window_ms: 0,
+            domains: Self::usual_domains(),
         };
         vec![
             plan("Room", "Notes, a page of your own, a year of photographs.", 390, 10, 256, 14),
@@ -128,6 +141,7 @@ impl PlanDraft {
             ((64 * 1_000_000..=64 * 1024 * MIB).contains(&self.memory_bytes), PlanError::Memory),
             ((1..=365).contains(&self.undo_days), PlanError::Undo),
             (self.loss_window_ms == 0 || LOSS_WINDOW_MS.contains(&self.loss_window_ms), PlanError::LossWindow),
+            (self.domains <= 100, PlanError::Domains),
         ];
         rules.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, error)| Err(error))
     }
@@ -148,7 +162,7 @@ mod tests {
     fn each_field_is_looked_at() {
         let good = PlanDraft::suggested(Currency::EUR).remove(0);
         type Spoil = fn(&mut PlanDraft);
-        let cases: [(Spoil, PlanError); 8] = [
+        let cases: [(Spoil, PlanError); 9] = [
             (|p| p.name = " ".into(), PlanError::Name),
             (|p| p.blurb = "x".repeat(201), PlanError::Blurb),
             (|p| p.price_cents = -1, PlanError::Price),
@@ -157,6 +171,7 @@ mod tests {
             (|p| p.undo_days = 0, PlanError::Undo),
             (|p| p.loss_window_ms = 99, PlanError::LossWindow),
             (|p| p.loss_window_ms = 60_001, PlanError::LossWindow),
+            (|p| p.domains = 101, PlanError::Domains),
         ];
         for (spoil, error) in cases {
             let mut plan = good.clone();
@@ -168,8 +183,10 @@ mod tests {
     #[test]
     fn a_plan_of_before_promised_that_nothing_is_lost() {
         let mut old = serde_json::to_value(PlanDraft::suggested(Currency::EUR).remove(0)).expect("plain data");
-        old.as_object_mut().expect("an object").remove("loss_window_ms");
+        for newer in ["loss_window_ms", "domains"] {
+            old.as_object_mut().expect("an object").remove(newer);
+        }
         let plan: PlanDraft = serde_json::from_value(old).expect("it is still read");
-        assert_eq!((plan.loss_window_ms, plan.check()), (0, Ok(())));
+        assert_eq!((plan.loss_window_ms, plan.domains, plan.check()), (0, 5, Ok(())));
     }
 }

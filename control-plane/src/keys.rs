@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use ed25519_dalek::SigningKey;
+use export_format::signature::Signer;
 use rand::TryRngCore as _;
 use sha2::{Digest as _, Sha256};
 
@@ -17,6 +18,7 @@ use crate::Error;
 pub struct Keys {
     handover: SigningKey,
     places: [u8; 32],
+    identity: [u8; 32],
 }
 
 impl std::fmt::Debug for Keys {
@@ -45,12 +47,18 @@ impl Keys {
     pub(crate) fn in_dir(data_dir: &Path) -> Result<Self, KeyError> {
         let seed = secret(data_dir.join("keys").join("handover.ed25519"))?;
         let places = secret(data_dir.join("keys").join("places.key"))?;
-        Ok(Self { handover: SigningKey::from_bytes(&seed), places })
+        let identity = secret(data_dir.join("keys").join("provider.ed25519"))?;
+        Ok(Self { handover: SigningKey::from_bytes(&seed), places, identity })
     }
 
     /// The key that seals what opens people's own storage.
     pub(crate) fn places(&self) -> &[u8; 32] {
         &self.places
+    }
+
+    /// The key by which the provider itself signs what it says to strangers.
+    pub(crate) fn identity(&self) -> Signer {
+        Signer::from_seed(&self.identity)
     }
 
     /// The key that signs hand-over tickets.

@@ -16,12 +16,16 @@ use tokio_util::task::TaskTracker;
 use crate::accounts::Passwords;
 use crate::context::Clock;
 use crate::db::Db;
+use crate::domains::{self, Dns};
 use crate::gateway::{Gates, Gateway, Routes};
 use crate::keys::Keys;
 use crate::metering::Traffic;
+use crate::moves::leaving;
 use crate::places::Reach;
 use crate::servers::{Due, Host, Sightings, reconcile};
-use crate::{AccountId, Result, accounts, care, drills, hosts, mail, metering, operations, subscriptions};
+use crate::{
+    AccountId, Result, accounts, care, drills, hosts, mail, metering, moves, operations, packages, subscriptions,
+};
 
 /// How long a request waits for a server that does not answer before it is told so.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,6 +49,8 @@ pub struct Settings {
     pub sign_ups_per_hour: u32,
     /// Which addresses people's own storage may have.
     pub places: Reach,
+    /// How people's own domains are looked up.
+    pub dns: Dns,
     /// How long after an exit drill that passed a server's next turn comes; without it there are only those that are
     /// asked for.
     pub drills_every: Option<Duration>,
@@ -112,6 +118,11 @@ struct Inner {
     setup_token: Mutex<Option<String>>,
     desk: operations::Desk,
     drills: drills::Desk,
+    arriving: moves::arriving::Desk,
+    leaving: leaving::Desk,
+    foreign: moves::foreign::Desk,
+    packages: packages::Desk,
+    domains: domains::Desk,
     stop: CancellationToken,
     loops: TaskTracker,
 }
@@ -124,6 +135,7 @@ impl ControlPlane {
         let post = mail::Carrier::new(settings.smtp.as_ref())?;
         let db = Db::open(&settings.database).await?;
         let gates = gates(&settings, &db);
+        let domains = domains::Desk::new(&settings.dns);
         let plane = Self(Arc::new(Inner {
             settings,
             db,
@@ -141,10 +153,18 @@ impl ControlPlane {
             setup_token: Mutex::new(None),
             desk: operations::Desk::default(),
             drills: drills::Desk::default(),
+            arriving: moves::arriving::Desk::default(),
+            leaving: leaving::Desk::default(),
+            foreign: moves::foreign::Desk::default(),
+            packages: packages::Desk::default(),
+            domains,
             stop: CancellationToken::new(),
             loops: TaskTracker::new(),
         }));
+        moves::foreign::sweep(&plane.settings().data_dir);
         hosts::join(&plane).await?;
+        moves::arriving::hold_all(&plane).await?;
+        leaving::remember(&plane).await?;
         reconcile::route_all(&plane).await?;
         plane.run_loops(post);
         Ok(plane)
@@ -161,6 +181,9 @@ impl ControlPlane {
         loops.spawn(care::run(self.clone(), stop.clone()));
         loops.spawn(care::run_owing(self.clone(), stop.clone()));
         loops.spawn(drills::run(self.clone(), stop.clone()));
+        loops.spawn(moves::arriving::run(self.clone(), stop.clone()));
+        loops.spawn(leaving::run(self.clone(), stop.clone()));
+        loops.spawn(domains::run(self.clone(), stop.clone()));
         let (gates, idle, stopped) = (self.0.gates.clone(), self.settings().idle_after, stop.clone());
         loops.spawn(async move { stopped.run_until_cancelled_owned(gates.keep_sweeping(idle)).await });
         if let Some(post) = post {
@@ -213,8 +236,8 @@ impl ControlPlane {
 
     /// The gateway to the servers.
     pub fn gateway(&self) -> Gateway {
-        let scheme = if self.settings().public.scheme == "https" { "https" } else { "http" };
-        Gateway::new(self.0.routes.clone(), self.0.gates.clone(), self.0.traffic.clone(), scheme, PATIENCE)
+        let (public, clock) = (self.settings().public.clone(), self.settings().clock.clone());
+        Gateway::new(self.0.routes.clone(), self.0.gates.clone(), self.0.traffic.clone(), public, clock, PATIENCE)
     }
 
     /// The exports and imports of all servers.
@@ -227,9 +250,34 @@ impl ControlPlane {
         &self.0.desk
     }
 
+    /// The work with other kinds of servers.
+    pub(crate) fn foreign(&self) -> &moves::foreign::Desk {
+        &self.0.foreign
+    }
+
+    /// The app packages that wait for their owner's word.
+    pub(crate) fn packages(&self) -> &packages::Desk {
+        &self.0.packages
+    }
+
     /// What is remembered of exit drills beside their rows.
     pub(crate) fn drills(&self) -> &drills::Desk {
         &self.0.drills
+    }
+
+    /// What is remembered of people's own domains beside their rows.
+    pub(crate) fn domains(&self) -> &domains::Desk {
+        &self.0.domains
+    }
+
+    /// What is known about moves to here beside their rows.
+    pub(crate) fn arriving(&self) -> &moves::arriving::Desk {
+        &self.0.arriving
+    }
+
+    /// What is remembered of moves away from here beside their rows.
+    pub(crate) fn leaving(&self) -> &leaving::Desk {
+        &self.0.leaving
     }
 
     /// Cancelled when the loops are to end.

@@ -21,6 +21,7 @@ mod freezr;
 mod mail;
 mod mastodon;
 mod out;
+pub mod restore;
 mod schedule;
 mod text;
 
@@ -80,6 +81,9 @@ pub struct Left {
 /// Why a conversion ended before its time.
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
+    /// Whoever takes it wants no more.
+    #[error("it was ended")]
+    Ended,
     /// There is something in the folder.
     #[error("the folder is not empty; give a new one, or empty it")]
     NotEmpty,

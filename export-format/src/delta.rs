@@ -8,6 +8,7 @@
 //! - Nothing is fetched from anywhere but the archive the delta names; an address in it is a refusal.
 //! - Nothing of a delta is taken by its own word. What comes of it is an archive like any other, verified by
 //!   [`Reader::verify`](crate::reader::Reader::verify) under the full archive's signature before it is given out.
+//! - Where the base is verified itself, [`Delta::apply_verified`] verifies the same by reading only what the delta carries.
 //! - Nothing is put together on disk: the full archive's bytes are taken from the two files as they are asked for.
 //!
 //! Fails by [`Refusal`](crate::finding::Refusal) when reading, by [`DeltaError`] when writing.

@@ -9,6 +9,7 @@
 //! - Reading: [`reader`] verifies before it gives anything out, [`forward`] reads what only flows past, [`check`](mod@check) tells everything that is wrong,
 //!   [`directory`] does both for folders.
 //! - Sending only what changed: [`delta`] writes it, reads it, and makes the whole archive of it again.
+//! - Moving while in use: [`moving`] has what two providers say to each other (`MOVE.md`).
 //! - Leaving for another system: [`convert`](mod@convert) writes what that one reads.
 //! - Sealing all of it: [`sealed`] wraps an archive in age, with an exact length and any range.
 //! - What is inside: [`manifest`] (`pcc.json`), [`entry`] (the documents), [`history`] (at each provider), [`bag`]
@@ -29,6 +30,8 @@ pub mod forward;
 pub mod history;
 pub mod ident;
 pub mod manifest;
+pub mod moving;
+pub mod package;
 pub mod packed;
 pub mod path;
 pub mod plan;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use libdeflater::{CompressionLvl, Compressor};
 
 use crate::digest::Summary;
+use crate::inflate::Inflater;
 
 /// The longest content of a deflated entry, in bytes.
 pub const MAX_DOCUMENT: usize = 8 * 1024 * 1024;
@@ -109,6 +110,25 @@ impl Packer {
             }
             _ => Ok((summary, Stored::Whole, content)),
         }
+    }
+}
+
+/// The content of a packed document of `size` bytes; none when these are not the bytes of such a one.
+///
+/// ```
+/// use export_format::packed::{Packed, Stored, unpack};
+/// let text = "la ".repeat(200);
+/// let packed = Packed::document(text.as_bytes())?;
+/// assert_eq!(unpack(&packed.bytes, packed.stored, 600).as_deref(), Some(text.as_bytes()));
+/// assert_eq!(unpack(&packed.bytes, packed.stored, 599), None);
+/// # Ok::<(), export_format::packed::DocumentTooLong>(())
+/// ```
+#[must_use]
+pub fn unpack(bytes: &[u8], stored: Stored, size: u64) -> Option<Vec<u8>> {
+    match stored {
+        Stored::Whole => (bytes.len() as u64 == size).then(|| bytes.to_vec()),
+        Stored::Deflated { .. } if size > MAX_DOCUMENT as u64 => None,
+        Stored::Deflated { .. } => Inflater::new().inflate(bytes, usize::try_from(size).ok()?).map(<[u8]>::to_vec),
     }
 }
 

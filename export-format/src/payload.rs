@@ -1,6 +1,7 @@
 //! What stands beneath `data/`: every file's content against its digest, every document against its rules.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::digest::{Digest, Summary};
 use crate::entry::{
@@ -26,6 +27,41 @@ pub(crate) struct Payload {
     grants: u64,
     schedules: u64,
     domains: bool,
+    /// Kept where a later archive may build on this one.
+    learned: Option<Learned>,
+    /// Of the document that is being read.
+    refers_to: HashSet<String>,
+}
+
+/// What was learned of documents that have to fit others, so that they need not be read again where they come again.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Learned {
+    documents: BTreeMap<EntryPath, Arc<Facts>>,
+    /// The length of all names in it.
+    weight: usize,
+}
+
+/// How long the names may be together that are learned; documents that say more are read again.
+const MOST_LEARNED: usize = 16 << 20;
+
+/// Of one document: all that others have to fit.
+#[derive(Debug, Default)]
+struct Facts {
+    rows: u64,
+    ids: Option<(String, String)>,
+    /// The files it speaks of.
+    refers_to: HashSet<String>,
+}
+
+/// What has to be done about an entry that comes from a verified archive, under the same path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Nothing: its own content says all, and was judged.
+    Settled,
+    /// What was learned of it says all, unless a file it speaks of has changed.
+    Learned,
+    /// It is read.
+    Read,
 }
 
 /// A file as the manifest lists it.
@@ -63,7 +99,92 @@ impl Payload {
     /// For the files that a manifest lists, with their sizes if they are known already.
     pub(crate) fn listed(files: impl Iterator<Item = (EntryPath, Digest, Option<u64>)>) -> Self {
         let known = |(path, digest, size)| (path, Known { digest, size, said: Vec::new() });
-        Self { known: files.map(known).collect(), apps: BTreeMap::new(), grants: 0, schedules: 0, domains: false }
+        Self {
+            known: files.map(known).collect(),
+            apps: BTreeMap::new(),
+            grants: 0,
+            schedules: 0,
+            domains: false,
+            learned: None,
+            refers_to: HashSet::new(),
+        }
+    }
+
+    /// The same, and it keeps what it learns.
+    pub(crate) fn learning(mut self) -> Self {
+        self.learned = Some(Learned::default());
+        self
+    }
+
+    /// What was learned.
+    pub(crate) fn take_learned(&mut self) -> Learned {
+        self.learned.take().unwrap_or_default()
+    }
+
+    /// What has to be done about an entry whose path and content were verified in another archive.
+    pub(crate) fn again(path: &EntryPath) -> Again {
+        match Kind::of(path) {
+            Kind::App(_, AppPart::Segment(_) | AppPart::Files) => Again::Learned,
+            Kind::App(_, AppPart::App)
+            | Kind::Permissions
+            | Kind::Schedules
+            | Kind::Domains
+            | Kind::Provider(_, ProviderPart::Invoices) => Again::Read,
+            _ => Again::Settled,
+        }
+    }
+
+    /// Takes in a document of which `former` knows all that others have to fit; false when it must be read, since something
+    /// it speaks of is among `changed`.
+    pub(crate) fn recall(
+        &mut self,
+        entry: &Entry,
+        former: &Learned,
+        changed: &HashSet<&str>,
+        findings: &mut Findings,
+    ) -> bool {
+        let path = &entry.path;
+        let (Some(facts), Kind::App(id, part)) = (former.documents.get(path), Kind::of(path)) else { return false };
+        let touched = match changed.len() < facts.refers_to.len() {
+            true => changed.iter().any(|path| facts.refers_to.contains(*path)),
+            false => facts.refers_to.iter().any(|path| changed.contains(path.as_str())),
+        };
+        if touched {
+            return false;
+        }
+        let app = self.apps.entry(id.to_owned()).or_default();
+        match part {
+            AppPart::Segment(_) => {
+                let relative = relative_to_app(path, id);
+                if let Some(ids) = &facts.ids {
+                    app.ids.insert(relative.clone(), ids.clone());
+                }
+                app.segments.insert(relative, facts.rows);
+            }
+            AppPart::Files => {
+                app.has_file_rows = true;
+                for file in &facts.refers_to {
+                    let name =
+                        file.strip_prefix("data/apps/").and_then(|rest| rest.get(id.len() + 1..)).unwrap_or_default();
+                    if !app.file_rows.insert(name.to_owned()) {
+                        findings.add(Code::Files.at(path, format_args!("{name} stands twice")));
+                    }
+                }
+            }
+            _ => return false,
+        }
+        self.keep(path.clone(), Arc::clone(facts));
+        true
+    }
+
+    /// A document is at most 8 MiB, and so is all it can speak of.
+    fn keep(&mut self, path: EntryPath, facts: Arc<Facts>) {
+        let Some(learned) = &mut self.learned else { return };
+        let weight = facts.refers_to.iter().map(String::len).sum::<usize>();
+        if learned.weight + weight <= MOST_LEARNED {
+            learned.weight += weight;
+            learned.documents.insert(path, facts);
+        }
     }
 
     /// Whether this entry's content must be given whole to [`Payload::document`].
@@ -182,13 +303,24 @@ impl Payload {
             Kind::App(id, AppPart::Segment(_)) => {
                 let app = self.apps.entry(id.to_owned()).or_default();
                 let relative = relative_to_app(path, id);
-                if let Some(ids) = ids {
-                    app.ids.insert(relative.clone(), ids);
+                if let Some(ids) = &ids {
+                    app.ids.insert(relative.clone(), ids.clone());
                 }
                 app.segments.insert(relative, count);
             }
             Kind::App(id, AppPart::Files) => self.apps.entry(id.to_owned()).or_default().has_file_rows = true,
             _ => {}
+        }
+        let refers_to = std::mem::take(&mut self.refers_to);
+        if Self::again(path) == Again::Learned {
+            self.keep(path.clone(), Arc::new(Facts { rows: count, ids, refers_to }));
+        }
+    }
+
+    /// The document that is being read speaks of this file.
+    fn note(&mut self, path: &str) {
+        if self.learned.is_some() && !self.refers_to.contains(path) {
+            self.refers_to.insert(path.to_owned());
         }
     }
 
@@ -213,7 +345,9 @@ impl Payload {
         note_id(path, line, value.get("_id").and_then(Value::as_text), ids, findings);
         value.for_each_blob(&mut |blob| {
             let finding = || Code::BlobMissing.at(path, format_args!("line {line}: {}", blob.path));
-            if !self.has(&format!("data/apps/{app}/{}", blob.path), blob.digest, blob.size, finding) {
+            let listed = format!("data/apps/{app}/{}", blob.path);
+            self.note(&listed);
+            if !self.has(&listed, blob.digest, blob.size, finding) {
                 findings.add(finding());
             }
         });
@@ -226,6 +360,7 @@ impl Payload {
         };
         let finding = || Code::Files.at(path, format_args!("line {line}: {}", row.path));
         let listed = format!("data/apps/{app}/{}", row.path);
+        self.note(&listed);
         if !row.path.starts_with("files/") || !self.has(&listed, row.sha256, row.size, finding) {
             findings.add(finding());
         } else if !self.apps.entry(app.to_owned()).or_default().file_rows.insert(row.path.clone()) {
@@ -298,6 +433,14 @@ impl Payload {
         if self.domains {
             findings.add(Code::Domains.found(""));
         }
+    }
+}
+
+impl Learned {
+    /// The first and the last `_id` of a segment.
+    pub(crate) fn ids(&self, segment: &EntryPath) -> Option<(&str, &str)> {
+        let (first, last) = self.documents.get(segment)?.ids.as_ref()?;
+        Some((first, last))
     }
 }
 

@@ -5,9 +5,15 @@
 //! that one hands out content. An import therefore cannot touch unverified content by mistake: it does not compile.
 //!
 //! What is handed out is compared with its digest once more while it is read, in case the file changed meanwhile.
+//!
+//! An archive that comes of a delta and of an archive that is verified need not be read whole to be verified itself
+//! ([`Delta::apply_verified`](crate::delta::Delta::apply_verified)): a verified reader remembers what it has learned of the
+//! documents that must fit others.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::bag::names;
 use crate::digest::{Digest, Summary, Tally};
@@ -17,7 +23,8 @@ use crate::inflate::Inflater;
 use crate::layout::{self, Layout};
 use crate::manifest::Manifest;
 use crate::packed::{MAX_DOCUMENT, Stored};
-use crate::payload::Payload;
+use crate::path::EntryPath;
+use crate::payload::{Again, Learned, Payload};
 use crate::row::{RowError, Value};
 use crate::signature::{SigningKey, Trust};
 use crate::source::{Flow as _, Sequential, Source};
@@ -35,11 +42,11 @@ pub struct Progress {
 }
 
 /// The state of a [`Reader`] whose content was not read yet.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Unverified {}
 
 /// The state of a [`Reader`] all of whose content is as signed.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Verified {}
 
 /// Reads one archive; `State` is [`Unverified`] or [`Verified`].
@@ -56,7 +63,7 @@ pub enum Verified {}
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reader<S, State = Unverified> {
     source: S,
     entries: Vec<Entry>,
@@ -65,7 +72,17 @@ pub struct Reader<S, State = Unverified> {
     signed_by: SigningKey,
     central_offset: u64,
     findings: Findings,
+    /// Empty until it is verified.
+    learned: Arc<Learned>,
     state: PhantomData<State>,
+}
+
+/// A verified archive, as far as another builds on it.
+pub(crate) struct Former {
+    /// The payload, sorted by path.
+    files: Vec<(EntryPath, Digest)>,
+    learned: Arc<Learned>,
+    findings: Findings,
 }
 
 /// Everything that could be told about an archive without its payload, whether it is sound or not.
@@ -109,6 +126,7 @@ impl<S: Source> Reader<S, Unverified> {
                 signed_by,
                 central_offset: layout.central_offset,
                 findings,
+                learned: Arc::default(),
                 state: PhantomData,
             }),
             _ => {
@@ -125,14 +143,105 @@ impl<S: Source> Reader<S, Unverified> {
     pub fn verify(mut self, trust: &Trust, progress: &mut dyn FnMut(Progress)) -> Result<Reader<S, Verified>, Refusal> {
         head::examine_trust(&self.signed_by, trust, &mut self.findings);
         if self.findings.accepted() {
-            let mut payload = Payload::of(&self.entries);
+            let mut payload = Payload::of(&self.entries).learning();
             read_payload(&self.source, &self.entries, self.central_offset, &mut payload, progress, &mut self.findings);
+            self.learned = Arc::new(payload.take_learned());
             payload.finish(Some(&self.manifest), &mut self.findings);
         }
         if !self.findings.accepted() {
             return Err(Refusal { findings: self.findings });
         }
         Ok(self.into_state())
+    }
+
+    /// The same verdict for an archive whose payload comes from the verified archive `former` but for the entries that are
+    /// `carried`. Read are these, what stands under another path as a document, and the few documents on which all depends.
+    pub(crate) fn verify_since(
+        mut self,
+        former: &Former,
+        carried: &HashSet<EntryPath>,
+        trust: &Trust,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Reader<S, Verified>, Refusal> {
+        head::examine_trust(&self.signed_by, trust, &mut self.findings);
+        if self.findings.accepted() {
+            let mut payload = Payload::of(&self.entries).learning();
+            let changed = former.changed(&self.entries);
+            let mut settled: HashSet<&str> = HashSet::new();
+            let mut read = Vec::new();
+            for entry in self.entries.iter().filter(|entry| entry.path.is_payload()) {
+                let is_settled = !carried.contains(&entry.path)
+                    && match (changed.contains(entry.path.as_str()), Payload::again(&entry.path)) {
+                        (false, Again::Settled) => true,
+                        (false, Again::Learned) => payload.recall(entry, &former.learned, &changed, &mut self.findings),
+                        (false, Again::Read) => false,
+                        // It stood elsewhere, and is as its digest says.
+                        (true, _) => !Payload::wants_content(entry),
+                    };
+                let digest = entry.digest.filter(|_| is_settled);
+                let Some(digest) = digest else {
+                    read.push(entry);
+                    continue;
+                };
+                settled.insert(entry.path.as_str());
+                let summary = Summary { size: entry.size, digest, crc32: entry.crc32 };
+                payload.file(entry, &summary, &mut self.findings);
+            }
+            for finding in former.findings.list() {
+                if finding.path.as_deref().is_some_and(|path| settled.contains(path) && !changed.contains(path)) {
+                    self.findings.add(finding.clone());
+                }
+            }
+            read_entries(&self.source, &read, self.central_offset, &mut payload, progress, &mut self.findings);
+            self.learned = Arc::new(payload.take_learned());
+            payload.finish(Some(&self.manifest), &mut self.findings);
+        }
+        if !self.findings.accepted() {
+            return Err(Refusal { findings: self.findings });
+        }
+        Ok(self.into_state())
+    }
+}
+
+impl Former {
+    pub(crate) fn of<S>(archive: &Reader<S, Verified>) -> Self {
+        let payload = archive.entries.iter().filter(|entry| entry.path.is_payload());
+        Self {
+            files: payload.filter_map(|entry| Some((entry.path.clone(), entry.digest?))).collect(),
+            learned: Arc::clone(&archive.learned),
+            findings: archive.findings.clone(),
+        }
+    }
+
+    /// The paths at which there is something else now: other content, or something where was nothing, or nothing any more.
+    fn changed<'p>(&'p self, entries: &'p [Entry]) -> HashSet<&'p str> {
+        let mut now = entries.iter().filter(|entry| entry.path.is_payload()).peekable();
+        let mut was = self.files.iter().peekable();
+        let mut changed = HashSet::new();
+        loop {
+            match (was.peek(), now.peek()) {
+                (None, None) => return changed,
+                (Some((path, digest)), Some(entry)) if *path == entry.path => {
+                    if entry.digest != Some(*digest) {
+                        changed.insert(path.as_str());
+                    }
+                    was.next();
+                    now.next();
+                }
+                (Some((path, _)), Some(entry)) if *path < entry.path => {
+                    changed.insert(path.as_str());
+                    was.next();
+                }
+                (Some((path, _)), None) => {
+                    changed.insert(path.as_str());
+                    was.next();
+                }
+                (_, Some(entry)) => {
+                    changed.insert(entry.path.as_str());
+                    now.next();
+                }
+            }
+        }
     }
 }
 
@@ -143,9 +252,27 @@ impl<S, State> Reader<S, State> {
 
     /// The same archive, its bytes taken from what `change` makes of where they come from.
     fn map_source<T, Other>(self, change: impl FnOnce(S) -> T) -> Reader<T, Other> {
-        let Self { source, entries, manifest, payload_manifest, signed_by, central_offset, findings, state: _ } = self;
+        let Self {
+            source,
+            entries,
+            manifest,
+            payload_manifest,
+            signed_by,
+            central_offset,
+            findings,
+            learned,
+            state: _,
+        } = self;
         let (source, state) = (change(source), PhantomData);
-        Reader { source, entries, manifest, payload_manifest, signed_by, central_offset, findings, state }
+        Reader { source, entries, manifest, payload_manifest, signed_by, central_offset, findings, learned, state }
+    }
+
+    /// The same, whatever its bytes come from, to be read by several hands: cloning it copies its list of entries alone.
+    pub fn shared(self) -> Reader<Arc<dyn Source + Send + Sync>, State>
+    where
+        S: Source + Send + Sync + 'static,
+    {
+        self.map_source(|source| -> Arc<dyn Source + Send + Sync> { Arc::new(source) })
     }
 
     /// The same, whatever its bytes come from: for chains of deltas, each of which wraps the one before.
@@ -206,6 +333,11 @@ impl<S: Source> Reader<S, Verified> {
     /// The archive's bytes as they stand, to be copied; unlike [`Reader::content`] they are not compared again.
     pub fn bytes(&self) -> &S {
         &self.source
+    }
+
+    /// The first and the last `_id` of a table's segment, where that was learned.
+    pub fn ids(&self, segment: &Entry) -> Option<(&str, &str)> {
+        self.learned.ids(&segment.path)
     }
 
     /// An entry's content, unpacked; the end of it fails if it is not what was verified.
@@ -272,6 +404,17 @@ pub struct Content<'r, S> {
 enum Inner<'r, S> {
     Whole { source: &'r S, at: u64, end: u64, tally: Option<Tally>, crc32: u32, digest: Option<Digest> },
     Unpacked(io::Cursor<Vec<u8>>),
+}
+
+impl<S> Content<'_, S> {
+    /// For those who take its digest themselves and compare that: nothing is compared here while it is read.
+    #[must_use]
+    pub fn not_compared(mut self) -> Self {
+        if let Inner::Whole { tally, .. } = &mut self.inner {
+            *tally = None;
+        }
+        self
+    }
 }
 
 impl<S: Source> Read for Content<'_, S> {
@@ -383,11 +526,23 @@ pub(crate) fn read_payload<S: Source + ?Sized>(
     progress: &mut dyn FnMut(Progress),
     findings: &mut Findings,
 ) {
-    let Some(first) = entries.iter().find(|entry| entry.path.is_payload()) else { return };
+    let all: Vec<&Entry> = entries.iter().filter(|entry| entry.path.is_payload()).collect();
+    read_entries(source, &all, central_offset, payload, progress, findings);
+}
+
+fn read_entries<S: Source + ?Sized>(
+    source: &S,
+    entries: &[&Entry],
+    central_offset: u64,
+    payload: &mut Payload,
+    progress: &mut dyn FnMut(Progress),
+    findings: &mut Findings,
+) {
+    let Some(first) = entries.first() else { return };
     let mut input = Sequential::new(source, first.offset, central_offset);
     let mut unpacker = Unpacker::new();
     let mut told = 0;
-    for entry in entries.iter().filter(|entry| entry.path.is_payload()) {
+    for entry in entries {
         if entry.header().end() > central_offset {
             findings.add(Code::Gap.at(&entry.path, "it reaches into the list of entries"));
             return;

@@ -132,6 +132,30 @@ impl Value {
         Parser::new(text, Form::Stored).document()
     }
 
+    /// Reads a record as a runtime stores it: an object, which is never a tag itself, whatever its only member is called.
+    ///
+    /// # Errors
+    /// When the text is no JSON, no object, or beyond the limits.
+    ///
+    /// ```
+    /// use export_format::row::Value;
+    /// let members = Value::from_record(r#"{"$bytes":"AAEC"}"#)?;
+    /// assert_eq!(members[&"$bytes".into()].as_text(), Some("AAEC"));
+    /// assert_eq!(Value::to_record(&members), r#"{"$bytes":"AAEC"}"#);
+    /// # Ok::<(), export_format::row::RowError>(())
+    /// ```
+    pub fn from_record(text: &str) -> Result<BTreeMap<Name, Self>, RowError> {
+        Parser::new(text, Form::Stored).record()
+    }
+
+    /// These members as a record that a runtime stores; [`Value::from_record`] reads it back as it is.
+    #[must_use]
+    pub fn to_record(members: &BTreeMap<Name, Self>) -> String {
+        let mut out = String::new();
+        write_members(&mut out, members, Form::Stored, |_, _| false);
+        out
+    }
+
     /// Reads one row of an archive, without its line feed: an object in the one spelling.
     ///
     /// # Errors
@@ -252,18 +276,26 @@ impl Value {
 }
 
 fn write_object(out: &mut String, members: &BTreeMap<Name, Value>, form: Form) {
+    // One more `$` before names that begin with one keeps their order, since all of them get it.
+    write_members(out, members, form, |name, value| match form {
+        Form::Row => name.0.starts_with('$'),
+        Form::Stored => members.len() == 1 && parse::looks_tagged(&name.0, value),
+        Form::Document => false,
+    });
+}
+
+fn write_members(
+    out: &mut String,
+    members: &BTreeMap<Name, Value>,
+    form: Form,
+    is_escaped: impl Fn(&Name, &Value) -> bool,
+) {
     out.push('{');
     for (index, (name, value)) in members.iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
-        // One more `$` before names that begin with one keeps their order, since all of them get it.
-        let escaped = match form {
-            Form::Row => name.0.starts_with('$'),
-            Form::Stored => members.len() == 1 && parse::looks_tagged(&name.0, value),
-            Form::Document => false,
-        };
-        if escaped {
+        if is_escaped(name, value) {
             out.push_str("\"$");
             let start = out.len();
             write_text(out, &name.0);
@@ -456,6 +488,24 @@ impl Segments {
         self.rows.push(b'\n');
         self.ends = self.rows.len() >= LEAST_SEGMENT && crc32fast::hash(key.as_bytes()).is_multiple_of(KEYS_AN_END);
         segment
+    }
+
+    /// The segment so far, if the row taken in last ends it whatever comes behind.
+    ///
+    /// ```
+    /// use export_format::row::Segments;
+    /// let mut segments = Segments::default();
+    /// segments.push("1", "{\"_id\":\"1\"}");
+    /// assert!(segments.end().is_none(), "so short a segment ends with the table alone");
+    /// ```
+    pub fn end(&mut self) -> Option<Vec<u8>> {
+        std::mem::take(&mut self.ends).then(|| std::mem::take(&mut self.rows))
+    }
+
+    /// Whether the next row begins a segment.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// The last segment, if there is one.

@@ -89,9 +89,13 @@ export async function accessible(page, name) {
   await check(`${name}: axe finds nothing`, found.length === 0, found.join('; '));
   const size = page.viewportSize();
   await page.setViewportSize({ width: 360, height: 740 });
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  const { over, what } = await page.evaluate(() => {
+    const wide = document.documentElement.clientWidth;
+    const out = [...document.querySelectorAll('main *')].filter((element) => element.getBoundingClientRect().right > wide + 1);
+    return { over: document.documentElement.scrollWidth - wide, what: out.slice(-3).map((element) => element.outerHTML.slice(0, 120)) };
+  });
   await page.setViewportSize(size);
-  await check(`${name}: fits a phone`, over <= 0, `${over} px too wide`);
+  await check(`${name}: fits a phone`, over <= 0, `${over} px too wide: ${what.join(' | ')}`);
 }
 
 /** Nothing was refused by the policy of the page, and no script failed. */

@@ -66,11 +66,14 @@ pid_b=$started
 A_SETUP=$(link a)
 B_SETUP=$(link b)
 export A_SETUP B_SETUP
-export A_ORIGIN="http://localhost:$port_a"
+export A_ORIGIN="http://localhost:$port_a" B_ORIGIN="http://other.localhost:$port_b"
 
 good=0
 node "$here/journey.mjs" || good=1
 node "$here/noscript.mjs" || good=1
+node "$here/moving.mjs" || good=1
+node "$here/store.mjs" || good=1
+node "$here/domains.mjs" || good=1
 if [ $good -ne 0 ]; then
     for name in a b; do
         echo "--- the last lines of provider $name"

@@ -1,6 +1,7 @@
 //! The whole platform in one process: [`platform`] starts one or two providers,
 //! [`person`] uses them through the pages a browser would, [`measure`] and
-//! [`pressure`] put figures to it, [`economy`] those of idle servers.
+//! [`pressure`] put figures to it, [`economy`] those of idle servers, [`moving`]
+//! takes servers from one to the other under writes.
 //!
 //! The journeys are tests in `tests/it`; the figures come from the `loadtest`
 //! program.
@@ -11,6 +12,7 @@ pub mod economy;
 pub mod floor;
 mod leaving;
 pub mod measure;
+pub mod moving;
 pub mod person;
 pub mod platform;
 pub mod pressure;

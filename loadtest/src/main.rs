@@ -12,6 +12,7 @@ use control_plane::gateway::Found;
 use loadtest::economy;
 use loadtest::floor::bare_writes;
 use loadtest::measure::{Samples, megabytes_a_second, milliseconds, timed};
+use loadtest::moving;
 use loadtest::person::OwnServer;
 use loadtest::platform::{Platform, Wish};
 use loadtest::pressure::{Ask, Target, press};
@@ -22,8 +23,9 @@ use rand::RngCore as _;
 use reqwest::{Method, multipart};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tracing_subscriber::EnvFilter;
 
-/// Starts two whole providers in this process and measures them.
+/// Starts two whole providers in this process and measures them. With `RUST_LOG` they tell what they do, on standard error.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
@@ -75,6 +77,18 @@ struct Args {
     /// How often each of them is woken.
     #[arg(long, default_value_t = 30)]
     cold_wakes: usize,
+    /// Only moves between two providers, of servers with so many megabytes of files each, under writes.
+    #[arg(long, value_delimiter = ',')]
+    moves: Vec<u64>,
+    /// Records on a server that moves.
+    #[arg(long, default_value_t = 100_000)]
+    moved_records: usize,
+    /// How often each of them moves.
+    #[arg(long, default_value_t = 6)]
+    move_times: usize,
+    /// And then goes home, and from there to the second provider.
+    #[arg(long)]
+    moved_home: bool,
 }
 
 const NOTES: &str = "org.freehold.notes";
@@ -83,10 +97,18 @@ const PHOTOS: &str = "org.freehold.photos";
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
+    if std::env::var_os(EnvFilter::DEFAULT_ENV).is_some() {
+        tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_writer(std::io::stderr).init();
+    }
     if args.object_store {
         let latency = Duration::from_millis(args.latency_ms);
         let plan = Plan { latency, writes: args.stored_writes, homes: args.homes, wakes: args.cold_wakes };
         return figures::print(&plan).await;
+    }
+    if !args.moves.is_empty() {
+        let (records, sizes, times, home) = (args.moved_records, args.moves, args.move_times, args.moved_home);
+        let plan = moving::figures::Plan { records, sizes, times, home };
+        return moving::figures::print(&plan).await;
     }
     if args.only.is_empty() || args.only.iter().any(|part| part == "sleepers") {
         sleepers(args.sleepers).await?;

@@ -54,21 +54,28 @@ impl Resolve for ThisMachine {
     }
 }
 
+/// A client to which every name is this machine.
+pub(crate) fn this_machine(client: reqwest::ClientBuilder) -> Result<Client> {
+    // The HTTP client builds TLS even where it speaks none, and takes the cryptography the program installs.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    let client = client.dns_resolver(Arc::new(ThisMachine)).connect_timeout(PATIENCE).read_timeout(PATIENCE);
+    Ok(client.build()?)
+}
+
 impl Person {
     /// Somebody who has typed in the console's address.
     pub fn at(address: SocketAddr, console: &str) -> Result<Self> {
         let mut console: Url = console.parse().context("the console's address")?;
         console.set_port(Some(address.port())).map_err(|()| anyhow!("a console without a host"))?;
-        // The HTTP client builds TLS even where it speaks none, and takes the cryptography the program installs.
-        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder()
-            .cookie_store(true)
-            .dns_resolver(Arc::new(ThisMachine))
-            .pool_max_idle_per_host(4)
-            .connect_timeout(PATIENCE)
-            .read_timeout(PATIENCE)
-            .build()?;
+        let http = this_machine(Client::builder().cookie_store(true).pool_max_idle_per_host(4))?;
         Ok(Self { http, console })
+    }
+
+    /// The same browser, where somebody has typed in another console's address.
+    pub fn elsewhere(&self, address: SocketAddr, console: &str) -> Result<Self> {
+        let mut console: Url = console.parse().context("the console's address")?;
+        console.set_port(Some(address.port())).map_err(|()| anyhow!("a console without a host"))?;
+        Ok(Self { http: self.http.clone(), console })
     }
 
     /// The address of a path of the console, or of a whole link.
@@ -105,6 +112,11 @@ impl Person {
         found.with_context(|| format!("{url} ({status}) has no form for {action}: {}", words(&text)))
     }
 
+    /// The form whose action begins with `action` on a page that is there already.
+    pub fn form_in(&self, page: &str, at: &Url, action: &str) -> Result<Form> {
+        find_form(page, at, action)?.with_context(|| format!("{at} has no form for {action}: {}", words(page)))
+    }
+
     /// Sends a form; any status.
     pub async fn send(&self, form: Form) -> Result<Response> {
         let origin = form.action.origin().ascii_serialization();
@@ -124,22 +136,35 @@ impl Person {
 
     /// Signs up on the first plan that is offered, and waits until the server is ready.
     pub async fn sign_up(&self, name: &str) -> Result<OwnServer> {
+        self.sign_up_on(name, &self.first_plan().await?).await
+    }
+
+    /// The same, on the last plan that is offered, which has the most room.
+    pub async fn sign_up_widely(&self, name: &str) -> Result<OwnServer> {
+        let plans = self.plans().await?;
+        self.sign_up_on(name, plans.last().context("the sign-up page offers no plan")?).await
+    }
+
+    async fn sign_up_on(&self, name: &str, plan: &str) -> Result<OwnServer> {
         let form = self.form("/sign-up", "/sign-up").await?;
-        let plan = self.first_plan().await?;
         let email = format!("{name}@example.org");
         let answers =
-            [("address", name), ("email", &email), ("password", "violet harbour counts seven"), ("plan", &plan)];
+            [("address", name), ("email", &email), ("password", "violet harbour counts seven"), ("plan", plan)];
         self.submit(form.with(&answers)).await?;
         self.enter(name).await
     }
 
     /// The id of the first plan on the sign-up page.
     pub async fn first_plan(&self) -> Result<String> {
+        self.plans().await?.into_iter().next().context("the sign-up page offers no plan")
+    }
+
+    /// The ids of the plans on the sign-up page.
+    async fn plans(&self) -> Result<Vec<String>> {
         let page = self.page("/sign-up").await?;
         let plans = Selector::parse("input[name=plan]").map_err(|error| anyhow!("{error}"))?;
         let page = Html::parse_document(&page);
-        let plan = page.select(&plans).next().and_then(|input| input.attr("value"));
-        plan.map(str::to_owned).context("the sign-up page offers no plan")
+        Ok(page.select(&plans).filter_map(|input| Some(input.attr("value")?.to_owned())).collect())
     }
 
     /// Goes from the console to the server by hand-over, waiting while it is made.
@@ -161,6 +186,12 @@ impl Person {
 }
 
 impl Form {
+    /// Where it is sent.
+    #[must_use]
+    pub fn action(&self) -> &Url {
+        &self.action
+    }
+
     /// The form with these answers filled in.
     #[must_use]
     pub fn with(mut self, answers: &[(&str, &str)]) -> Self {
@@ -211,12 +242,17 @@ impl OwnServer {
         self.open(app).await
     }
 
-    /// A token for an app, as a program outside the browser gets one.
-    pub async fn token(&self, label: &str, app: &str) -> Result<String> {
+    /// A password of an app, good once.
+    pub async fn app_password(&self, app: &str) -> Result<String> {
         let url = self.origin.join(&format!("/acctapi/generateAppPassword?app_name={app}"))?;
         let made: Value = self.person.http.get(url).send().await?.error_for_status()?.json().await?;
+        made["app_password"].as_str().map(str::to_owned).context("an answer without a password")
+    }
+
+    /// A token for an app, as a program outside the browser gets one.
+    pub async fn token(&self, label: &str, app: &str) -> Result<String> {
         let ask = serde_json::json!({
-            "username": self.name, "password": made["app_password"], "client_id": app, "grant_type": "password",
+            "username": self.name, "password": self.app_password(app).await?, "client_id": app, "grant_type": "password",
         });
         let given = self.json(label, Method::POST, "/oauth/token", Some(&ask)).await?;
         given["access_token"].as_str().map(str::to_owned).context("an answer without a token")

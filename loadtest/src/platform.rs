@@ -1,6 +1,6 @@
 //! Whole providers in this process, each with its own data, domain and port.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -69,6 +69,10 @@ pub struct Wish {
     pub database: Option<String>,
     /// Where homes lie, when not in the data directory.
     pub storage: Storage,
+    /// The resolver for people's own domains, when it is not the machine's.
+    pub dns_resolver: Option<SocketAddr>,
+    /// The addresses such domains are to lead to.
+    pub dns_addresses: Vec<IpAddr>,
 }
 
 impl Default for Wish {
@@ -78,6 +82,8 @@ impl Default for Wish {
             idle_after: Duration::from_secs(60),
             database: None,
             storage: Storage::default(),
+            dns_resolver: None,
+            dns_addresses: Vec::new(),
         }
     }
 }
@@ -98,6 +104,8 @@ impl Platform {
             idle_after: wish.idle_after,
             database: wish.database,
             storage: wish.storage,
+            dns_resolver: wish.dns_resolver,
+            dns_addresses: wish.dns_addresses,
             allow_weak_isolation: true,
             // Storage of a person's own is a process beside this one.
             allow_private_places: true,

@@ -46,6 +46,11 @@ struct Dormitory {
 }
 
 impl Host for Dormitory {
+    fn holds(&self, id: ServerId) -> HostAnswer<'_, infra::storage::Held> {
+        let objects = u64::from(self.placed.lock().contains_key(&id));
+        Box::pin(async move { Ok(infra::storage::Held { objects, bytes: 0 }) })
+    }
+
     fn place(&self, launch: Launch, _: SandboxLimits) -> HostAnswer<'_, ()> {
         self.placed.lock().insert(launch.server, launch.generation);
         Box::pin(async { Ok(()) })
@@ -188,6 +193,7 @@ async fn open(data: &Path, host: &Arc<Dormitory>) -> Result<House> {
         idle_after: Duration::from_secs(300),
         sign_ups_per_hour: u32::MAX,
         places: control_plane::places::Reach::Private,
+        dns: control_plane::domains::Dns::default(),
         drills_every: None,
         grace: billing::Grace::default(),
         clock: Clock::system(),

@@ -78,7 +78,8 @@ pub(crate) fn run(args: Serve) -> anyhow::Result<()> {
         }
         for package in &args.install {
             let bytes = std::fs::read(package).with_context(|| format!("cannot read {}", package.display()))?;
-            apps::install(&server.home, bytes.into(), now()).await?;
+            let terms = apps::Terms { on_trial: true, ..apps::Terms::default() };
+            apps::install_on(&server.home, bytes.into(), terms, now()).await?;
         }
         server.refresh().await;
         server.home.started().await;
@@ -123,6 +124,7 @@ pub(crate) fn launch(place: &Place, port: Option<u16>) -> anyhow::Result<(Launch
             loss_window_ms: 0,
         },
         standing: Access::Full,
+        domains: Vec::new(),
     };
     Ok((launch, key))
 }

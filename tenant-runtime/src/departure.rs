@@ -66,7 +66,7 @@ async fn write(
     let exports = Exports::new(server.home.clone(), server.launch.clone(), work.to_owned());
     // What an earlier start was cut off in is of an earlier moment.
     exports.release(ID).await?;
-    let request = ExportRequest { id: None, passphrase, sealed: args.sealed, history: None };
+    let request = ExportRequest { passphrase, sealed: args.sealed, ..ExportRequest::default() };
     exports.begin(ID, request, now()).await?;
     let view = loop {
         let view = exports.view(ID)?;

@@ -26,6 +26,7 @@ pub(crate) enum What {
     SignOut,
     Grant,
     Revoke,
+    Update,
 }
 
 impl What {
@@ -35,6 +36,7 @@ impl What {
             Self::SignOut => "sign-out",
             Self::Grant => "grant",
             Self::Revoke => "revoke",
+            Self::Update => "update",
         }
     }
 }

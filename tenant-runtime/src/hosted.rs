@@ -10,6 +10,7 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use tenant_runtime::archive::import::OnSwap;
 use tenant_runtime::launch::{Launch, StorageAt, VARIABLE};
+use tenant_runtime::outside::Hosted;
 use tenant_runtime::problem::chain;
 use tenant_runtime::server::inherited::Inherited;
 use tenant_runtime::server::listen::Listener;
@@ -56,6 +57,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
                 inherited.ready();
                 tracing::info!(server.id = %server.launch.server, "awake");
                 server.make_indexes();
+                if let Some(socket) = inherited.outside.take() {
+                    server.connect(std::sync::Arc::new(Hosted::over(socket)));
+                }
                 run_both(&server, public, private, admin::router(state), stop).await;
                 match server.home.sleep().await {
                     Err(error) if lost.peek().is_some() => {
@@ -141,6 +145,8 @@ async fn run_both(
     let feeds = async {
         stop.clone().await;
         server.stop();
+        // What is held is finished as all other requests are.
+        let _ = server.home.end_hold().await;
     };
     let ended = async {
         // A home that was taken over acknowledges nothing more; the host learns of it by our exit.

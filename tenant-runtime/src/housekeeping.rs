@@ -55,8 +55,11 @@ struct Seen {
     stored: u64,
 }
 
-/// Does what is due.
+/// Does what is due; nothing on a server that has departed, where nothing changes any more.
 async fn look(server: &Server, seen: &mut Seen, now: i64) -> Result<(), Error> {
+    if server.home.departed().is_some() {
+        return Ok(());
+    }
     let (home, limits) = (&server.home, &server.launch.limits);
     let care = match seen.care.take() {
         Some(care) => care,

@@ -43,7 +43,7 @@ impl Indexing {
                 Ok(Step::Whole(index)) => tracing::info!(index, "made an index"),
                 Ok(Step::GivenUp(index)) => tracing::warn!(index, "gave up making an index"),
                 Ok(Step::Nothing) => break,
-                Err(Error::Store(store::Error::Asleep | store::Error::Fenced)) => return,
+                Err(Error::Store(store::Error::Asleep | store::Error::Fenced | store::Error::Departed)) => return,
                 Err(error) if error.passes() => {
                     if !std::mem::replace(&mut waited, true) {
                         tracing::warn!(cause = chain(&error), "the making of an index waits");

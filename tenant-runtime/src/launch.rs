@@ -23,6 +23,9 @@ pub const ADMIN_FD: i32 = 4;
 /// The file descriptor of the connection to the host's broker, where [`StorageAt::Broker`] says there is one.
 pub const STORAGE_FD: i32 = 6;
 
+/// The file descriptor of the connection over which other people's servers are asked, where the host gives one.
+pub const OUTSIDE_FD: i32 = 7;
+
 /// Everything a runtime must know to be one person's server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
@@ -44,6 +47,60 @@ pub struct Launch {
     pub limits: Limits,
     /// Whether apps may write.
     pub standing: Access,
+    /// Domains of the owner's own that are proved to be theirs and lead here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub domains: Vec<OwnDomain>,
+}
+
+/// A domain of the owner's own that leads to the server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OwnDomain {
+    /// Its name, in lower case ASCII.
+    pub name: String,
+    /// Whether every name below it leads here too, so that each app has an origin of its own there.
+    #[serde(default)]
+    pub apps: bool,
+    /// The app that the name is the address of, by its id; without one it is an address of the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+}
+
+impl OwnDomain {
+    /// What of a host name stands before this domain: nothing where it is the domain itself. `None` where it is no
+    /// address of the server.
+    #[must_use]
+    pub fn label<'a>(&self, host: &'a str) -> Option<&'a str> {
+        let rest = host.strip_suffix(self.name.as_str())?;
+        match rest.strip_suffix('.') {
+            None => rest.is_empty().then_some(""),
+            Some(label) => {
+                (self.apps && self.app.is_none() && !label.is_empty() && !label.contains('.')).then_some(label)
+            }
+        }
+    }
+}
+
+impl Launch {
+    /// The host name at the provider's address that is the same as one at a domain of the owner's own; any other as it is.
+    #[must_use]
+    pub fn given_host(&self, host: &str) -> String {
+        let bare = export_format::moving::without_port(host).trim_end_matches('.').to_ascii_lowercase();
+        match self.own_domain(&bare) {
+            None => host.to_owned(),
+            Some((_, "")) => self.site.host(),
+            Some((_, label)) => self.site.app_host(label),
+        }
+    }
+
+    /// The domain of the owner's own that a host name (in lower case, without a port) is or lies below, and what of it
+    /// stands before.
+    #[must_use]
+    pub fn own_domain<'a>(&self, host: &'a str) -> Option<(&OwnDomain, &'a str)> {
+        let exact = |domain: &&OwnDomain| domain.name == host;
+        let found =
+            self.domains.iter().find(exact).or_else(|| self.domains.iter().find(|d| d.label(host).is_some()))?;
+        found.label(host).map(|label| (found, label))
+    }
 }
 
 /// The address of a server: `scheme://name.domain[:port]`.
@@ -78,10 +135,25 @@ impl Site {
         format!("{label}.{}", self.host())
     }
 
+    /// The same server at a domain of its owner's own, which has two labels at least.
+    #[must_use]
+    pub fn at(&self, domain: &str) -> Self {
+        let (name, rest) = domain.split_once('.').unwrap_or((domain, ""));
+        Self { name: name.to_owned(), domain: rest.to_owned(), ..self.clone() }
+    }
+
     /// The origin of one app: `http://notes.anna.localhost:8080`.
     #[must_use]
     pub fn app_origin(&self, label: &str) -> String {
         self.origin_of(&self.app_host(label))
+    }
+
+    /// The owner, as people on other servers name them: `anna@anna.freehold.example`.
+    #[must_use]
+    pub(crate) fn person(&self) -> crate::sharing::Person {
+        let origin = self.origin();
+        let host = origin.split_once("://").map_or(origin.as_str(), |(_, host)| host);
+        crate::sharing::Person { user: self.name.to_ascii_lowercase(), host: host.to_ascii_lowercase() }
     }
 
     /// Whether browsers reach the server over TLS.
@@ -90,7 +162,9 @@ impl Site {
         self.scheme == "https"
     }
 
-    fn origin_of(&self, host: &str) -> String {
+    /// The origin of a host name at this server's scheme and port.
+    #[must_use]
+    pub fn origin_of(&self, host: &str) -> String {
         match self.port {
             Some(port) if Some(port) != self.usual_port() => format!("{}://{host}:{port}", self.scheme),
             _ => format!("{}://{host}", self.scheme),
@@ -197,6 +271,28 @@ mod tests {
         assert_eq!(site("http", Some(8080)).app_origin("notes"), "http://notes.anna.freehold.example:8080");
     }
 
+    fn labels<'a>(domains: &[OwnDomain], host: &'a str) -> Vec<Option<&'a str>> {
+        domains.iter().map(|domain| domain.label(host)).collect()
+    }
+
+    #[test]
+    fn a_host_name_is_found_at_the_owners_domains_and_nothing_near_them_is() {
+        let own = |name: &str, apps, app: Option<&str>| OwnDomain { name: name.into(), apps, app: app.map(Into::into) };
+        let domains = [
+            own("berg.example", true, None),
+            own("blog.berg.example", false, Some("org.example.blog")),
+            own("anna.example", false, None),
+        ];
+        assert_eq!(labels(&domains, "berg.example"), [Some(""), None, None]);
+        assert_eq!(labels(&domains, "notes.berg.example"), [Some("notes"), None, None]);
+        assert_eq!(labels(&domains, "blog.berg.example"), [Some("blog"), Some(""), None]);
+        for stranger in ["notes.anna.example", "a.b.berg.example", "xberg.example", ".berg.example", "example", ""] {
+            assert_eq!(labels(&domains, stranger), [None; 3], "{stranger}");
+        }
+        assert_eq!(site("https", None).at("berg.example").app_origin("notes"), "https://notes.berg.example");
+        assert_eq!(site("http", Some(8080)).at("anna.co.example").origin(), "http://anna.co.example:8080");
+    }
+
     #[test]
     fn a_launch_survives_the_environment() {
         let launch = Launch {
@@ -215,13 +311,17 @@ mod tests {
                 loss_window_ms: 2_000,
             },
             standing: Access::ReadOnly,
+            domains: vec![OwnDomain { name: "berg.example".into(), apps: true, app: None }],
         };
         let text = serde_json::to_string(&launch).expect("a launch is plain data");
         assert!(text.contains(r#""kind":"directory""#) && text.contains(r#""standing":"read_only""#), "{text}");
         assert_eq!(serde_json::from_str::<Launch>(&text).expect("it was just written"), launch);
-        let older = text.replace(r#","loss_window_ms":2000"#, "");
-        assert_ne!(older, text);
+        let older = text
+            .replace(r#","loss_window_ms":2000"#, "")
+            .replace(r#","domains":[{"name":"berg.example","apps":true}]"#, "");
+        assert!(!older.contains("loss_window_ms") && !older.contains("domains"), "{older}");
         let older = serde_json::from_str::<Launch>(&older).expect("a host of before says nothing of it");
+        assert!(older.domains.is_empty());
         assert_eq!(older.limits.durability(), Durability::Durable);
         let broker = serde_json::to_string(&StorageAt::Broker { patience_ms: 10_000 }).expect("plain data");
         assert_eq!(broker, r#"{"kind":"broker","patience_ms":10000}"#);

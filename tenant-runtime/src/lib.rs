@@ -1,8 +1,8 @@
 //! One person's server: durable home, documents, files, apps, the app API and the archive.
 //!
 //! From the inside out: [`store`] keeps one SQLite database and its files durable; [`documents`], [`files`], [`apps`],
-//! [`permissions`] and [`settings`] give that a meaning; [`sessions`] knows who asks; [`events`] are what it tells its provider of; [`ceps`] and the pages answer
-//! browsers and programs; [`archive`] and [`admin`] let everything leave and come back.
+//! [`permissions`], [`sharing`], [`messages`] and [`settings`] give that a meaning; [`sessions`] knows who asks; [`moves`] keeps the number of its life; [`events`] are what it tells its provider of; [`ceps`] and the pages answer
+//! browsers and programs; [`outside`] is the way to other people's servers; [`archive`] and [`admin`] let everything leave and come back.
 
 pub mod admin;
 pub mod apps;
@@ -16,6 +16,9 @@ pub mod housekeeping;
 pub mod ids;
 pub mod indexing;
 pub mod launch;
+pub mod messages;
+pub mod moves;
+pub mod outside;
 pub mod pages;
 pub mod past;
 pub mod permissions;
@@ -26,4 +29,6 @@ pub mod schema;
 pub mod server;
 pub mod sessions;
 pub mod settings;
+pub mod sharing;
 pub mod store;
+pub mod throttle;

@@ -238,7 +238,9 @@ impl From<apps::Error> for Problem {
         match error {
             Error::Refused(refused) => Self::new(StatusCode::BAD_REQUEST, "package_refused", refused.to_string()),
             Error::Missing(_) | Error::NothingToUndo(_) => Self::not_found(error.to_string()),
+            Error::Maker(_) | Error::Held(_) => Self::new(StatusCode::CONFLICT, "package_held", error.to_string()),
             Error::Store(store) => store.into(),
+            Error::Files(files) => files.into(),
             Error::Records(records) => records.into(),
             Error::Permissions(permissions) => permissions.into(),
             Error::Database(_) => Self::internal("reading or writing apps", &error),
@@ -280,6 +282,8 @@ impl From<store::Error> for Problem {
             (store::Error::TooLarge { .. }, _) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail),
             (store::Error::Interrupted(_), _) => Self::bad_request("The upload broke off before its end."),
             (store::Error::Missing { .. }, _) => Self::not_found(detail),
+            // Whoever asked is told where to (`server::forwarding`).
+            (store::Error::Departed, _) => Self::new(StatusCode::CONFLICT, "moved", detail),
             (_, Kind::Full) => {
                 tracing::error!(cause = chain(&error), "the storage has no room left");
                 Self::host_full()

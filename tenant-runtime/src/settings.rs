@@ -18,3 +18,8 @@ pub fn all(db: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()
 }
+
+/// Forgets a setting.
+pub fn remove(db: &Connection, name: &str) -> rusqlite::Result<()> {
+    db.execute("delete from setting where name = ?1", [name]).map(drop)
+}

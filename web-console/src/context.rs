@@ -1,10 +1,12 @@
 //! What every page of the console works with: the control plane below it, the catalogue, the key of its forms.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use control_plane::ControlPlane;
 use control_plane::catalogue::Catalogue;
+use control_plane::packages::updates;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Scheme;
@@ -28,13 +30,17 @@ pub struct Parts {
 
 /// The console, cheap to clone.
 #[derive(Clone)]
-pub struct Console(Arc<Parts>);
+pub struct Console(Arc<Parts>, Arc<RwLock<Arc<Catalogue>>>);
+
+/// How long it is from one look at the catalogue, and at the servers that are awake, to the next.
+const BETWEEN: Duration = Duration::from_secs(60);
 
 impl Console {
     /// The console over these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let catalogue = Arc::new(RwLock::new(Arc::new(parts.catalogue.clone())));
+        Self(Arc::new(parts), catalogue)
     }
 
     pub(crate) fn plane(&self) -> &ControlPlane {
@@ -45,8 +51,35 @@ impl Console {
         self.0.plane.operations()
     }
 
-    pub(crate) fn catalogue(&self) -> &Catalogue {
-        &self.0.catalogue
+    /// The catalogue as it was last read.
+    pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.1.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    fn put_catalogue(&self, catalogue: Catalogue) {
+        *self.1.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(catalogue);
+    }
+
+    /// Reads the catalogue again from time to time and offers what is new in it to the servers that are awake.
+    pub async fn keep_up_to_date(self) {
+        let mut looked = updates::Looked::default();
+        loop {
+            tokio::select! {
+                () = self.stopping().cancelled() => return,
+                () = tokio::time::sleep(BETWEEN) => {}
+            }
+            match self.catalogue().anew().await {
+                Ok(new) if new.made() != self.catalogue().made() => {
+                    tracing::info!(apps = new.list().len(), "the catalogue was read anew");
+                    self.put_catalogue(new);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::info!(cause = %error, "the catalogue could not be read anew; the last one stays")
+                }
+            }
+            updates::offer(self.plane(), &self.catalogue(), &mut looked).await;
+        }
     }
 
     pub(crate) fn form_key(&self) -> &[u8; 32] {

@@ -6,7 +6,8 @@
 //!
 //! - [`config`]: what the operator may decide before the start.
 //! - [`serve`]: a whole provider in one process tree.
-//! - [`console`]: the pages as one router; [`doors`] names each route and who may pass.
+//! - [`console`]: the pages as one router; [`doors`] names each route and who may pass. Beside them, and without sessions,
+//!   are the calls of other providers (`exchange`).
 //!
 //! Architecture Invariant: no page reads the database or talks to a host; both are the control plane's.
 
@@ -16,6 +17,7 @@ mod consumer;
 mod context;
 mod cookies;
 mod doors;
+mod exchange;
 mod icon;
 mod operator;
 mod page;
@@ -36,9 +38,9 @@ use axum::Router;
 pub use context::{Console, Parts};
 pub use doors::{Door, Who};
 
-/// The console's pages.
+/// The console's pages, and the calls of other providers.
 pub fn console(console: Console) -> Router {
-    visit::guarded(all_doors(), console).0
+    visit::guarded(all_doors(), console.clone()).0.merge(exchange::router(console))
 }
 
 /// Every route with who may pass, in the order they were added.

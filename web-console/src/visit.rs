@@ -265,16 +265,25 @@ fn is_html(response: &Response) -> bool {
     kind.and_then(|kind| kind.to_str().ok()).is_some_and(|kind| kind.starts_with("text/html"))
 }
 
+/// What a page may do: nothing but with us. `leads_to` is an origin besides, to which the answer to a form of this page may lead.
+pub(crate) fn policy(leads_to: Option<&url::Origin>) -> HeaderValue {
+    let beside = leads_to.map(|origin| format!(" {}", origin.ascii_serialization())).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'{beside}; frame-ancestors 'none'; base-uri 'none'"
+    );
+    HeaderValue::from_str(&policy).expect("an origin is of letters that a header may have")
+}
+
 /// The headers that keep browsers strict. A page that needs another policy has set it already.
 fn strict(response: &mut Response<Body>, visit: &Visit) {
     let headers = response.headers_mut();
-    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+    let policy = policy(None);
     let fixed = [
-        (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
         (header::CACHE_CONTROL, "no-store"),
     ];
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(policy);
     for (name, value) in fixed {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }

@@ -30,14 +30,17 @@ for (const button of document.querySelectorAll("[data-reveal]")) {
 }
 
 // Copying: a Copy button that exists only with script.
-for (const button of document.querySelectorAll("[data-copy]")) {
-  if (!navigator.clipboard) break;
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-    button.textContent = "Copied";
-  });
-}
+const copying = (root) => {
+  if (!navigator.clipboard) return;
+  for (const button of root.querySelectorAll("[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = "Copied";
+    });
+  }
+};
+copying(document);
 
 // Times are printed in UTC by the server; with script they are told on the reader's own clock.
 const clock = (root) => {
@@ -104,6 +107,7 @@ for (const live of document.querySelectorAll("[data-live]")) {
         if (fresh) {
           const node = document.adoptNode(fresh);
           clock(node);
+          copying(node);
           document.getElementById(id).replaceWith(node);
           if (!fresh.hasAttribute("data-live")) events.close();
         }
@@ -256,5 +260,50 @@ for (const form of document.querySelectorAll("form[data-moment]")) {
   form.querySelector("[data-zone]").textContent = "The time is on your clock.";
   form.addEventListener("submit", () => {
     ahead.value = String(-new Date(`${day.value}T${time.value}`).getTimezoneOffset());
+  });
+}
+
+// An app's package: a dropped file goes into the form as if it had been chosen, a dropped folder is sent with its paths.
+for (const form of document.querySelectorAll("form[data-package]")) {
+  const words = form.querySelector("[data-package-words]");
+  const drop = form.querySelector(".drop");
+  const tell = (text) => { words.hidden = false; words.textContent = text; };
+  form.querySelector("[data-package-hint]").hidden = false;
+  form.addEventListener("submit", () => tell("Sending…"));
+  const files = async (entry, path) => {
+    if (entry.isFile) return [[path + entry.name, await new Promise((found, failed) => entry.file(found, failed))]];
+    const reader = entry.createReader();
+    const all = [];
+    for (;;) {
+      const some = await new Promise((found, failed) => reader.readEntries(found, failed));
+      if (!some.length) return all;
+      for (const one of some) all.push(...(await files(one, path + entry.name + "/")));
+    }
+  };
+  for (const [name, on] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
+    drop.addEventListener(name, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", on);
+    });
+  }
+  drop.addEventListener("drop", async (event) => {
+    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+    if (!entries.some((entry) => entry.isDirectory)) {
+      form.elements.package.files = event.dataTransfer.files;
+      form.requestSubmit();
+      return;
+    }
+    tell("Reading the folder…");
+    try {
+      const body = new FormData();
+      body.append("token", form.elements.token.value);
+      for (const entry of entries) for (const [path, file] of await files(entry, "")) body.append("folder", file, path);
+      tell("Sending…");
+      const answer = await fetch(form.action, { method: "POST", body });
+      if (answer.redirected) location.assign(answer.url);
+      else document.documentElement.innerHTML = (await answer.text()).replace(/^<!doctype html>/i, "");
+    } catch (error) {
+      tell("The folder could not be read (" + error.message + "). Nothing was installed; choose it with the button instead.");
+    }
   });
 }

@@ -11,7 +11,7 @@ export const serverAddress = meta.serverAddress ?? location.origin;
 export class Failure extends Error {
   constructor(kind, message, status = 0, body = null) {
     super(message);
-    this.kind = kind; // offline | signed-out | refused | gone | conflict | full | busy | broken
+    this.kind = kind; // offline | moved | signed-out | refused | gone | conflict | full | busy | broken
     this.status = status;
     this.body = body;
   }
@@ -49,13 +49,20 @@ async function failure(response) {
   return new Failure(kind, message, response.status, body);
 }
 
+/** What to say where the server has moved to another provider: its address leads on, but a page's own calls may not follow. */
+async function moved() {
+  const card = await fetch('/.well-known/pcc-server', { cache: 'no-store' }).then((response) => response.json()).catch(() => null);
+  if (card?.state !== 'moved') return null;
+  return new Failure('moved', 'Your server has moved to another provider. Copy what is not saved yet, then reload this page: it leads you there.');
+}
+
 async function send(path, options = {}) {
   const headers = { Authorization: `Bearer ${token()}`, ...options.headers };
   let response;
   try {
     response = await fetch(path, { ...options, headers, credentials: 'same-origin' });
   } catch {
-    throw new Failure('offline', 'Your server cannot be reached right now.');
+    throw (await moved()) ?? new Failure('offline', 'Your server cannot be reached right now.');
   }
   if (!response.ok) throw await failure(response);
   return response;

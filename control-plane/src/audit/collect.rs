@@ -14,7 +14,7 @@ use crate::db::Db;
 use crate::{Actor, ControlPlane, Result, row, servers};
 
 /// What a server may tell of.
-const MAY: [What; 4] = [What::SignIn, What::SignOut, What::Grant, What::Revoke];
+const MAY: [What; 5] = [What::SignIn, What::SignOut, What::Grant, What::Revoke, What::Update];
 /// How many events of a day are taken.
 const A_DAY: i64 = 1000;
 /// How long an awake server may take to tell.

@@ -31,12 +31,16 @@ pub enum What {
     Import,
     /// An archive was taken in on trial and compared.
     Drill,
+    /// The server goes from one provider to another.
+    Move,
     /// An import or a going back was taken back.
     Undo,
     /// A moment of the past was brought back.
     Restore,
-    /// An app was installed or updated.
+    /// An app was installed.
     Install,
+    /// An app was brought up to date, or an update of it failed.
+    Update,
     /// An app was removed.
     Remove,
     /// An app was allowed something.
@@ -56,7 +60,7 @@ pub enum What {
 }
 
 impl What {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 23] = [
         Self::Create,
         Self::Close,
         Self::Reopen,
@@ -67,9 +71,11 @@ impl What {
         Self::Export,
         Self::Import,
         Self::Drill,
+        Self::Move,
         Self::Undo,
         Self::Restore,
         Self::Install,
+        Self::Update,
         Self::Remove,
         Self::Grant,
         Self::Revoke,
@@ -93,9 +99,11 @@ impl What {
             Self::Export => "export",
             Self::Import => "import",
             Self::Drill => "drill",
+            Self::Move => "move",
             Self::Undo => "undo",
             Self::Restore => "restore",
             Self::Install => "install",
+            Self::Update => "update",
             Self::Remove => "remove",
             Self::Grant => "grant",
             Self::Revoke => "revoke",

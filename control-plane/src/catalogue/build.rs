@@ -164,6 +164,9 @@ pub(super) fn plan(apps: &[AppFolder], made: jiff::Timestamp) -> Result<(Index, 
             size: zip.len() as u64,
             sha256: index::sha256(&zip),
             package: package_path.clone(),
+            maker: package::maker(&app.at, &app.files)?,
+            rollout: 100,
+            revoked: Vec::new(),
         });
         out.insert(package_path, zip);
         out.insert(icon_path, icon);

@@ -58,6 +58,32 @@ pub struct Listing {
     pub size: u64,
     /// Digest of the package, lower-case hex.
     pub sha256: String,
+    /// The fingerprint of the key by which its maker signed the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maker: Option<String>,
+    /// To how many in a hundred servers this version comes by itself.
+    #[serde(default = "everybody", skip_serializing_if = "is_everybody")]
+    pub rollout: u8,
+    /// Versions that do harm: they open nowhere any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<Revocation>,
+}
+
+/// A version that does harm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// Which.
+    pub version: String,
+    /// Why, in a sentence for people.
+    pub why: String,
+}
+
+fn everybody() -> u8 {
+    100
+}
+
+fn is_everybody(rollout: &u8) -> bool {
+    *rollout >= 100
 }
 
 /// Something an app asks for.

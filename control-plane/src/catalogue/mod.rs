@@ -31,8 +31,9 @@ use export_format::AppId;
 
 pub use build::{AppFolder, Built, build, build_apps};
 pub use error::{Error, Kind};
-pub use index::{Index, Listing, Permission};
+pub use index::{Index, Listing, Permission, Revocation};
 pub use key::{NAMESPACE, SigningKey, TrustedKey};
+pub(crate) use package::pack;
 
 use source::Source;
 
@@ -41,6 +42,7 @@ use source::Source;
 pub struct Catalogue {
     source: Source,
     index: Index,
+    trusted: TrustedKey,
 }
 
 impl Catalogue {
@@ -76,7 +78,21 @@ impl Catalogue {
 
     fn from_parts(source: Source, index: &[u8], signature: &[u8], trusted: &TrustedKey) -> Result<Self, Error> {
         trusted.verify(index, signature, &source.to_string())?;
-        Ok(Self { index: Index::parse(index)?, source })
+        Ok(Self { index: Index::parse(index)?, source, trusted: trusted.clone() })
+    }
+
+    /// The catalogue as it is now. An index that is older than this one is not believed: somebody shows us the past.
+    ///
+    /// # Errors
+    /// As for [`Catalogue::open`].
+    pub async fn anew(&self) -> Result<Self, Error> {
+        let index = self.source.read("index.json", index::MAX_BYTES).await?;
+        let signature = self.source.read("index.json.sig", key::MAX_SIGNATURE_BYTES).await?;
+        let new = Self::from_parts(self.source.clone(), &index, &signature, &self.trusted)?;
+        if new.made() < self.made() {
+            return Err(Error::Index { why: "it is older than the one that was read before".to_owned() });
+        }
+        Ok(new)
     }
 
     /// The apps, in the order the index gives.

@@ -22,7 +22,7 @@ pub(super) const MAX_ICON_BYTES: u64 = 256 << 10;
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 /// An app's files by path, as they stand in its package.
-pub(super) type Files = BTreeMap<String, Vec<u8>>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// What a manifest says that a catalogue shows.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(super) struct Facts {
 }
 
 /// Packs files into a deterministic zip.
-pub(super) fn pack(files: &Files) -> Vec<u8> {
+pub(crate) fn pack(files: &Files) -> Vec<u8> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(6))
@@ -92,6 +92,16 @@ fn page_files(manifest: &Value) -> Vec<String> {
         }
     }
     files
+}
+
+/// The fingerprint of the key that signed the files, if one did.
+pub(super) fn maker(at: &str, files: &Files) -> Result<Option<String>, Error> {
+    use export_format::{Digest, package};
+    let digests = files.iter().map(|(path, bytes)| (path.as_str(), Digest::of(bytes)));
+    let file = |path: &str| files.get(path).map(Vec::as_slice);
+    let maker = package::maker(file(package::LIST), file(package::SIGNATURE), digests);
+    let maker = maker.map_err(|broken| Error::App { at: at.to_owned(), why: broken.to_string() })?;
+    Ok(maker.map(|key| key.fingerprint()))
 }
 
 /// What is new: the first section below a heading of `CHANGELOG.md`.

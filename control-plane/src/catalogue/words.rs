@@ -11,32 +11,17 @@ pub(super) fn permission(asked: &Value) -> Permission {
     Permission { name: text("name"), allows: allows(&kind, &tables(asked)), why: text("description") }
 }
 
-fn allows(kind: &str, tables: &str) -> String {
-    match kind {
-        "read_all" => format!("Read everything in {tables}"),
-        "write_own" => format!("Add to {tables}, and change what it added"),
-        "write_all" => format!("Read, change and delete everything in {tables}"),
-        "share_records" => format!("Share single entries of {tables} with people you choose"),
-        "message_records" => format!("Send single entries of {tables} to people you choose"),
-        "upload_pages" => "Publish pages of its own".to_owned(),
-        "use_home_address" => "Show a public page at your server’s own address".to_owned(),
-        "use_microphone" => "Use the microphone while it is open".to_owned(),
-        "use_camera" => "Use the camera while it is open".to_owned(),
-        "use_location" => "Know where you are while it is open".to_owned(),
-        "use_3pFunction" | "external_fetch" | "external_scripts" => {
-            "Talk to other computers on the internet".to_owned()
-        }
-        other => format!("Use “{other}”"),
-    }
+fn allows(kind: &str, tables: &[String]) -> String {
+    let words = tenant_runtime::permissions::words(kind, tables);
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-fn tables(asked: &Value) -> String {
+fn tables(asked: &Value) -> Vec<String> {
     let one = asked.get("table_id").and_then(Value::as_str).map(str::to_owned);
-    let many = asked
-        .get("table_ids")
-        .and_then(Value::as_array)
-        .map(|ids| ids.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "));
-    one.or(many).filter(|names| !names.is_empty()).unwrap_or_else(|| "its tables".to_owned())
+    let many = asked.get("table_ids").and_then(Value::as_array).into_iter().flatten();
+    let many = many.filter_map(Value::as_str).map(str::to_owned).collect();
+    one.map(|one| vec![one]).unwrap_or(many)
 }
 
 #[cfg(test)]

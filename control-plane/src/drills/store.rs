@@ -180,7 +180,8 @@ pub(super) async fn ask(db: &Db, server: ServerId, now: Timestamp) -> Result<()>
 pub(super) async fn asked(db: &Db) -> Result<Option<ServerId>> {
     let found: Option<String> = on!(db.reader(), e => sqlx::query_scalar(
         "select server_id from drill join server on server.id = server_id \
-         where asked_ms is not null and desired = 'kept' order by asked_ms, server_id limit 1"
+         where asked_ms is not null and desired = 'kept' and \
+         server_id not in (select server_id from move_out where state in ('handed', 'settled')) order by asked_ms, server_id limit 1"
     )
     .fetch_optional(e).await)?;
     found.map(|id| row::id(&id)).transpose()
@@ -190,7 +191,8 @@ pub(super) async fn asked(db: &Db) -> Result<Option<ServerId>> {
 pub(super) async fn due(db: &Db, now: Timestamp, most: u32) -> Result<Vec<Due>> {
     let sql = sqlx::AssertSqlSafe(format!(
         "select server_id, passed_ms, failed_ms, seq, told_seq from drill join server on server.id = server_id \
-         where next_ms <= $1 and desired = 'kept' order by next_ms, server_id limit {most}"
+         where next_ms <= $1 and desired = 'kept' and \
+         server_id not in (select server_id from move_out where state in ('handed', 'settled')) order by next_ms, server_id limit {most}"
     ));
     let found: Vec<DueRow> = on!(db.reader(), e => sqlx::query_as(sql).bind(now.as_millisecond()).fetch_all(e).await)?;
     let read = |(server, passed, failed, seq, told): DueRow| {

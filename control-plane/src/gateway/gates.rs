@@ -17,6 +17,7 @@ use tenant_runtime::ids::ServerId;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::threshold::Threshold;
 use super::upstream::Upstream;
 
 /// How a server is put to sleep; resolves when its process is gone.
@@ -29,6 +30,7 @@ pub struct Gates {
 }
 
 struct Shared {
+    threshold: Threshold,
     gates: Mutex<HashMap<ServerId, Arc<Gate>>>,
     put_to_sleep: PutToSleep,
 }
@@ -57,8 +59,13 @@ enum State {
 impl Gates {
     /// Gates whose servers are put to sleep by `put_to_sleep`.
     pub fn new(put_to_sleep: PutToSleep) -> Self {
-        let shared = Shared { gates: Mutex::default(), put_to_sleep };
+        let shared = Shared { threshold: Threshold::default(), gates: Mutex::default(), put_to_sleep };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Where the public waits while a server is about to be another's; whoever looks after it does not pass there.
+    pub fn threshold(&self) -> &Threshold {
+        &self.shared.threshold
     }
 
     /// Enters, waiting while the server is being put to sleep.

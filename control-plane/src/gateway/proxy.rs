@@ -19,13 +19,16 @@ use super::answer::Outgoing;
 use super::client::X_FORWARDED_FOR;
 use super::gates::Gates;
 use super::held::Held;
+use super::moved;
 use super::pages;
 use super::port::{Caller, Rules};
 use super::routes::{Admission, Found, Route, Routes};
+use super::threshold::Waited;
 use super::tunnel::tunnel;
 use super::upload::{End, Upload};
 use super::upstream::{self, Upstream};
 use crate::metering::Traffic;
+use crate::{Clock, PublicAddress};
 
 /// The gateway. Cheap to clone.
 #[derive(Clone)]
@@ -37,16 +40,26 @@ struct Shared {
     routes: Routes,
     gates: Gates,
     traffic: Traffic,
+    public: PublicAddress,
     scheme: HeaderValue,
+    clock: Clock,
     patience: Duration,
 }
 
 impl Gateway {
-    /// A gateway over these routes, which counts the bytes that pass in `traffic`. `scheme` is what people see in their
-    /// address bar; `patience` is how long a request waits for a server that
-    /// does not answer before it is told so.
-    pub fn new(routes: Routes, gates: Gates, traffic: Traffic, scheme: &'static str, patience: Duration) -> Self {
-        let shared = Shared { routes, gates, traffic, scheme: HeaderValue::from_static(scheme), patience };
+    /// A gateway over these routes, which counts the bytes that pass in `traffic`. `public` is how browsers reach it;
+    /// `patience` is how long a request waits for a server that does not answer before it is told so; by `clock` addresses
+    /// are forwarded for their term.
+    pub fn new(
+        routes: Routes,
+        gates: Gates,
+        traffic: Traffic,
+        public: PublicAddress,
+        clock: Clock,
+        patience: Duration,
+    ) -> Self {
+        let scheme = HeaderValue::from_static(if public.scheme == "https" { "https" } else { "http" });
+        let shared = Shared { routes, gates, traffic, public, scheme, clock, patience };
         Self { shared: Arc::new(shared) }
     }
 
@@ -61,8 +74,12 @@ impl Gateway {
     ) -> Response<Outgoing> {
         let turn = caller.line.turn();
         let host = host_of(&request);
-        let found = self.shared.routes.find(host.to_str().unwrap_or_default());
+        let (found, waited) = self.find(host.to_str().unwrap_or_default(), request.uri().path()).await;
         let page = match found {
+            Found::Server(route) if moved::asks_where(request.uri().path()) => {
+                self.card(request.method(), host.to_str().unwrap_or_default(), &route)
+            }
+            Found::Server(_) if !waited => pages::no_answer(&pages::About::of(request.headers())),
             Found::Server(route) if route.admission == Admission::Open => {
                 let on_client = request.extensions_mut().remove::<OnUpgrade>();
                 let (head, body) = request.into_parts();
@@ -74,8 +91,20 @@ impl Gateway {
                     Err(page) => page,
                 }
             }
-            Found::Server(_) => pages::suspended(request.headers()),
+            Found::Server(route) => match &route.admission {
+                Admission::Moved(to) => {
+                    let (head, body) = request.into_parts();
+                    // What nobody wants here is read on for a while, so that the client hears where to send it.
+                    drop(Upload::of(&head.headers, body, rules.pace));
+                    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+                    let (host, now) = (host.to_str().unwrap_or_default(), self.shared.clock.now());
+                    // At a domain of the owner's own it is the same server.
+                    moved::answer(&head.headers, &self.shared.routes.given(host), path, to, now)
+                }
+                Admission::Open | Admission::Suspended => pages::suspended(request.headers()),
+            },
             Found::Nobody { name } => pages::nobody(request.headers(), &name),
+            Found::Unproved { name } => pages::unproved(request.headers(), &name),
             Found::Console => {
                 let client = caller.client(rules, request.headers());
                 let (head, body) = request.into_parts();
@@ -86,6 +115,34 @@ impl Gateway {
             }
         };
         page.map(|body| Outgoing::page(body, turn))
+    }
+
+    /// What a host name stands for. Where another server is about to go on, that is waited for first, since this one's ways may
+    /// be others then; false where it took too long.
+    async fn find(&self, host: &str, path: &str) -> (Found, bool) {
+        let found = self.shared.routes.find(host);
+        match &found {
+            Found::Server(route) if !moved::asks_where(path) => {
+                let waited = self.shared.gates.threshold().pass(route.server, self.shared.patience).await;
+                match waited {
+                    Waited::Not => (found, true),
+                    Waited::Until => (self.shared.routes.find(host), true),
+                    Waited::InVain => (found, false),
+                }
+            }
+            _ => (found, true),
+        }
+    }
+
+    /// Where the server is that `host` is or is an app of.
+    fn card(&self, method: &Method, host: &str, route: &Route) -> Response {
+        let (host, console) = self.shared.routes.hosts(host).unwrap_or_default();
+        let public = &self.shared.public;
+        let moved = match &route.admission {
+            Admission::Moved(moved) => Some(&**moved),
+            Admission::Open | Admission::Suspended => None,
+        };
+        moved::card(method, public.origin(&host), public.origin(&console), moved)
     }
 
     async fn forward(

@@ -28,6 +28,9 @@ const DRILLS: Fate = Fate::Omitted(
     "trials whether an archive of yours can be taken in",
     "they are about the archives made here; the new provider makes its own",
 );
+const PROOFS: Fate = Fate::Omitted("how domains of yours were proved here", "each is proved anew where you go");
+const MOVES: Fate =
+    Fate::Omitted("the steps of moves between providers", "what was allowed and what came of it stands in the log");
 const NOTES: Fate = Fate::Omitted(
     "this provider's working notes",
     "marks against doing a thing twice, places on machines, how far meters were read: they mean nothing elsewhere",
@@ -55,6 +58,12 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("place_file", PLACES),
     ("care", CARE),
     ("drill", DRILLS),
+    ("domain", Fate::Exported),
+    ("move_out", MOVES),
+    ("move_round", MOVES),
+    ("move_in", MOVES),
+    ("move_in_line", MOVES),
+    ("deletion", MOVES),
 ];
 
 /// Columns of those that are in the archive in another form, or not at all.
@@ -74,6 +83,21 @@ pub const COLUMNS: &[(&str, &str, Fate)] = &[
     ("usage_day", "day", Fate::Derived),
     ("usage_stored", "bytes", Fate::Derived),
     ("usage_stored", "since_s", Fate::Derived),
+    ("domain", "id", NOTES),
+    ("domain", "state", PROOFS),
+    ("domain", "state_ms", PROOFS),
+    ("domain", "challenge", PROOFS),
+    ("domain", "did", PROOFS),
+    ("domain", "former_did", PROOFS),
+    ("domain", "came", PROOFS),
+    ("domain", "wildcard", PROOFS),
+    ("domain", "trouble", PROOFS),
+    ("domain", "checked_ms", PROOFS),
+    ("domain", "next_ms", PROOFS),
+    ("domain", "failures", PROOFS),
+    ("domain", "proved_ms", PROOFS),
+    ("domain", "told_ms", PROOFS),
+    ("domain", "created_ms", NOTES),
     ("audit_event", "from_server", NOTES),
     ("audit_event", "once_key", NOTES),
 ];

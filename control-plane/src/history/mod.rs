@@ -27,7 +27,7 @@ use crate::business::{self, Business};
 use crate::metering::{self, DayUsage};
 use crate::servers::{self, Server};
 use crate::subscriptions::{self, Bill};
-use crate::{Actor, ControlPlane, Kind, Result, audit};
+use crate::{Actor, ControlPlane, Kind, Result, audit, domains};
 
 /// About how much of the activity log goes along, in bytes of its rows: of the two years there are, nearly twenty events a
 /// day. What a program does in a loop must not make a history that no server has the memory for.
@@ -71,6 +71,7 @@ async fn of_server(plane: &ControlPlane, server: ServerId) -> Result<ProviderHis
         usage: days.into_iter().map(|day| usage(day, today)).collect(),
         log: log.into_iter().map(Event::from).collect(),
         omitted,
+        domains: domains::handed(plane, server.id).await?,
     })
 }
 
@@ -106,6 +107,7 @@ fn plan(bill: &Bill) -> Value {
         "memoryBytes": terms.memory_bytes,
         "undoDays": terms.undo_days,
         "lossWindowMs": terms.loss_window_ms,
+        "domains": terms.domains,
         "since": bill.subscription.anchor.to_string(),
     });
     if let Some(closing) = &bill.closing {

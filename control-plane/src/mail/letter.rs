@@ -49,6 +49,43 @@ pub enum Letter {
         /// Until then it can be taken back.
         erased: Timestamp,
     },
+    /// A server lives at another provider now.
+    MovedAway {
+        /// Its address here.
+        from: String,
+        /// Its address there.
+        to: String,
+        /// Until then the one leads to the other.
+        until: Timestamp,
+        /// When the agreement here ends by itself, where there is one.
+        ends: Option<Timestamp>,
+        /// When what is left here is erased.
+        erased: Option<Timestamp>,
+    },
+    /// What was left here of a server that has moved is gone.
+    Erased {
+        /// The address it had here.
+        address: String,
+        /// How many objects.
+        objects: u64,
+        /// How many bytes.
+        bytes: u64,
+        /// The receipt, exactly as it was signed.
+        document: String,
+        /// The signature over it.
+        signature: String,
+        /// The page where both can be had as files.
+        link: String,
+    },
+    /// What was left here of a server that has moved is about to be erased.
+    LeftBehind {
+        /// The address of the server where it lives now.
+        to: String,
+        /// When it is erased.
+        erased: Timestamp,
+        /// Until when its old address leads on.
+        until: Timestamp,
+    },
     /// An archive can be fetched.
     ExportReady {
         /// Of which server.
@@ -84,6 +121,43 @@ pub enum Letter {
         /// Until when it can be undone.
         undo_until: Timestamp,
         /// Where to see what came and what did not.
+        link: String,
+    },
+    /// The proof of a domain is gone.
+    DomainFailing {
+        /// Which.
+        domain: String,
+        /// What is missing.
+        why: String,
+        /// When it is turned off; nothing where it has been, because somebody else has proved it.
+        off: Option<Timestamp>,
+        /// Where to see what to do.
+        link: String,
+    },
+    /// A server has come from another provider.
+    Moved {
+        /// Which server here.
+        server: String,
+        /// The old address.
+        from: String,
+        /// How many records came.
+        documents: u64,
+        /// How many files came.
+        files: u64,
+        /// For how long saving had to wait, in words.
+        paused: String,
+        /// Where to see what came and what did not.
+        link: String,
+    },
+    /// A server did not come from another provider.
+    MoveFailed {
+        /// Which server here.
+        server: String,
+        /// The old address.
+        from: String,
+        /// Why.
+        why: String,
+        /// Where to see how far it got.
         link: String,
     },
 }
@@ -136,6 +210,38 @@ struct Closing<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "mail/moved_away.txt", escape = "none")]
+struct MovedAway<'a> {
+    from: &'a From<'a>,
+    old: &'a str,
+    new: &'a str,
+    until: String,
+    ends: Option<String>,
+    erased: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "mail/erased.txt", escape = "none")]
+struct Erased<'a> {
+    from: &'a From<'a>,
+    address: &'a str,
+    objects: u64,
+    size: String,
+    document: &'a str,
+    signature: &'a str,
+    link: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/left_behind.txt", escape = "none")]
+struct LeftBehind<'a> {
+    from: &'a From<'a>,
+    new: &'a str,
+    erased: String,
+    until: String,
+}
+
+#[derive(Template)]
 #[template(path = "mail/export_ready.txt", escape = "none")]
 struct ExportReady<'a> {
     from: &'a From<'a>,
@@ -157,6 +263,16 @@ struct CopyFailed<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "mail/domain_failing.txt", escape = "none")]
+struct DomainFailing<'a> {
+    from: &'a From<'a>,
+    domain: &'a str,
+    why: &'a str,
+    off: Option<String>,
+    link: &'a str,
+}
+
+#[derive(Template)]
 #[template(path = "mail/import_finished.txt", escape = "none")]
 struct ImportFinished<'a> {
     from: &'a From<'a>,
@@ -164,6 +280,28 @@ struct ImportFinished<'a> {
     documents: u64,
     files: u64,
     undo_until: String,
+    link: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/moved.txt", escape = "none")]
+struct Moved<'a> {
+    from: &'a From<'a>,
+    server: &'a str,
+    old: &'a str,
+    documents: u64,
+    files: u64,
+    paused: &'a str,
+    link: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/move_failed.txt", escape = "none")]
+struct MoveFailed<'a> {
+    from: &'a From<'a>,
+    server: &'a str,
+    old: &'a str,
+    why: &'a str,
     link: &'a str,
 }
 
@@ -212,11 +350,24 @@ impl Letter {
             }
             .render(),
             Self::Closing { ends, erased } => Closing { from, ends: day(*ends), erased: day(*erased) }.render(),
+            Self::MovedAway { from: old, to: new, until, ends, erased } => {
+                MovedAway { from, old, new, until: day(*until), ends: ends.map(day), erased: erased.map(day) }.render()
+            }
+            Self::Erased { address, objects, bytes, document, signature, link } => {
+                let signature = signature.trim_end();
+                Erased { from, address, objects: *objects, size: size(*bytes), document, signature, link }.render()
+            }
+            Self::LeftBehind { to, erased, until } => {
+                LeftBehind { from, new: to, erased: day(*erased), until: day(*until) }.render()
+            }
             Self::ExportReady { server, bytes, link, until } => {
                 ExportReady { from, server, size: size(*bytes), link, until: day(*until) }.render()
             }
             Self::CopyFailed { server, place, why, next, link } => {
                 CopyFailed { from, server, place, why, next: next.map(hour), link }.render()
+            }
+            Self::DomainFailing { domain, why, off, link } => {
+                DomainFailing { from, domain, why, off: off.map(day), link }.render()
             }
             Self::ImportFinished { server, documents, files, undo_until, link } => ImportFinished {
                 from,
@@ -227,6 +378,10 @@ impl Letter {
                 link,
             }
             .render(),
+            Self::Moved { server, from: old, documents, files, paused, link } => {
+                Moved { from, server, old, documents: *documents, files: *files, paused, link }.render()
+            }
+            Self::MoveFailed { server, from: old, why, link } => MoveFailed { from, server, old, why, link }.render(),
         };
         let text = text.map_err(Error::bug)?;
         let (subject, text) = text.split_once('\n').ok_or_else(|| Error::bug("a letter without a text"))?;
@@ -281,7 +436,7 @@ mod tests {
 
     const FROM: From<'_> = From { business: "Lindenhof", console: "http://localhost:8080", reader: "Anna <Berg>" };
 
-    fn letters() -> [Letter; 7] {
+    fn letters() -> [Letter; 14] {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         [
             Letter::Welcome { address: "http://anna.localhost:8080".into(), plan: "House".into() },
@@ -319,7 +474,53 @@ mod tests {
                 next: Some(at("2026-11-29T04:00:00Z")),
                 link: "http://localhost:8080/servers/x".into(),
             },
+            Letter::DomainFailing {
+                domain: "berg.example".into(),
+                why: "The TXT record is not there.".into(),
+                off: Some(at("2026-12-07T10:00:00Z")),
+                link: "http://localhost:8080/servers/x/domains".into(),
+            },
+            Letter::DomainFailing {
+                domain: "berg.example".into(),
+                why: "Its DNS names another server here now.".into(),
+                off: None,
+                link: "http://localhost:8080/servers/x/domains".into(),
+            },
             Letter::Closing { ends: at("2026-12-21T10:00:00Z"), erased: at("2027-01-20T10:00:00Z") },
+            Letter::Moved {
+                server: "anna".into(),
+                from: "https://anna.old.example".into(),
+                documents: 104_212,
+                files: 310,
+                paused: "0.4 seconds".into(),
+                link: "http://localhost:8080/servers/x".into(),
+            },
+            Letter::MoveFailed {
+                server: "anna".into(),
+                from: "https://anna.old.example".into(),
+                why: "The old place does not answer.".into(),
+                link: "http://localhost:8080/servers/x".into(),
+            },
+            Letter::LeftBehind {
+                to: "https://anna.new.example".into(),
+                erased: at("2027-01-20T10:00:00Z"),
+                until: at("2027-02-28T10:00:00Z"),
+            },
+            Letter::Erased {
+                address: "http://anna.localhost:8080".into(),
+                objects: 12,
+                bytes: 12_430_000_000,
+                document: "{\"type\":\"pcc-deletion@1\"}".into(),
+                signature: "-----BEGIN SSH SIGNATURE-----\nU1NI\n-----END SSH SIGNATURE-----\n".into(),
+                link: "http://localhost:8080/servers/anna/moving".into(),
+            },
+            Letter::MovedAway {
+                from: "http://anna.localhost:8080".into(),
+                to: "https://anna.new.example".into(),
+                until: at("2027-02-28T10:00:00Z"),
+                ends: Some(at("2026-12-21T10:00:00Z")),
+                erased: Some(at("2027-01-20T10:00:00Z")),
+            },
         ]
     }
 

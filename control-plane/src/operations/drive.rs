@@ -19,7 +19,7 @@ use super::store::{self, Kept};
 use super::{copy, fetch};
 use crate::db::Tx;
 use crate::mail::{self, Letter};
-use crate::{Actor, ControlPlane, Error, Kind, Result, business, history, places, row, servers};
+use crate::{Actor, ControlPlane, Error, Kind, Result, business, domains, history, places, row, servers};
 
 /// How long an archive is kept for its owner to fetch.
 pub(super) const KEPT_MS: i64 = 7 * 24 * 60 * 60 * 1000;
@@ -237,7 +237,8 @@ async fn take(plane: &ControlPlane, runtime: &Runtime, kept: &Kept) -> Result<()
         | ImportState::Checking
         | ImportState::Checked
         | ImportState::Staging => ImportStep::Stage,
-        ImportState::Verifying => ImportStep::Verify,
+        // One that follows another server is driven by its move, not by an operation.
+        ImportState::Verifying | ImportState::Following | ImportState::CatchingUp => ImportStep::Verify,
         ImportState::Swapping => ImportStep::Swap,
         ImportState::Done => return done(plane, kept, &view).await,
         ImportState::Undone => {
@@ -265,6 +266,8 @@ async fn done(plane: &ControlPlane, kept: &Kept, view: &ImportView) -> Result<()
         undo_until_ms: view.undo_until_ms,
         ..kept.clone()
     };
+    let brought = view.report.as_ref().map(|report| report.domains.as_slice()).unwrap_or_default();
+    domains::keep(plane, kept.server, brought, domains::Came::Import, None).await?;
     turn(plane, kept, after).await?;
     let server = servers::server(plane, &Actor::System, kept.server).await?;
     let counts = view.report.as_ref().map(|report| report.counts).unwrap_or_default();

@@ -14,6 +14,7 @@ mod ident;
 mod operation;
 mod pace;
 mod runtime;
+mod spans;
 mod step;
 mod store;
 mod told;
@@ -27,9 +28,11 @@ pub(crate) use drive::run;
 pub use ident::OperationId;
 pub use operation::{Kind, Operation, State};
 pub use pace::Pace;
+pub use spans::{Known, Span, Spans};
 pub use step::{ExportStep, ImportStep, Step, StepState, StepView};
 
 use crate::context::not_there;
+use crate::moves::arriving;
 use crate::paging::{Ask, Page};
 use crate::places::{self, PlaceId};
 use crate::{Actor, ControlPlane, Error, Result, servers};
@@ -97,6 +100,7 @@ impl Operations {
     /// Begins an import of an archive that lies in a place of the owner's.
     pub async fn start_import_from(&self, actor: &Actor, place: PlaceId, file: &str) -> Result<Operation> {
         let at = places::place(&self.plane, actor, place).await?;
+        arriving::must_be_quiet(&self.plane, at.server).await?;
         let found = places::archives(&self.plane, actor, place).await?.into_iter().find(|found| found.name == file);
         let found = found.ok_or_else(|| Error::gone("There is no archive of this name in your storage."))?;
         let kept = Kept {
@@ -140,6 +144,7 @@ impl Operations {
     /// Announces an archive of so many bytes. One that cannot fit the plan is refused at once.
     pub async fn start_import(&self, actor: &Actor, server: ServerId, bytes: u64) -> Result<Operation> {
         self.own(actor, server).await?;
+        arriving::must_be_quiet(&self.plane, server).await?;
         let expires_ms = Some(self.now() + UPLOAD_KEPT_MS);
         let kept = Kept { bytes: Some(bytes), expires_ms, ..Kept::new(server, store::UPLOAD, self.now()) };
         while let Some(there) = store::insert(self.plane.db(), &kept).await? {
@@ -273,6 +278,12 @@ impl Operations {
     pub async fn all(&self, actor: &Actor, ask: &Ask) -> Result<Page<Operation>> {
         actor.must_operate()?;
         store::page(self.plane.db(), ask).await?.try_map(Kept::view)
+    }
+
+    /// How long each way of leaving takes, for the owner of the server and who runs the business.
+    pub async fn spans(&self, actor: &Actor, server: ServerId) -> Result<Spans> {
+        servers::server(&self.plane, actor, server).await?;
+        spans::spans(self.plane.db(), server).await
     }
 
     /// How long imports take here, going by the last ones. It tells of nobody, so anybody may know.

@@ -58,7 +58,7 @@ impl Runtime {
             Some(Sealing::Archive(phrase)) => (Some(phrase), true),
         };
         let id = Some(self.id.to_string());
-        let request = ExportRequest { id, passphrase, sealed, history };
+        let request = ExportRequest { id, passphrase, sealed, history, ..ExportRequest::default() };
         self.client.post_json("/exports", &request).await
     }
 
@@ -100,7 +100,7 @@ impl Runtime {
     }
 
     pub(crate) async fn begin_import(&self, bytes: u64) -> Result<ImportView> {
-        self.client.post_json("/imports", &ImportRequest { id: Some(self.id.to_string()), bytes }).await
+        self.client.post_json("/imports", &ImportRequest { id: Some(self.id.to_string()), bytes, follow: false }).await
     }
 
     /// Hands on a part of the archive as it comes.

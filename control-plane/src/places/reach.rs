@@ -33,7 +33,7 @@ pub enum Reach {
 
 impl Reach {
     /// The address of a place as somebody wrote it down.
-    pub(super) fn parse(self, field: &'static str, written: &str) -> Result<Url> {
+    pub(crate) fn parse(self, field: &'static str, written: &str) -> Result<Url> {
         let url = Url::parse(written.trim())
             .map_err(|_| Error::fix(field, "Write a whole address, like https://storage.example.org."))?;
         match (url.scheme(), self) {
@@ -55,6 +55,21 @@ impl Reach {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(Error::fix(field, "Write the address without what comes after ? or #."));
         }
+        self.checked(field, url)
+    }
+
+    /// The same for an address that may have a query.
+    pub(crate) fn parse_with_query(self, field: &'static str, written: &str) -> Result<Url> {
+        let (bare, query) = match written.trim().split('#').next().unwrap_or_default().split_once('?') {
+            Some((bare, query)) => (bare.to_owned(), Some(query.to_owned())),
+            None => (written.trim().split('#').next().unwrap_or_default().to_owned(), None),
+        };
+        let mut url = self.parse(field, &bare)?;
+        url.set_query(query.as_deref());
+        Ok(url)
+    }
+
+    fn checked(self, field: &'static str, url: Url) -> Result<Url> {
         match url.host() {
             Some(Host::Ipv4(ip)) if !self.takes(ip.into()) => Err(Error::fix(field, NOT_PUBLIC)),
             Some(Host::Ipv6(ip)) if !self.takes(ip.into()) => Err(Error::fix(field, NOT_PUBLIC)),
@@ -69,7 +84,7 @@ impl Reach {
     }
 
     /// A client for one place, good for one piece of work.
-    pub(super) fn client(self) -> Result<reqwest::Client> {
+    pub(crate) fn client(self) -> Result<reqwest::Client> {
         // Whoever was first has installed the same one.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         reqwest::Client::builder()
@@ -111,7 +126,7 @@ impl Resolve for Pinned {
             let addresses = match pinned {
                 Some(addresses) => addresses,
                 None => {
-                    let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+                    let found = looked_up(&name).await?;
                     // One address that may not be reached condemns the name: who answers so means no good.
                     if found.is_empty() || found.iter().any(|at| !reach.takes(at.ip())) {
                         return Err(NotPublic(name).into());
@@ -123,6 +138,14 @@ impl Resolve for Pinned {
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
+}
+
+/// What a name stands for. Those below `localhost` are this machine (RFC 6761), which not every resolver knows.
+async fn looked_up(name: &str) -> std::io::Result<Vec<SocketAddr>> {
+    if name.trim_end_matches('.').to_ascii_lowercase().ends_with(".localhost") {
+        return Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]);
+    }
+    Ok(tokio::net::lookup_host((name, 0)).await?.collect())
 }
 
 /// Whether an address is one of the public internet: neither of this machine, nor of a network behind it, nor one that

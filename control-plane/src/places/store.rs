@@ -125,7 +125,8 @@ pub(super) async fn of_server(db: &Db, server: ServerId) -> Result<Vec<Kept>> {
 pub(super) async fn due(db: &Db, now: Timestamp, most: i64) -> Result<Vec<Kept>> {
     let sql = format!(
         "select {COLUMNS} from place where next_ms <= $1 and removed_ms is null and every <> 'never'
-             and server_id in (select id from server where desired = 'kept') order by next_ms limit $2"
+             and server_id in (select id from server where desired = 'kept')
+             and server_id not in (select server_id from move_out where state in ('handed', 'settled')) order by next_ms limit $2"
     );
     let rows: Vec<Row> = on!(db.reader(), e => sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str()))
         .bind(now.as_millisecond()).bind(most).fetch_all(e).await)?;

@@ -71,6 +71,11 @@ impl AdminClient {
         self.json(Method::POST, path, Body::from(bytes), Some(kind)).await
     }
 
+    /// Changes something in JSON and reads the answer in JSON.
+    pub async fn patch_json<T: DeserializeOwned>(&self, path: &str, wish: Bytes) -> Result<T> {
+        self.json(Method::PATCH, path, Body::from(wish), Some("application/json")).await
+    }
+
     /// Asks for something without saying more, and wants no answer but success.
     pub async fn tell(&self, method: Method, path: &str) -> Result<()> {
         let answer = self.in_time(self.send(method, path, HeaderMap::new(), Body::empty())).await?;
@@ -126,8 +131,26 @@ async fn refusal(answer: Response<Body>) -> Result<Response<Body>> {
         return Ok(answer);
     }
     let bytes = gather(answer.into_body()).await?;
-    let detail = serde_json::from_slice::<Problem>(&bytes).ok().map(|problem| problem.detail);
-    Err(Error::new(kind(status), detail.unwrap_or_else(|| format!("The server answered with {status}."))))
+    let problem = serde_json::from_slice::<Problem>(&bytes).ok();
+    let word = problem.as_ref().and_then(|problem| Some(problem.kind.rsplit('/').next()?.to_owned()));
+    let detail = problem.map(|problem| problem.detail);
+    let error = Error::new(kind(status), detail.unwrap_or_else(|| format!("The server answered with {status}.")));
+    Err(error.because(Refused { word: word.unwrap_or_default() }))
+}
+
+/// The sort of problem by which a runtime refused something: the last part of its type.
+#[derive(Debug, thiserror::Error)]
+#[error("the server refused with {word:?}")]
+pub(crate) struct Refused {
+    word: String,
+}
+
+impl Refused {
+    /// The word behind an error, if a runtime refused.
+    pub(crate) fn word(error: &Error) -> Option<&str> {
+        let source = std::error::Error::source(error)?;
+        source.downcast_ref::<Self>().map(|refused| refused.word.as_str())
+    }
 }
 
 fn kind(status: StatusCode) -> Kind {

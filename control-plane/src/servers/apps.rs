@@ -3,12 +3,12 @@
 use axum::body::Bytes;
 use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tenant_runtime::admin::api::{AppView, Usage};
+use tenant_runtime::admin::api::{AppView, AppWish, Usage};
 use tenant_runtime::ids::ServerId;
 
 use super::admin;
 use crate::audit::{Note, Outcome, What, Who};
-use crate::{Actor, ControlPlane, Result};
+use crate::{Actor, ControlPlane, Error, Result};
 
 /// How full a server is.
 pub async fn usage(plane: &ControlPlane, actor: &Actor, id: ServerId) -> Result<Usage> {
@@ -39,6 +39,24 @@ pub async fn remove(plane: &ControlPlane, actor: &Actor, id: ServerId, app: &str
 pub async fn restore(plane: &ControlPlane, actor: &Actor, id: ServerId, app: &str) -> Result<()> {
     admin(plane, actor, id).await?.tell(Method::POST, &path(app, "/restore")).await?;
     told(actor, What::Install, format!("You took the removal of the app {app} back."), app).done(plane, id).await;
+    Ok(())
+}
+
+/// Keeps an app's version and no other, or takes updates again.
+pub async fn pin_app(plane: &ControlPlane, actor: &Actor, id: ServerId, app: &str, pinned: bool) -> Result<()> {
+    let wish = serde_json::to_vec(&AppWish { pinned: Some(pinned), ..AppWish::default() }).map_err(Error::bug)?;
+    let path = path(app, "");
+    let answer: AppView = admin(plane, actor, id).await?.patch_json(&path, wish.into()).await?;
+    let words = if pinned { "stay at its version" } else { "take updates again" };
+    let name = called(&answer.name, &answer.version);
+    told(actor, What::Update, format!("You had {name} {words}."), app).done(plane, id).await;
+    Ok(())
+}
+
+/// Erases what a removed app keeps.
+pub async fn erase_app(plane: &ControlPlane, actor: &Actor, id: ServerId, app: &str) -> Result<()> {
+    admin(plane, actor, id).await?.tell(Method::DELETE, &path(app, "/data")).await?;
+    told(actor, What::Remove, format!("You erased what the app {app} kept."), app).done(plane, id).await;
     Ok(())
 }
 

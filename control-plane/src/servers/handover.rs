@@ -12,7 +12,7 @@ use tenant_runtime::ids::ServerId;
 use tenant_runtime::launch::Site;
 use url::Url;
 
-use crate::{Actor, ControlPlane, Error, Result, keys};
+use crate::{Actor, ControlPlane, Error, Result, domains, keys};
 
 /// A ticket is good for so long.
 const GOOD_FOR: SignedDuration = SignedDuration::from_secs(60);
@@ -35,9 +35,14 @@ pub async fn handover_link(plane: &ControlPlane, actor: &Actor, id: ServerId, ne
     let server = super::server(plane, actor, id).await?;
     actor.must_own(server.account)?;
     let next = next.filter(|path| is_local(path));
+    // Signed in at the address that the server goes by.
+    let site = match domains::primary(plane, id).await? {
+        Some(name) => server.site.at(&name),
+        None => server.site.clone(),
+    };
     let nonce = BASE64_URL_SAFE_NO_PAD.encode(&keys::random_bytes()[..16]);
-    let ticket = ticket(plane.keys().handover(), id, &server.site, &nonce, next, plane.now())?;
-    let mut url = Url::parse(&server.site.origin()).map_err(Error::bug)?;
+    let ticket = ticket(plane.keys().handover(), id, &site, &nonce, next, plane.now())?;
+    let mut url = Url::parse(&site.origin()).map_err(Error::bug)?;
     url.set_path("/.freehold/enter");
     url.query_pairs_mut().append_pair("ticket", &ticket);
     Ok(url)

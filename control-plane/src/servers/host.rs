@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use futures::future::BoxFuture;
 use infra::agent::{Agent, Disk, Error, HostEvent, RunId, RunReading, SandboxLimits, SeenServer};
 use infra::isolation::IsolationReport;
+use infra::storage::Held;
 use tenant_runtime::ids::ServerId;
 use tenant_runtime::launch::Launch;
 use tokio::sync::broadcast;
@@ -22,6 +23,8 @@ pub trait Host: Send + Sync + 'static {
     fn displace(&self, id: ServerId) -> HostAnswer<'_, ()>;
     /// Forgets it and deletes its home.
     fn erase(&self, id: ServerId) -> HostAnswer<'_, ()>;
+    /// What its home consists of; nothing once it is deleted.
+    fn holds(&self, id: ServerId) -> HostAnswer<'_, Held>;
     /// What every server placed here is doing.
     fn seen(&self) -> BoxFuture<'_, Vec<SeenServer>>;
     /// What runs took: those that last, and those that ended and are not acknowledged.
@@ -61,6 +64,10 @@ impl Host for Agent {
 
     fn erase(&self, id: ServerId) -> HostAnswer<'_, ()> {
         Box::pin(Self::erase(self, id))
+    }
+
+    fn holds(&self, id: ServerId) -> HostAnswer<'_, Held> {
+        Box::pin(Self::holds(self, id))
     }
 
     fn seen(&self) -> BoxFuture<'_, Vec<SeenServer>> {

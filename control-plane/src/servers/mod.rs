@@ -33,8 +33,9 @@ use crate::context::not_there;
 use crate::paging::{Ask, Page};
 use crate::{AccountId, Actor, ControlPlane, Result};
 
+pub(crate) use admin::Refused;
 pub use admin::{AdminClient, admin};
-pub use apps::{apps, install, remove, restore, usage};
+pub use apps::{apps, erase_app, install, pin_app, remove, restore, usage};
 pub(crate) use create::create;
 pub(crate) use due::Due;
 pub use handover::handover_link;

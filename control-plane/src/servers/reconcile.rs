@@ -22,7 +22,7 @@ use infra::agent::SandboxLimits;
 use infra::hosts::HostId;
 use parking_lot::Mutex;
 use tenant_runtime::ids::{Generation, ServerId};
-use tenant_runtime::launch::{Access, Launch, Limits, Owner, Provider, StorageAt};
+use tenant_runtime::launch::{Access, Launch, Limits, OwnDomain, Owner, Provider, StorageAt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -33,8 +33,9 @@ use super::plan::{Desired, Known, Mark, Step, Want, plan};
 use super::sight::{Doing, Seen};
 use super::store;
 use crate::business::{self, Business};
-use crate::gateway::{Admission, Route};
-use crate::{ControlPlane, Error, Result, drills, hosts, subscriptions};
+use crate::gateway::{Admission, OwnName, Route};
+use crate::moves::leaving;
+use crate::{ControlPlane, Error, Result, domains, drills, hosts, subscriptions};
 
 /// A round begins no sooner than this after the last one began.
 const EVERY: Duration = Duration::from_secs(15);
@@ -260,10 +261,14 @@ pub(crate) async fn route_all(plane: &ControlPlane) -> Result<()> {
         after = Some(last.id);
         let accounts: Vec<_> = kept.iter().map(|kept| kept.account).collect();
         let lines = subscriptions::lines(plane, &accounts).await?;
+        let ids: Vec<_> = kept.iter().map(|kept| kept.id).collect();
+        let owned = domains::store::of_servers(plane.db(), &ids).await?;
         for kept in kept.iter().filter(|kept| kept.desired != Desired::Erased && kept.generation > Generation(0)) {
             if let Some(line) = lines.get(&kept.account) {
                 let using = consequence(&line.standing).using;
                 plane.routes().put(kept.name.as_str(), route(plane, kept.id, using));
+                let owned = owned.get(&kept.id).map(Vec::as_slice).unwrap_or_default();
+                plane.routes().set_own(kept.name.as_str(), &own_names(owned));
             }
         }
     }
@@ -275,12 +280,18 @@ pub(crate) async fn launch_of(plane: &ControlPlane, id: ServerId) -> Result<(Lau
     let business = business::business(plane).await?;
     let lines = subscriptions::lines(plane, &[kept.account]).await?;
     let line = lines.get(&kept.account).ok_or_else(|| Error::bug("a server without a subscription"))?;
-    let case = Case::new(plane, &business, kept, line.standing, &line.terms);
+    let owned = domains::store::of_servers(plane.db(), &[id]).await?.remove(&id).unwrap_or_default();
+    let case = Case::new(plane, &business, kept, line.standing, &line.terms, &owned);
     Ok((case.launch, case.limits))
 }
 
-fn route(plane: &ControlPlane, server: ServerId, using: Use) -> Route {
-    let admission = if using == Use::Asleep { Admission::Suspended } else { Admission::Open };
+/// The way to a server: itself, or where it went.
+pub(crate) fn route(plane: &ControlPlane, server: ServerId, using: Use) -> Route {
+    let admission = match (plane.leaving().moved(server), using) {
+        (Some(moved), _) => Admission::Moved(moved),
+        (None, Use::Asleep) => Admission::Suspended,
+        (None, _) => Admission::Open,
+    };
     Route { server, socket: plane.host().public_socket(server), admission }
 }
 
@@ -309,11 +320,14 @@ async fn look_after(
 ) -> Result<()> {
     let accounts: Vec<_> = kept.iter().map(|kept| kept.account).collect();
     let lines = subscriptions::lines(plane, &accounts).await?;
+    let ids: Vec<_> = kept.iter().map(|kept| kept.id).collect();
+    let mut owned = domains::store::of_servers(plane.db(), &ids).await?;
     let rooms = Arc::new(hosts::room(plane, plane.sightings().counts(&HashSet::new()).placed));
     let mut cases = Vec::new();
     for kept in kept {
         let Some(line) = lines.get(&kept.account) else { continue };
-        let case = Case::new(plane, business, kept, line.standing, &line.terms);
+        let owned = owned.remove(&kept.id).unwrap_or_default();
+        let case = Case::new(plane, business, kept, line.standing, &line.terms, &owned);
         let steps = case.plan(plane);
         if !steps.is_empty() && plane.told().take(case.kept.id) {
             cases.push((case, steps.contains(&Step::Raise)));
@@ -382,6 +396,8 @@ struct Case {
     launch: Launch,
     limits: SandboxLimits,
     using: Use,
+    /// The domains of its owner's own.
+    own: Vec<OwnName>,
     want: Want,
     /// The placement that was counted for it already.
     raised: Option<Generation>,
@@ -394,6 +410,7 @@ impl Case {
         kept: store::Kept,
         standing: Standing,
         terms: &PlanDraft,
+        owned: &[domains::store::Kept],
     ) -> Self {
         let using = consequence(&standing).using;
         let launch = Launch {
@@ -417,14 +434,16 @@ impl Case {
                 loss_window_ms: terms.loss_window_ms,
             },
             standing: if using == Use::Full { Access::Full } else { Access::ReadOnly },
+            domains: own_domains(owned),
         };
+        let own = own_names(owned);
         let limits = SandboxLimits { memory_bytes: terms.memory_bytes.max(64 << 20), pids: 64, cpu_percent: 100 };
         let want = Want {
             desired: kept.desired,
             launch: mark(&(serde_json::to_string(&launch).unwrap_or_default(), limits.memory_bytes)),
-            route: mark(&(using == Use::Asleep)),
+            route: mark(&(using == Use::Asleep, plane.leaving().moved(kept.id).is_some(), &own)),
         };
-        Self { kept, launch, limits, using, want, raised: None }
+        Self { kept, launch, limits, using, own, want, raised: None }
     }
 
     /// The steps that are due now.
@@ -483,10 +502,18 @@ impl Case {
             }
             Step::Route => {
                 plane.routes().put(self.kept.name.as_str(), route(plane, id, self.using));
+                plane.routes().set_own(self.kept.name.as_str(), &self.own);
                 told.routes.lock().insert(id, self.want.route);
             }
             Step::Unroute => {
-                plane.routes().remove(self.kept.name.as_str());
+                // An address that leads on does so whatever is left of its server.
+                match plane.leaving().moved(id) {
+                    Some(_) => plane.routes().put(self.kept.name.as_str(), route(plane, id, self.using)),
+                    None => {
+                        plane.routes().remove(self.kept.name.as_str());
+                        plane.routes().set_own(self.kept.name.as_str(), &[]);
+                    }
+                }
                 told.routes.lock().remove(&id);
             }
             Step::Displace => {
@@ -494,15 +521,43 @@ impl Case {
                 told.launches.lock().remove(&id);
                 plane.sightings().note(id, Seen::Nothing, plane.now());
             }
-            Step::Erase => plane.host().erase(id).await.map_err(from_host)?,
+            Step::Erase => {
+                leaving::count(plane, id).await?;
+                plane.host().erase(id).await.map_err(from_host)?;
+            }
             Step::Bury => {
                 debug_assert_eq!(self.kept.desired, Desired::Erased);
+                leaving::issue(plane, id, self.kept.desired_since).await?;
                 store::bury(plane.db(), id, plane.now()).await?;
                 drills::forget(plane.db(), id).await?;
+                if plane.leaving().moved(id).is_none() {
+                    domains::store::forget(plane.db(), id).await?;
+                }
             }
         }
         Ok(())
     }
+}
+
+/// What the gateway is told of the domains of a server's owner.
+pub(crate) fn own_names(owned: &[domains::store::Kept]) -> Vec<OwnName> {
+    let name = |kept: &domains::store::Kept| OwnName {
+        name: kept.name.to_string(),
+        served: kept.state.is_served(),
+        apps: kept.wildcard && kept.app.is_none(),
+    };
+    owned.iter().map(name).collect()
+}
+
+/// What the server is told of them: those that lead to it.
+fn own_domains(owned: &[domains::store::Kept]) -> Vec<OwnDomain> {
+    let served = owned.iter().filter(|kept| kept.state.is_served());
+    let own = |kept: &domains::store::Kept| OwnDomain {
+        name: kept.name.to_string(),
+        apps: kept.wildcard && kept.app.is_none(),
+        app: kept.app.clone(),
+    };
+    served.map(own).collect()
 }
 
 fn from_host(error: infra::agent::Error) -> Error {

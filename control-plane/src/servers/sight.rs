@@ -124,6 +124,13 @@ impl Sightings {
         former != trouble
     }
 
+    /// The servers that were last seen awake.
+    pub(crate) fn awake(&self) -> Vec<ServerId> {
+        let all = self.seen.read();
+        let awake = |sighting: &Sighting| matches!(sighting.seen, Seen::Placed { doing: Doing::Awake { .. }, .. });
+        all.placed.iter().filter(|(_, (sighting, _))| awake(sighting)).map(|(id, _)| *id).collect()
+    }
+
     /// How many were last seen how, leaving some out of account.
     pub(crate) fn counts(&self, without: &HashSet<ServerId>) -> Counts {
         let all = self.seen.read();

@@ -69,6 +69,20 @@ pub async fn cancel(plane: &ControlPlane, actor: &Actor, account: AccountId) -> 
     Ok(closing)
 }
 
+/// Ends the agreement with the month that is paid for, because the account's server has moved to another provider. A letter
+/// has told its owner so before.
+pub(crate) async fn end_with_move(plane: &ControlPlane, tx: &mut crate::db::Tx, account: AccountId) -> Result<()> {
+    let agreed = store::of_account(plane.db(), account).await?.ok_or_else(not_there)?;
+    if agreed.ends.is_some() {
+        return Ok(());
+    }
+    let closing = if_closed(&agreed, plane.now())?;
+    store::set_end(tx, agreed.id, Some(closing.ends)).await?;
+    let ends = closing.ends.strftime("%-d %B %Y");
+    let told = format!("Your agreement here ends on {ends}, because your server has moved. Nothing more is charged.");
+    Note::new(Who::Provider, What::Close, told).of_account(tx, account, plane.now()).await
+}
+
 /// Takes a cancellation back, while what it is about is still there. A month that has begun meanwhile is billed.
 pub async fn resume(plane: &ControlPlane, actor: &Actor, account: AccountId) -> Result<()> {
     actor.must_own(account)?;
@@ -96,8 +110,22 @@ async fn write(
     key: &str,
 ) -> Result<()> {
     let account = accounts::account(plane, &Actor::System, agreed.account).await?;
-    let letter = mail::Letter::Closing { ends: closing.ends, erased: closing.erased };
+    let closing_here = mail::Letter::Closing { ends: closing.ends, erased: closing.erased };
+    let letter = left_behind(plane, agreed.account, closing).await?.unwrap_or(closing_here);
     mail::write(plane, tx, business, &account, &letter, key).await
+}
+
+/// What is written instead to somebody whose server lives elsewhere by now.
+async fn left_behind(plane: &ControlPlane, account: AccountId, closing: Closing) -> Result<Option<mail::Letter>> {
+    let kept = servers::servers_of(plane, &Actor::System, account).await?;
+    let kept: Vec<_> = kept.iter().filter(|server| server.desired == servers::Desired::Kept).collect();
+    let [only] = kept[..] else { return Ok(None) };
+    let letter = |moved: std::sync::Arc<crate::gateway::Moved>| mail::Letter::LeftBehind {
+        to: moved.to.clone(),
+        erased: closing.erased,
+        until: moved.until,
+    };
+    Ok(plane.leaving().moved(only.id).map(letter))
 }
 
 /// Takes the steps that are due about one cancelled agreement: the last letter, and a week after it the end.

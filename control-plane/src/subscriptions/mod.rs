@@ -18,6 +18,7 @@ use billing::{
 use crate::context::not_there;
 use crate::{AccountId, Actor, ControlPlane, Result};
 
+pub(crate) use closing::end_with_move;
 pub use closing::{Closing, cancel, resume};
 pub(crate) use due::{bill_until, run};
 pub use invoices::{Owed, invoice, invoices, mark_paid, owed, void};

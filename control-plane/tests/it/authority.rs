@@ -7,18 +7,24 @@ use std::path::Path;
 
 use axum::body::{Body, Bytes};
 use billing::{Currency, InvoiceId, PlanDraft, PlanId};
+use control_plane::domains::{self, DomainId, Use};
 use control_plane::metering::{self, Month};
+use control_plane::moves;
+use control_plane::moves::arriving::{self, Answer as Reply};
+use control_plane::moves::foreign::{self, ForeignId, Wanted};
+use control_plane::moves::leaving;
 use control_plane::operations::OperationId;
 use control_plane::paging::Ask;
 use control_plane::places::{self, Access, PlaceId, Schedule, Secret};
 use control_plane::{AccountId, Actor, ControlPlane, Kind, LetterId, Result};
-use control_plane::{accounts, audit, business, care, drills, hosts, mail, overview, servers, subscriptions};
+use control_plane::{accounts, audit, business, care, drills, hosts, mail, overview, packages, servers, subscriptions};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::HeaderMap;
 use tenant_runtime::ids::ServerId;
+use uuid::Uuid;
 
-use crate::support::{Database, DavPeer, PASSWORD, SECRET, World};
+use crate::support::{Database, DavPeer, Freezr, PASSWORD, SECRET, Source, USER, World};
 
 /// What the calls are about: Anna's things.
 #[derive(Clone, Copy)]
@@ -30,6 +36,9 @@ struct Things {
     letter: LetterId,
     operation: OperationId,
     place: PlaceId,
+    arrival: Uuid,
+    foreign: ForeignId,
+    domain: DomainId,
 }
 
 type Call = for<'a> fn(&'a ControlPlane, &'a Actor, Things) -> BoxFuture<'a, Result<()>>;
@@ -60,6 +69,15 @@ fn table() -> Vec<Line> {
         line!(accounts::sessions, "syyys", |p, a, t| accounts::sessions(p, a)),
         line!(accounts::end_session, "syyys", |p, a, t| accounts::end_session(p, a, "none")),
         line!(accounts::end_other_sessions, "syyys", |p, a, t| accounts::end_other_sessions(p, a, "none")),
+        line!(arriving::look, "sg*d*", |p, a, t| arriving::look(p, a, t.server, "http://127.0.0.1:1")),
+        line!(arriving::begin, "sg*d*", |p, a, t| arriving::begin(p, a, "none", t.server, "http://127.0.0.1:1")),
+        line!(arriving::arrivals, "sgyyy", |p, a, t| arriving::arrivals(p, a, t.server)),
+        line!(arriving::arrival, "sgyyy", |p, a, t| arriving::arrival(p, a, t.arrival)),
+        line!(arriving::log, "sgyyy", |p, a, t| arriving::log(p, a, t.arrival)),
+        line!(arriving::consent, "sgydy", |p, a, t| arriving::consent(p, a, t.arrival)),
+        line!(arriving::hurry, "sgydy", |p, a, t| arriving::hurry(p, a, t.arrival)),
+        line!(arriving::returned, "sgydy", |p, a, t| arriving::returned(p, a, "none", t.arrival, Reply::Refused)),
+        line!(arriving::cancel, "sgydy", |p, a, t| arriving::cancel(p, a, t.arrival)),
         line!(audit::events, "sgydy", |p, a, t| audit::events(p, a, t.server, &Ask::default())),
         line!(business::rename, "sddyy", |p, a, t| business::rename(p, a, "Lindenhof")),
         line!(business::plans, "yyyyy", |p, a, t| business::plans(p, a)),
@@ -70,11 +88,35 @@ fn table() -> Vec<Line> {
         line!(business::withdraw_plan, "sddyy", |p, a, t| business::withdraw_plan(p, a, t.plan)),
         line!(care::of_servers, "sddyy", |p, a, t| care::of_servers(p, a, &[t.server])),
         line!(care::spoiled, "sddyy", |p, a, t| care::spoiled(p, a)),
+        line!(domains::domains, "sgyyy", |p, a, t| domains::domains(p, a, t.server)),
+        line!(domains::domain, "sgyyy", |p, a, t| domains::domain(p, a, t.domain)),
+        line!(domains::limit, "sgyyy", |p, a, t| domains::limit(p, a, t.server)),
+        line!(domains::addresses, "sgyyy", |p, a, t| domains::addresses(p, a, t.server)),
+        line!(domains::add, "sgydy", |p, a, t| domains::add(p, a, t.server, "berg.example")),
+        line!(domains::prove, "sgydy", |p, a, t| domains::prove(p, a, t.domain)),
+        line!(domains::look, "sgydy", |p, a, t| domains::look(p, a, t.domain)),
+        line!(domains::set_use, "sgydy", |p, a, t| domains::set_use(p, a, t.domain, Use::Primary)),
         line!(drills::drills, "sgyyy", |p, a, t| drills::drills(p, a, t.server)),
         line!(drills::ask, "sgydy", |p, a, t| drills::ask(p, a, t.server)),
         line!(drills::fleet, "sddyy", |p, a, t| drills::fleet(p, a, &Ask::default())),
+        line!(fleet::fleet, "sddyy", |p, a, t| moves::fleet(p, a, &Ask::default())),
+        line!(fleet::fleet_sums, "sddyy", |p, a, t| moves::fleet_sums(p, a)),
         line!(drills::fleet_sums, "sddyy", |p, a, t| drills::fleet_sums(p, a)),
+        line!(foreign::gather, "sgydy", |p, a, t| foreign::gather(p, a, t.server, Wanted::default())),
+        line!(foreign::give, "sgydy", |p, a, t| foreign::give(p, a, t.server, Wanted::default())),
+        line!(foreign::foreign, "sgydy", |p, a, t| foreign::foreign(p, a, t.foreign)),
+        line!(foreign::foreigns, "sgydy", |p, a, t| foreign::foreigns(p, a, t.server)),
+        line!(foreign::let_in, "sgydy", |p, a, t| foreign::let_in(p, a, t.server, &Wanted::default())),
+        line!(foreign::stop, "sgydy", |p, a, t| foreign::stop(p, a, t.foreign)),
         line!(hosts::hosts, "sddyy", |p, a, t| hosts::hosts(p, a)),
+        line!(leaving::ask, "sgygs", |p, a, t| async move { leaving::ask(p, a, &asked()).await }),
+        line!(leaving::consent, "sgygs", |p, a, t| async move { leaving::consent(p, a, &asked()).await }),
+        line!(leaving::refuse, "sgygs", |p, a, t| async move { leaving::refuse(p, a, &asked()).await }),
+        line!(leaving::of_server, "sgyyy", |p, a, t| leaving::of_server(p, a, t.server)),
+        line!(leaving::stop, "sgydy", |p, a, t| leaving::stop(p, a, t.server)),
+        line!(leaving::receipt, "sgyyy", |p, a, t| leaving::receipt(p, a, t.server)),
+        line!(leaving::take_back, "sgydy", |p, a, t| leaving::take_back(p, a, t.server, true)),
+        line!(leaving::erase_left, "sgydy", |p, a, t| leaving::erase_left(p, a, t.server)),
         line!(mail::post, "sddyy", |p, a, t| mail::post(p, a, t.account, &hello(), "hello")),
         line!(mail::outbox, "sddyy", |p, a, t| mail::outbox(p, a, &Ask::default())),
         line!(mail::letter, "sddyy", |p, a, t| mail::letter(p, a, t.letter)),
@@ -87,6 +129,9 @@ fn table() -> Vec<Line> {
         )),
         line!(metering::usage_in_all, "sddyy", |p, a, t| metering::usage_in_all(p, a, Month::of(p.now()))),
         line!(overview::overview, "sddyy", |p, a, t| overview::overview(p, a)),
+        line!(packages::look, "sgydy", |p, a, t| packages::look(p, a, t.server, Bytes::from_static(b"PK"), "a.zip")),
+        line!(packages::waiting, "sggdg", |p, a, t| packages::waiting(p, a, t.server, "none")),
+        line!(packages::install, "sggdg", |p, a, t| packages::install(p, a, t.server, "none", None)),
         line!(places::add, "sgydy", |p, a, t| places::add(p, a, t.server, "", nowhere())),
         line!(places::places, "sgydy", |p, a, t| places::places(p, a, t.server)),
         line!(places::place, "sgydy", |p, a, t| places::place(p, a, t.place)),
@@ -115,6 +160,8 @@ fn table() -> Vec<Line> {
         line!(servers::install, "sgydy", |p, a, t| servers::install(p, a, t.server, Bytes::from_static(b"PK"))),
         line!(servers::remove, "sgydy", |p, a, t| servers::remove(p, a, t.server, "org.example.notes")),
         line!(servers::restore, "sgydy", |p, a, t| servers::restore(p, a, t.server, "org.example.notes")),
+        line!(servers::pin_app, "sgydy", |p, a, t| servers::pin_app(p, a, t.server, "org.example.notes", true)),
+        line!(servers::erase_app, "sgydy", |p, a, t| servers::erase_app(p, a, t.server, "org.example.notes")),
         line!(subscriptions::bill, "sgyyy", |p, a, t| subscriptions::bill(p, a, t.account)),
         line!(subscriptions::cancel, "sgydy", |p, a, t| subscriptions::cancel(p, a, t.account)),
         line!(subscriptions::resume, "sgydy", |p, a, t| subscriptions::resume(p, a, t.account)),
@@ -135,6 +182,7 @@ fn table() -> Vec<Line> {
         line!(operations::start_import_from, "sg*d*", |p, a, t| async move {
             p.operations().start_import_from(a, t.place, "none.pcc.zip").await
         }),
+        line!(operations::spans, "sgyyy", |p, a, t| p.operations().spans(a, t.server)),
         line!(operations::of_server, "sgyyy", |p, a, t| p.operations().of_server(a, t.server)),
         line!(operations::all, "sddyy", |p, a, t| p.operations().all(a, &Ask::default())),
         line!(operations::operation, "sgyyy", |p, a, t| p.operations().operation(a, t.operation)),
@@ -153,6 +201,7 @@ fn table() -> Vec<Line> {
         line!(operations::undo_import, "sg*d*", |p, a, t| p.operations().undo_import(a, t.operation)),
         line!(operations::end, "sg*d*", |p, a, t| p.operations().end(a, t.operation)),
         // Once its owner has removed it, it is not there for the others.
+        line!(domains::remove, "sgygg", |p, a, t| domains::remove(p, a, t.domain)),
         line!(places::remove, "sgygg", |p, a, t| places::remove(p, a, t.place)),
         line!(servers::erase, "sdddy", |p, a, t| servers::erase(p, a, t.server)),
     ]
@@ -160,6 +209,17 @@ fn table() -> Vec<Line> {
 
 fn room() -> PlanDraft {
     PlanDraft::suggested(Currency::EUR).remove(0)
+}
+
+/// What a provider that is not there asks of Anna.
+fn asked() -> leaving::Asked {
+    leaving::Asked {
+        id: "01930000-0000-7000-8000-000000000001".into(),
+        server: "http://anna.localhost:8080".into(),
+        target: "http://127.0.0.1:1".into(),
+        successor: "http://anna.new.localhost".into(),
+        challenge: "0".repeat(43),
+    }
 }
 
 fn nowhere() -> Access {
@@ -182,8 +242,19 @@ async fn everybody_may_do_what_the_table_says_and_nothing_else() {
         let export = world.plane.operations().start_export(&anna, made.server, None).await.unwrap();
         let dav = DavPeer::start().await;
         let place = places::add(&world.plane, &anna, made.server, "Attic", dav.access(SECRET)).await.unwrap();
+        let source = Source::start(b"what Anna had").await;
+        let consent = arriving::begin(&world.plane, &anna, "none", made.server, &source.address()).await.unwrap();
+        let arrival = consent.query_pairs().find(|(name, _)| name == "move").unwrap().1.parse().unwrap();
+        let freezr = Freezr::start().await;
+        let apps = vec![("org.example.notes".to_owned(), Secret(freezr.password("org.example.notes")))];
+        let wanted = Wanted { address: freezr.url(), user: USER.into(), apps };
+        let gathering = foreign::gather(&world.plane, &anna, made.server, wanted).await.unwrap();
+        let domain = domains::add(&world.plane, &anna, made.server, "anna.example").await.unwrap();
         let things = Things {
+            domain: domain.id,
             place: place.id,
+            arrival,
+            foreign: gathering.id,
             account: made.account,
             server: made.server,
             plan: world.plan().await,
@@ -219,12 +290,18 @@ fn the_table_names_every_public_function_that_takes_an_actor() {
         "audit",
         "business",
         "care",
+        "domains",
         "drills",
         "hosts.rs",
         "mail",
         "metering",
+        "moves/arriving",
+        "moves/fleet.rs",
+        "moves/foreign",
+        "moves/leaving",
         "operations",
         "overview.rs",
+        "packages",
         "places",
         "servers",
         "subscriptions",
@@ -240,7 +317,7 @@ fn the_table_names_every_public_function_that_takes_an_actor() {
             for signature in text.split("pub async fn ").skip(1) {
                 let (name, rest) = signature.split_once('(').unwrap();
                 if rest.split_once(") ->").unwrap().0.contains("&Actor") {
-                    found.insert(format!("{}::{name}", noun.trim_end_matches(".rs")));
+                    found.insert(format!("{}::{name}", noun.rsplit('/').next().unwrap().trim_end_matches(".rs")));
                 }
             }
         }

@@ -39,6 +39,7 @@ fn launch(server: ServerId, generation: u64) -> Launch {
             loss_window_ms: 0,
         },
         standing: Access::Full,
+        domains: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use axum::body::Bytes;
 use control_plane::accounts::{self, SignIn};
 use control_plane::db::{Db, on};
+use control_plane::domains;
 use control_plane::history::coverage;
 use control_plane::places;
 use control_plane::{Actor, servers, subscriptions};
@@ -80,6 +81,8 @@ async fn filled(world: &mut World) -> (Actor, Whose) {
     ] {
         run(world, &sql).await;
     }
+    let blog = domains::add(&world.plane, &anna, made.server, "blog.berg.example").await.unwrap();
+    run(world, &format!("update domain set role = 'app', app = 'org.example.blog' where id = '{}'", blog.id)).await;
     subscriptions::cancel(&world.plane, &anna, made.account).await.unwrap();
     world.clock.forward_minutes(5);
     (anna, Whose { account: made.account.to_string(), server: made.server, until: world.plane.now() })

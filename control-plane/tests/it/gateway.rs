@@ -13,8 +13,10 @@ use axum::extract::{ConnectInfo, Request};
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
 use bytes::Bytes;
-use control_plane::gateway::{Admission, Gates, Gateway, Route, Routes, Rules};
+use control_plane::gateway::{Admission, Gates, Gateway, Moved, OwnName, Route, Routes, Rules};
 use control_plane::metering::Traffic;
+use control_plane::{Clock, PublicAddress};
+use export_format::moving::{SERVER_PATH, ServerCard, Signed, Whereabouts};
 use futures::StreamExt;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -54,10 +56,12 @@ impl Stage {
             Box::pin(async { Ok(()) })
         }));
         let routes = Routes::default();
+        let public = PublicAddress { scheme: "http".into(), host: "localhost".into(), port: Some(8080) };
         routes.set_sites_domain("localhost");
         routes.put("anna", route(&socket, Admission::Open));
         routes.put("late", route(&socket, Admission::Suspended));
-        let gateway = Gateway::new(routes.clone(), gates.clone(), Traffic::default(), "http", patience);
+        let gateway =
+            Gateway::new(routes.clone(), gates.clone(), Traffic::default(), public, Clock::system(), patience);
         let console = Router::new()
             .route("/", get(|| async { "console" }))
             .route("/from", get(|from: ConnectInfo<SocketAddr>| async move { from.0.ip().to_string() }));
@@ -117,6 +121,31 @@ async fn the_host_name_decides_who_answers() {
 
     let (status, _, _) = stage.get("late.localhost", "/").await;
     assert_eq!(status, StatusCode::FORBIDDEN);
+}
+
+fn own(name: &str, served: bool) -> OwnName {
+    OwnName { name: name.into(), served, apps: served }
+}
+
+#[tokio::test]
+async fn a_domain_of_the_owners_own_is_the_server_and_what_is_not_proved_is_nobodys() {
+    let upstream = Router::new().route("/", get(|headers: HeaderMap| async move { format!("{headers:?}") }));
+    let stage = Stage::with(Some(upstream), PATIENCE).await;
+    stage.routes.set_own("anna", &[own("berg.example", true), own("wish.example", false)]);
+    for host in ["berg.example:8080", "notes.berg.example"] {
+        let (status, _, seen) = stage.get(host, "/").await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(std::str::from_utf8(&seen).unwrap().contains(&format!(r#""host": "{host}""#)), "{seen:?}");
+    }
+    let asks_for_page = http::Request::get("/").header("accept", "text/html");
+    let page = stage.send("wish.example", asks_for_page, Body::empty()).await;
+    assert_eq!(page.status(), StatusCode::NOT_FOUND);
+    let text = page.into_body().collect().await.unwrap().to_bytes();
+    assert!(std::str::from_utf8(&text).unwrap().contains("wish.example is not set up yet"));
+    // Who asks where the server is hears of the address that the provider gave.
+    let (_, _, card) = stage.get("notes.berg.example", SERVER_PATH).await;
+    let card: ServerCard = serde_json::from_slice(&card).unwrap();
+    assert_eq!(card.address, "http://anna.localhost:8080");
 }
 
 #[tokio::test]
@@ -333,4 +362,90 @@ async fn an_open_feed_keeps_the_server_awake_until_the_page_goes() {
         tokio::time::sleep(Duration::from_millis(5)).await;
         stage.gates.sweep(Duration::ZERO).await;
     }
+}
+
+/// Anna's server, moved until then.
+fn moved(until: &str) -> Admission {
+    Admission::Moved(Arc::new(Moved {
+        from: "http://anna.localhost:8080".into(),
+        to: "https://berg.neuhaus.example".into(),
+        until: until.parse().unwrap(),
+        handover: Signed { document: "{}".into(), signature: "signed".into() },
+    }))
+}
+
+#[tokio::test]
+async fn a_server_that_has_moved_is_forwarded_at_every_name_without_being_woken() {
+    let stage = Stage::with(None, PATIENCE).await;
+    let socket = stage.dir.path().join("public.sock");
+    stage.routes.put("anna", route(&socket, moved("9999-01-01T00:00:00Z")));
+    stage.routes.set_own("anna", &[own("berg.example", true)]);
+    for (host, to) in [
+        ("berg.example", "https://berg.neuhaus.example/a?b=c"),
+        ("notes.berg.example:8080", "https://notes.berg.neuhaus.example/a?b=c"),
+        ("anna.localhost", "https://berg.neuhaus.example/a?b=c"),
+        ("Notes.Anna.localhost:8080", "https://notes.berg.neuhaus.example/a?b=c"),
+    ] {
+        for method in ["GET", "POST", "DELETE"] {
+            let asked = http::Request::builder().method(method).uri("/a?b=c");
+            let answer = stage.send(host, asked, Body::from("what nobody reads")).await;
+            assert_eq!(answer.status(), StatusCode::PERMANENT_REDIRECT);
+            let headers = answer.headers().clone();
+            assert_eq!(headers["location"], to);
+            assert_eq!(headers["link"], format!("<{to}>; rel=\"canonical\""));
+            assert_eq!(headers["cache-control"], "no-store");
+            assert_eq!(headers["access-control-allow-origin"], "*");
+            let problem = answer.into_body().collect().await.unwrap().to_bytes();
+            let problem: serde_json::Value = serde_json::from_slice(&problem).unwrap();
+            assert_eq!(problem["type"], "https://pcc.example/problems/moved");
+            assert_eq!(problem["handover"]["signature"], "signed");
+        }
+    }
+    let upload = Body::from(vec![7_u8; 8 << 20]);
+    let answer = stage.send("anna.localhost", http::Request::put("/photo"), upload).await;
+    assert_eq!(answer.status(), StatusCode::PERMANENT_REDIRECT, "who is still sending hears of it too");
+    let page = stage.send("anna.localhost", http::Request::get("/").header("accept", "text/html"), Body::empty()).await;
+    assert_eq!(page.status(), StatusCode::PERMANENT_REDIRECT);
+    let page = page.into_body().collect().await.unwrap().to_bytes();
+    assert!(std::str::from_utf8(&page).unwrap().contains("berg.neuhaus.example"));
+    assert!(!socket.exists(), "there is nothing to wake");
+}
+
+#[tokio::test]
+async fn after_its_term_an_address_tells_where_its_server_went_and_sends_nobody_there() {
+    let stage = Stage::with(None, PATIENCE).await;
+    stage.routes.put("anna", route(&stage.dir.path().join("none"), moved("2026-01-01T00:00:00Z")));
+    let page = stage.send("anna.localhost", http::Request::get("/").header("accept", "text/html"), Body::empty()).await;
+    assert_eq!(page.status(), StatusCode::GONE);
+    assert!(!page.headers().contains_key("location"));
+    let page = page.into_body().collect().await.unwrap().to_bytes();
+    assert!(std::str::from_utf8(&page).unwrap().contains("berg.neuhaus.example"));
+}
+
+#[tokio::test]
+async fn every_address_tells_anybody_where_its_server_is() {
+    let stage = Stage::with(None, PATIENCE).await;
+    let card = async |host: &str| {
+        let (status, headers, body) = stage.get(host, SERVER_PATH).await;
+        assert_eq!(status, StatusCode::OK, "{host}");
+        assert_eq!(headers["cache-control"], "no-store");
+        assert_eq!(headers["access-control-allow-origin"], "*");
+        serde_json::from_slice::<ServerCard>(&body).unwrap()
+    };
+    // Neither an awake nor a suspended one is asked itself: nothing listens there.
+    for (host, address) in [
+        ("anna.localhost", "http://anna.localhost:8080"),
+        ("notes.anna.localhost:8080", "http://anna.localhost:8080"),
+        ("late.localhost", "http://late.localhost:8080"),
+    ] {
+        let card = card(host).await;
+        assert_eq!((card.address.as_str(), card.state, card.handover), (address, Whereabouts::Here, None));
+        assert_eq!(card.provider, "http://localhost:8080");
+    }
+    stage.routes.put("anna", route(&stage.dir.path().join("none"), moved("2026-01-01T00:00:00Z")));
+    let card = card("notes.anna.localhost").await;
+    assert_eq!(card.state, Whereabouts::Moved);
+    assert_eq!(card.handover.unwrap().document, "{}", "also after its term");
+    let post = stage.send("anna.localhost", http::Request::post(SERVER_PATH), Body::empty()).await;
+    assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);
 }

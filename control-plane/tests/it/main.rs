@@ -1,17 +1,21 @@
 //! The control plane through its public functions.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod arriving;
 mod audit;
 mod authority;
 mod bills;
 mod care;
 mod conformance;
 mod coverage;
+mod domains;
 mod drills;
+mod foreign;
 mod gateway;
 #[path = "../../../tenant-runtime/tests/it/archive/haystack.rs"]
 mod haystack;
 mod history;
+mod leaving;
 mod letters;
 mod lists;
 mod metering;

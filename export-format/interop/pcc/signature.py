@@ -1,4 +1,4 @@
-"""The signature over the tag manifest (5.4): SSHSIG, judged and made by the command `ssh-keygen`."""
+"""Signatures, over the tag manifest (5.4) and of moves (MOVE.md 7.3): SSHSIG, judged and made by the command `ssh-keygen`."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class Key:
         return name.split()[:2] == self.line.split()
 
 
-def verify(content: bytes, armoured: bytes) -> Key:
+def verify(content: bytes, armoured: bytes, namespace: str = NAMESPACE) -> Key:
     """The key by which a signature over this content was made, if it is one."""
-    key = read(armoured)
+    key = read(armoured, namespace)
     with tempfile.TemporaryDirectory(prefix="pcc-") as folder:
         file = Path(folder, "signature")
         file.write_bytes(armoured)
         done = subprocess.run(
-            ["ssh-keygen", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(file)],
+            ["ssh-keygen", "-Y", "check-novalidate", "-n", namespace, "-s", str(file)],
             input=content,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -61,11 +61,11 @@ def verify(content: bytes, armoured: bytes) -> Key:
             check=False,
         )
     if done.returncode != 0:
-        raise SignatureError("does not fit the tag manifest")
+        raise SignatureError("does not fit what it signs")
     return key
 
 
-def read(armoured: bytes) -> Key:
+def read(armoured: bytes, namespace: str = NAMESPACE) -> Key:
     """The key that a signature names, once its form is the only one allowed."""
     found = ARMOUR.fullmatch(armoured)
     if found is None:
@@ -80,9 +80,9 @@ def read(armoured: bytes) -> Key:
     fields = Fields(blob)
     if fields.take(6) != b"SSHSIG" or fields.take(4) != b"\0\0\0\1":
         raise SignatureError("is no SSHSIG of version 1")
-    public, namespace, reserved, digest, signed = (fields.text() for _ in range(5))
+    public, purpose, reserved, digest, signed = (fields.text() for _ in range(5))
     fields.done()
-    if namespace != NAMESPACE.encode("ascii"):
+    if purpose != namespace.encode("ascii"):
         raise SignatureError("is for another namespace")
     if reserved != b"" or digest != b"sha512":
         raise SignatureError("is made with another hash")
@@ -126,10 +126,10 @@ class Fields:
             raise SignatureError("has more behind its end")
 
 
-def sign(content: bytes, key: Path) -> bytes:
+def sign(content: bytes, key: Path, namespace: str = NAMESPACE) -> bytes:
     """The armoured signature over this content by a private key in a file."""
     done = subprocess.run(
-        ["ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f", str(key)],
+        ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(key)],
         input=content,
         capture_output=True,
         timeout=SECONDS,
@@ -137,5 +137,5 @@ def sign(content: bytes, key: Path) -> bytes:
     )
     if done.returncode != 0:
         raise SignatureError("cannot be made: " + done.stderr.decode("utf-8", "replace").strip())
-    read(done.stdout)
+    read(done.stdout, namespace)
     return done.stdout

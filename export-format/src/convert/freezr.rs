@@ -41,33 +41,12 @@ pub(super) fn write<S: Source>(archive: &Reader<S, Verified>, out: &mut Out<'_>)
         }
     }
     for entry in archive.entries().iter().filter(|entry| entry.path().is_payload()) {
-        match Kind::of(entry.path()) {
-            Kind::App(id, AppPart::File(rest)) => {
-                out.copy(archive, entry, "files", &format!("{id}/{rest}"))?;
-                out.wrote("files", "files/");
-            }
-            Kind::App(_, AppPart::Segment(_) | AppPart::App | AppPart::Schema(_) | AppPart::Files) => {}
-            Kind::App(_, AppPart::Code(_)) => {
-                out.leave("files of apps themselves", "an app is installed anew from its source")
-            }
-            Kind::App(_, _) => out.leave("files of servers' apps", "freezr runs no containers"),
-            Kind::Permissions => {
-                out.leave("documents of permissions", "they are asked for again when an app is installed")
-            }
-            Kind::Account | Kind::Settings => {
-                out.leave("documents about the account", "freezr has an account of its own")
-            }
-            Kind::Sealed | Kind::Did => {
-                out.leave("documents of identity", "freezr knows people by their names on a server")
-            }
-            Kind::Contacts | Kind::Calendar => out.leave(
-                "files of contacts and calendars",
-                "freezr restores tables of apps only; convert to folders for them",
-            ),
-            Kind::Message => {
-                out.leave("files of messages", "freezr restores tables of apps only; convert to folders for them")
-            }
-            _ => out.leave("other files", "freezr has no place for them"),
+        let kind = Kind::of(entry.path());
+        if let Kind::App(id, AppPart::File(rest)) = kind {
+            out.copy(archive, entry, "files", &format!("{id}/{rest}"))?;
+            out.wrote("files", "files/");
+        } else if let Some((what, why)) = no_place(kind) {
+            out.leave(what, why);
         }
     }
     Ok(())
@@ -109,10 +88,7 @@ impl Backup {
         table: &Table,
         out: &mut Out<'_>,
     ) -> Result<(), ConvertError> {
-        let app_table = match table.name.as_str() {
-            OWN => app.id.to_string(),
-            name => format!("{}.{name}", app.id),
-        };
+        let app_table = app_table(app, table);
         let mut part: Option<Part> = None;
         let mut number = 0;
         for segment in segments(archive, app, table) {
@@ -181,33 +157,71 @@ impl Backup {
         file.finish()
     }
 
-    /// A row as a record of freezr's, and when it was last changed. Both dates must be there, in milliseconds.
+    /// A row as a record of freezr's, and when it was last changed.
     fn record(&self, row: &Value, out: &mut Out<'_>) -> (String, i64) {
-        let Value::Object(mut members) = row.clone() else { return (row.to_stored(), self.at.as_millisecond()) };
-        let date = |names: [&str; 2]| {
-            names.iter().find_map(|name| match row.get(name)? {
-                Value::Int(ms) => i64::try_from(*ms).ok(),
-                Value::Text(text) => text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond),
-                _ => None,
-            })
-        };
-        let modified = date(["_date_modified", "_modified"]).or_else(|| date(["_date_created", "_created"]));
-        let modified = modified.unwrap_or_else(|| self.at.as_millisecond());
-        let created = date(["_date_created", "_created"]).unwrap_or(modified);
-        members.insert("_date_created".into(), Value::Int(created.into()));
-        members.insert("_date_modified".into(), Value::Int(modified.into()));
-        if members.values().any(is_rounded) {
-            out.leave("documents with whole numbers beyond 2^53, exactly", "JavaScript rounds them; freezr will too");
+        restorable(row, self.at, &mut |what, why| out.leave(what, why))
+    }
+}
+
+/// A row as freezr's restore call takes it, and when it was last changed. Both dates must be there, in milliseconds.
+pub(super) fn restorable(row: &Value, at: Timestamp, leave: &mut dyn FnMut(&str, &str)) -> (String, i64) {
+    let Value::Object(mut members) = row.clone() else { return (row.to_document(), at.as_millisecond()) };
+    let date = |names: [&str; 2]| {
+        names.iter().find_map(|name| match row.get(name)? {
+            Value::Int(ms) => i64::try_from(*ms).ok(),
+            Value::Text(text) => text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond),
+            _ => None,
+        })
+    };
+    let modified = date(["_date_modified", "_modified"]).or_else(|| date(["_date_created", "_created"]));
+    let modified = modified.unwrap_or_else(|| at.as_millisecond());
+    let created = date(["_date_created", "_created"]).unwrap_or(modified);
+    members.insert("_date_created".into(), Value::Int(created.into()));
+    members.insert("_date_modified".into(), Value::Int(modified.into()));
+    if members.values().any(is_rounded) {
+        leave("documents with whole numbers beyond 2^53, exactly", "JavaScript rounds them; freezr will too");
+    }
+    let mut refers = 0;
+    row.for_each_blob(&mut |_| refers += 1);
+    if refers > 0 {
+        leave(
+            "documents that refer to files, as such",
+            "freezr has no references; they are objects with a member $blob",
+        );
+    }
+    // freezr has no tags of ours, so members of the person's own that look like one stand there as they are.
+    (Value::Object(members).to_document(), modified)
+}
+
+/// What of an archive has no place on a freezr server, beyond tables and files: what it is and why.
+pub(super) fn no_place(kind: Kind<'_>) -> Option<(&'static str, &'static str)> {
+    match kind {
+        Kind::App(_, AppPart::File(_) | AppPart::Segment(_) | AppPart::App | AppPart::Schema(_) | AppPart::Files) => {
+            None
         }
-        let mut refers = 0;
-        row.for_each_blob(&mut |_| refers += 1);
-        if refers > 0 {
-            out.leave(
-                "documents that refer to files, as such",
-                "freezr has no references; they are objects with a member $blob",
-            );
+        Kind::App(_, AppPart::Code(_)) => {
+            Some(("files of apps themselves", "an app is installed anew from its source"))
         }
-        (Value::Object(members).to_stored(), modified)
+        Kind::App(_, _) => Some(("files of servers' apps", "freezr runs no containers")),
+        Kind::Permissions => Some(("documents of permissions", "they are asked for again when an app is installed")),
+        Kind::Account | Kind::Settings => Some(("documents about the account", "freezr has an account of its own")),
+        Kind::Sealed | Kind::Did => Some(("documents of identity", "freezr knows people by their names on a server")),
+        Kind::Contacts | Kind::Calendar => Some((
+            "files of contacts and calendars",
+            "freezr restores tables of apps only; convert to folders for them",
+        )),
+        Kind::Message => {
+            Some(("files of messages", "freezr restores tables of apps only; convert to folders for them"))
+        }
+        _ => Some(("other files", "freezr has no place for them")),
+    }
+}
+
+/// What freezr calls a table.
+pub(super) fn app_table(app: &App, table: &Table) -> String {
+    match table.name.as_str() {
+        OWN => app.id.to_string(),
+        name => format!("{}.{name}", app.id),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading a delta: everything about it that can be told without the base.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::apply::{self, Applied, Place};
 use super::base::Holdings;
@@ -13,9 +13,9 @@ use crate::layout::{self, Entry, Layout, Limits};
 use crate::manifest::{self, Kind, Manifest};
 use crate::packed::MAX_RATIO;
 use crate::path::EntryPath;
-use crate::reader::{self, Reader, Unverified};
+use crate::reader::{self, Former, Progress, Reader, Unverified, Verified};
 use crate::row::Value;
-use crate::signature::{self, SigningKey};
+use crate::signature::{self, SigningKey, Trust};
 use crate::source::{Sequential, Source};
 use crate::unpack::read_local;
 
@@ -128,6 +128,26 @@ impl<S: Source> Delta<S> {
             Some(applied) if findings.accepted() => Reader::open(applied, limits),
             _ => Err(Refusal { findings }),
         }
+    }
+}
+
+impl<S: Source> Delta<S> {
+    /// The same for an archive that is verified, and so is what comes of it: of the payload only what the delta carries is
+    /// read, and the few documents on which others depend. It takes and refuses what [`Reader::verify`] would of the whole.
+    ///
+    /// # Errors
+    /// As those of [`Delta::apply`] and of [`Reader::verify`].
+    pub fn apply_verified<B: Source>(
+        self,
+        base: Reader<B, Verified>,
+        limits: &Limits,
+        trust: &Trust,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Reader<Applied<B, S>, Verified>, Refusal> {
+        let former = Former::of(&base);
+        let listed = self.said.listed.iter().filter(|(_, _, taken)| taken.is_none());
+        let carried: HashSet<EntryPath> = listed.map(|(path, _, _)| path.clone()).collect();
+        self.apply(base, limits)?.verify_since(&former, &carried, trust, progress)
     }
 }
 

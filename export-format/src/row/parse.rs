@@ -26,8 +26,24 @@ impl<'t> Parser<'t> {
     /// The whole text as one value.
     pub(super) fn document(mut self) -> Result<Value, RowError> {
         let value = self.value(0)?;
+        self.end()?;
+        Ok(value)
+    }
+
+    /// The whole text as the members of one object, which is never taken for a tag itself.
+    pub(super) fn record(mut self) -> Result<BTreeMap<Name, Value>, RowError> {
         self.space();
-        if self.at < self.bytes.len() { Err(self.syntax("something after the end")) } else { Ok(value) }
+        if self.bytes.get(self.at) != Some(&b'{') {
+            return Err(RowError::NotAnObject);
+        }
+        let members = self.members(0)?;
+        self.end()?;
+        Ok(members)
+    }
+
+    fn end(&mut self) -> Result<(), RowError> {
+        self.space();
+        if self.at < self.bytes.len() { Err(self.syntax("something after the end")) } else { Ok(()) }
     }
 
     fn syntax(&self, why: &'static str) -> RowError {
@@ -91,10 +107,15 @@ impl<'t> Parser<'t> {
     }
 
     fn object(&mut self, depth: usize) -> Result<Value, RowError> {
+        let members = self.members(depth)?;
+        self.untag(members)
+    }
+
+    fn members(&mut self, depth: usize) -> Result<BTreeMap<Name, Value>, RowError> {
         self.at += 1;
         let mut members: BTreeMap<Name, Value> = BTreeMap::new();
         if self.take(b'}') {
-            return Ok(Value::Object(members));
+            return Ok(members);
         }
         loop {
             self.space();
@@ -110,7 +131,7 @@ impl<'t> Parser<'t> {
                 return Err(RowError::Duplicate(name));
             }
             if self.take(b'}') {
-                return self.untag(members);
+                return Ok(members);
             }
             if !self.take(b',') {
                 return Err(self.syntax("a comma or } is missing"));

@@ -11,6 +11,7 @@ mod convert;
 mod damaged;
 mod deltas;
 mod folders;
+mod following;
 mod hostile;
 mod large;
 mod passing;

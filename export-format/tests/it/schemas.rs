@@ -7,8 +7,9 @@ use std::path::Path;
 use boon::{Compiler, SchemaIndex, Schemas};
 use export_format::check::check;
 use export_format::entry::{AppPart, Kind, ProviderPart};
+use export_format::moving::{Deletion, Erased, Party, Signatory};
 use export_format::reader::{Limits, Reader};
-use export_format::signature::Trust;
+use export_format::signature::{Signer, Trust};
 use export_format::{EntryPath, secrets};
 use serde_json::Value;
 
@@ -99,6 +100,41 @@ fn sound_documents_pass() {
     std::thread::Builder::new().stack_size(256 << 20).spawn(validate_sound_documents).unwrap().join().unwrap();
 }
 
+/// A deletion receipt as a provider signs it.
+fn receipt() -> Value {
+    let provider = Signer::from_seed(&[3; 32]);
+    let at: jiff::Timestamp = "2027-01-20T08:00:00Z".parse().unwrap();
+    let receipt = Deletion {
+        kind: Deletion::KIND.into(),
+        provider: Signatory {
+            did: provider.public().did(),
+            origin: "https://old.example".into(),
+            name: "Lindenhof".into(),
+        },
+        server: Party {
+            did: Signer::from_seed(&[1; 32]).public().did(),
+            address: "https://anna.old.example".into(),
+            provider: "https://old.example".into(),
+        },
+        id: "01930000-0000-7000-8000-000000000001".parse().unwrap(),
+        successor: "https://anna.new.example".into(),
+        erased: Erased {
+            objects: 4211,
+            bytes: 13_314_398_617,
+            asked: at,
+            counted: at,
+            done: at,
+            history: at,
+            backups: None,
+        },
+        limits: vec!["What is not known.".into()],
+    };
+    let signed = receipt.sign(&provider).unwrap();
+    assert_eq!(Deletion::open(&signed).unwrap(), receipt);
+    assert!(receipt.sign(&Signer::from_seed(&[1; 32])).is_err(), "only the provider speaks for itself");
+    serde_json::from_str(&signed.document).unwrap()
+}
+
 fn validate_sound_documents() {
     let registry = Registry::load();
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -114,6 +150,14 @@ fn validate_sound_documents() {
     }
     let keys = secrets::open_with(made::SEALED_KEYS, made::SEALED_FOR).unwrap();
     registry.validate("keys", &serde_json::from_slice(&keys).unwrap()).unwrap();
+    let receipt = receipt();
+    registry.validate("deletion", &receipt).unwrap();
+    for member in ["provider", "server", "erased", "limits"] {
+        let mut broken = receipt.clone();
+        broken.as_object_mut().unwrap().remove(member);
+        assert!(registry.validate("deletion", &broken).is_err(), "{member} may be missing");
+    }
+    *seen.entry("deletion").or_default() += 1;
     for vector in ALL.iter().filter(|vector| !vector.only_folder && !vector.is_large) {
         let report = check(&vector.bytes, &Limits::default(), &Trust::Anyone, &mut |_| {});
         registry.validate("report", &serde_json::to_value(report).unwrap()).unwrap();

@@ -226,3 +226,42 @@ fn unpacking_goes_on_where_it_was_cut_off_and_archives_are_checked_from_a_pipe()
         assert_eq!(output.status.code(), Some(status), "{output:?}");
     }
 }
+
+#[test]
+fn any_folder_becomes_an_archive_with_its_true_names() {
+    use export_format::entry::FileRow;
+    use export_format::reader::{Limits, Reader};
+    use export_format::signature::Trust;
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let files = ["a.txt", "b/c/d.bin", "b/what? 100%.txt", "B/upper.txt", ".hidden", "b/line\nbreak", "nul", "b/empty"];
+    for file in files {
+        let path = dir.join("mine").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, if file == "b/empty" { "" } else { file }).unwrap();
+    }
+    std::os::unix::fs::symlink("/etc", dir.join("mine/out")).unwrap();
+    let made = tool(dir, &["gather", "mine", "-o", "mine/inside.zip"]);
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    assert_eq!(tool(dir, &["check", "mine/inside.zip"]).status.code(), Some(0));
+    let again = tool(dir, &["gather", "mine", "-o", "mine/inside.zip"]);
+    assert_eq!(again.status.code(), Some(3), "nothing is written over");
+
+    let reader = Reader::open(std::fs::File::open(dir.join("mine/inside.zip")).unwrap(), &Limits::default()).unwrap();
+    let reader = reader.verify(&Trust::Anyone, &mut |_| {}).unwrap();
+    let list = reader.find("data/apps/org.freehold.folder/files.ndjson").unwrap();
+    let mut there = std::collections::BTreeSet::new();
+    for row in reader.rows(list).unwrap() {
+        let row: FileRow = serde_json::from_str(&row.unwrap().to_row()).unwrap();
+        let truly = row.other.get("truePath").and_then(serde_json::Value::as_str);
+        let truly = truly.unwrap_or_else(|| row.path.strip_prefix("files/").unwrap()).to_owned();
+        let entry = reader.find(&format!("data/apps/org.freehold.folder/{}", row.path)).unwrap();
+        let content = std::io::read_to_string(reader.content(entry).unwrap()).unwrap();
+        assert_eq!(content, if truly == "b/empty" { "" } else { &truly });
+        there.insert(truly);
+    }
+    assert_eq!(there, files.into_iter().map(str::to_owned).collect());
+    let omitted: Vec<&str> = reader.manifest().omitted.iter().map(|omitted| omitted.what.as_str()).collect();
+    assert_eq!(omitted, ["links and what else is no file (1)"]);
+    assert_eq!(reader.manifest().counts.files, 8);
+}

@@ -8,6 +8,7 @@ use tenant_runtime::ids::{Generation, ServerId};
 
 use crate::hosts::HostId;
 use crate::isolation::IsolationReport;
+use crate::outside::Outward;
 use crate::storage::Storage;
 
 /// Where an agent keeps its things.
@@ -27,6 +28,8 @@ pub struct AgentOptions {
     pub cache_bytes: Option<u64>,
     /// The object store, in which homes lie.
     pub storage: Storage,
+    /// Who carries what servers ask of other people's servers; without it nobody does.
+    pub outward: Option<Outward>,
     /// The program of a runtime.
     pub runtime_exe: PathBuf,
     /// Whether to start where servers of strangers cannot be kept apart.
@@ -46,6 +49,7 @@ impl AgentOptions {
             memory_dir: folder.join("host"),
             cache_bytes: None,
             storage: Storage::Folder(folder.join("objects")),
+            outward: None,
             runtime_exe,
             insist: Insist::OnIsolation,
             runtime_log: None,

@@ -15,6 +15,7 @@ use tenant_runtime::launch::{self, Launch, StorageAt};
 use crate::isolation::{INNER_CACHE, INNER_HOME, Identity};
 use crate::launcher::wire::{Home, SetUp, Spec};
 use crate::launcher::{LONGEST_RUN_DIR, PROCESS_FILE, Process};
+use crate::outside::{self, Outside, Outward};
 use crate::storage;
 
 use super::api::{AgentOptions, Error, SandboxLimits};
@@ -36,6 +37,7 @@ pub(super) struct Folders {
     caches: Arc<Caches>,
     homes: Homes,
     users: Mutex<Users>,
+    outside: Option<PathBuf>,
     _lock: File,
 }
 
@@ -63,11 +65,22 @@ pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders,
     let process = set_up.run_dir.join(PROCESS_FILE);
     let noted = Process::living(launcher.cast_signed()).and_then(|launcher| launcher.note(&process));
     noted.map_err(at("writing", &process))?;
-    let folders = Folders { caches, homes, users: Mutex::new(users), _lock: lock };
+    let outside = options.outward.as_ref().map(|_| set_up.run_dir.join(outside::SOCKET));
+    let folders = Folders { caches, homes, users: Mutex::new(users), outside, _lock: lock };
     Ok((folders, set_up, meter))
 }
 
 impl Folders {
+    /// Opens the way to other people's servers, where somebody carries what goes there.
+    pub(super) fn go_outside(&self, outward: Option<Outward>) -> Result<Option<Outside>, Error> {
+        match (&self.outside, outward) {
+            (Some(socket), Some(outward)) => {
+                Outside::listen(socket, outward).map(Some).map_err(at("listening at", socket))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Makes a server's folders and says how it is run.
     pub(super) fn spec(
         &self,
@@ -93,11 +106,12 @@ impl Folders {
             Home::Folder(folder) => StorageAt::Directory { path: folder.clone() },
             Home::Broker(_) => StorageAt::Broker { patience_ms: self.homes.patience_ms() },
         };
+        let outside = self.outside.clone();
         let file_bytes = launch.limits.storage_bytes.saturating_add(FILE_SLACK_BYTES);
         let text = serde_json::to_string(&launch).expect("a launch is plain data with string keys");
         let mut environment = vec![format!("{}={text}", launch::VARIABLE)];
         environment.extend(log.map(|log| format!("RUST_LOG={log}")));
-        Ok(Spec { server, environment, home, cache, user, limits, file_bytes })
+        Ok(Spec { server, environment, home, outside, cache, user, limits, file_bytes })
     }
 
     /// Removes a server's cache.

@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 
 use crate::broker::{Broker, SOCKET};
 use crate::launcher::wire::Home;
-use crate::storage::{Folder, Objects, Storage};
+use crate::storage::{Folder, Held, Objects, Storage};
 
 use super::api::{AgentOptions, Error};
 use super::folders::{at, private};
@@ -84,6 +84,17 @@ impl Homes {
                 blocking("erase a home", move || folder.erase(server)).await
             }
             Self::Objects { objects, .. } => objects.erase(server).await.map_err(storage("erase a home")),
+        }
+    }
+
+    /// What a server's home consists of.
+    pub(super) async fn holds(&self, server: ServerId) -> Result<Held, Error> {
+        match self {
+            Self::Folder(folder) => {
+                let folder = folder.clone();
+                blocking("count a home", move || folder.holds(server)).await
+            }
+            Self::Objects { objects, .. } => objects.holds(server).await.map_err(storage("count a home")),
         }
     }
 

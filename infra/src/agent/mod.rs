@@ -35,7 +35,8 @@ use crate::broker::Broker;
 use crate::isolation::{Holds, IsolationReport, Mechanism};
 use crate::launcher::wire::{Doing, Listed, Order};
 use crate::launcher::{self, LauncherHandle};
-use crate::storage::Storage;
+use crate::outside::Outside;
+use crate::storage::{Held, Storage};
 
 pub use api::{
     AgentOptions, Ended, Error, Event, HostEvent, Insist, Kind, RunId, RunReading, SandboxLimits, SeenServer, State,
@@ -72,6 +73,7 @@ struct Inner {
     common: Arc<Common>,
     turns: Mutex<HashMap<ServerId, Arc<tokio::sync::Mutex<()>>>>,
     _broker: Option<Broker>,
+    _outside: Option<Outside>,
     following: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -98,6 +100,7 @@ impl Agent {
         })
         .await?;
         let broker = folders.homes().begin().await?;
+        let outside = folders.go_outside(options.outward.clone())?;
         let begun = link::set_up(launcher.into_parts(), set_up.clone()).await;
         let (mut ground, hearing, write) = begun.map_err(|e| Error::Launcher { doing: "begin", why: e.to_string() })?;
         let how = format!("each file by rlimit, all of a server's cache measured {}", caches::HOW_OFTEN);
@@ -129,6 +132,7 @@ impl Agent {
             common,
             turns: Mutex::default(),
             _broker: broker,
+            _outside: outside,
             following: Mutex::new(Some(following)),
         };
         let inner = Arc::new(inner);
@@ -296,6 +300,14 @@ impl Agent {
     #[must_use]
     pub fn admin_socket(&self, id: ServerId) -> PathBuf {
         launcher::admin(&self.inner.options.run_dir, id)
+    }
+
+    /// What a server's home consists of; nothing once it is erased.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub async fn holds(&self, id: ServerId) -> Result<Held, Error> {
+        self.inner.folders.homes().holds(id).await
     }
 
     /// What a server's home takes on disk, in bytes.

@@ -23,7 +23,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::storage::Objects;
 
-pub(crate) use preface::preface;
+pub(crate) use preface::{preface, read as read_preface};
 
 /// The broker's socket within the run folder.
 pub(crate) const SOCKET: &str = "storage";

@@ -15,7 +15,7 @@ pub(crate) fn preface(server: ServerId) -> String {
 }
 
 /// Reads the line, and not a byte more: the rest is the runtime's.
-pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<ServerId> {
+pub(crate) async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<ServerId> {
     let mut line = Vec::with_capacity(LONGEST);
     loop {
         match from.read_u8().await? {

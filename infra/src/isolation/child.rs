@@ -10,15 +10,15 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use tenant_runtime::launch::STORAGE_FD;
+use tenant_runtime::launch::{OUTSIDE_FD, STORAGE_FD};
 
 use super::groups::Doors;
 use super::rules::Rules;
 use super::{skeleton, sys};
 
-/// The first descriptor that a runtime does not inherit: 0 to 6 are null, null, log, public, admin, notice and, where
-/// there is a broker, storage.
-const FIRST_FOREIGN: u32 = 7;
+/// The first descriptor that a runtime does not inherit: 0 to 7 are null, null, log, public, admin, notice and, where
+/// there are such, storage and the way outside.
+const FIRST_FOREIGN: u32 = 8;
 
 /// Where a confined process writes that it is ready, or why it never began.
 pub(super) const NOTICE_FD: RawFd = 5;
@@ -127,6 +127,7 @@ pub(super) struct Kit<'a> {
     pub(super) tree: Option<Tree>,
     pub(super) descriptors: [OwnedFd; 5],
     pub(super) storage: Option<OwnedFd>,
+    pub(super) outside: Option<OwnedFd>,
     pub(super) ceilings: Ceilings,
     pub(super) user: Option<u32>,
     /// Both ends of a pipe: it hangs up when the launcher ends.
@@ -208,7 +209,7 @@ fn enter(kit: &Kit<'_>) -> Outcome<Infallible> {
     if let Some(tree) = &kit.tree {
         furnish(tree)?;
     }
-    arrange(&kit.descriptors, kit.storage.as_ref()).map_err(at(Step::Descriptors))?;
+    arrange(&kit.descriptors, kit.storage.as_ref(), kit.outside.as_ref()).map_err(at(Step::Descriptors))?;
     kit.ceilings.apply().map_err(at(Step::Limits))?;
     give_up_powers(kit.user)?;
     // The kernel forgets this wish whenever a process changes its user, so it comes after.
@@ -246,19 +247,26 @@ fn name_machine(name: &CStr) -> io::Result<()> {
     sys::checked(unsafe { libc::sethostname(name.as_ptr(), name.count_bytes()) }.into()).map(drop)
 }
 
-/// 0 and 1 become null, 2 the log, 3 and 4 the listeners, 5 the notice, 6 the storage if it is a connection; everything
-/// else closes at `execve`. All sources lie above these numbers.
-fn arrange(descriptors: &[OwnedFd; 5], storage: Option<&OwnedFd>) -> io::Result<()> {
+/// 0 and 1 become null, 2 the log, 3 and 4 the listeners, 5 the notice, 6 the storage and 7 the way outside if they are
+/// connections; everything else closes at `execve`. All sources lie above these numbers.
+fn arrange(descriptors: &[OwnedFd; 5], storage: Option<&OwnedFd>, outside: Option<&OwnedFd>) -> io::Result<()> {
     let [null, log, public, admin, notice] = descriptors;
     let places = [(null, 0), (null, 1), (log, 2), (public, 3), (admin, 4), (notice, NOTICE_FD)];
     let storage = storage.map(|storage| (storage, STORAGE_FD));
-    for (from, to) in places.into_iter().chain(storage) {
+    let outside = outside.map(|outside| (outside, OUTSIDE_FD));
+    for number in [STORAGE_FD, OUTSIDE_FD] {
+        close_on_exec(number.unsigned_abs(), number.unsigned_abs())?;
+    }
+    for (from, to) in places.into_iter().chain(storage).chain(outside) {
         // SAFETY: plain descriptors; dup2 clears close-on-exec on the copy.
         sys::checked(unsafe { libc::dup2(from.as_raw_fd(), to) }.into())?;
     }
-    let first = if storage.is_some() { FIRST_FOREIGN } else { STORAGE_FD as u32 };
+    close_on_exec(FIRST_FOREIGN, u32::MAX)
+}
+
+fn close_on_exec(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: takes no pointer.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC) };
     sys::checked(result).map(drop)
 }
 

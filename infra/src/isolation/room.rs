@@ -34,6 +34,8 @@ pub(crate) struct Room<'a> {
     pub(crate) home: Option<&'a Path>,
     /// Its connection to the broker, where they lie behind one.
     pub(crate) storage: Option<BorrowedFd<'a>>,
+    /// Its way to other people's servers, where it has one.
+    pub(crate) outside: Option<BorrowedFd<'a>>,
     /// Its cache.
     pub(crate) cache: &'a Path,
     /// Its user, where each server has one.
@@ -128,6 +130,7 @@ impl Walls {
                 sys::above(notice_end.as_fd())?,
             ],
             storage: room.storage.map(sys::above).transpose()?,
+            outside: room.outside.map(sys::above).transpose()?,
             ceilings: self.ceilings(room),
             user: room.user.filter(|_| self.identity == Identity::UserEach),
             launcher: (self.alive.0.as_fd(), self.alive.1.as_fd()),

@@ -1,4 +1,5 @@
-//! Connecting a server to the broker of its storage, which its runtime could not do itself: it has no sockets to make.
+//! Connecting a server to the broker of its storage and to the way outside, which its runtime could not do itself: it has no
+//! sockets to make.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,10 +10,10 @@ use tenant_runtime::ids::ServerId;
 
 use crate::broker::preface;
 
-/// A connection on which the broker answers for this server. Waits for nothing: a broker too busy to take another
+/// A connection on which the host answers for this server. Waits for nothing: a host too busy to take another
 /// connection is an error, and the server is tried again later.
 pub(super) fn connect(socket: &Path, server: ServerId) -> io::Result<OwnedFd> {
-    let naming = |e: io::Error| io::Error::new(e.kind(), format!("connecting to the storage: {e}"));
+    let naming = |e: io::Error| io::Error::new(e.kind(), format!("connecting to the host: {e}"));
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let connection = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     connect_to(&connection, &SocketAddrUnix::new(socket)?).map_err(|e| naming(e.into()))?;

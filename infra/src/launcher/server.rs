@@ -94,10 +94,14 @@ impl Server {
             Home::Folder(folder) => (Some(folder.as_path()), None),
             Home::Broker(socket) => (None, Some(connection::connect(socket, self.spec.server)?)),
         };
+        // A server that cannot ask others is better than one that does not wake.
+        let outside =
+            self.spec.outside.as_deref().and_then(|socket| connection::connect(socket, self.spec.server).ok());
         let confined = walls.confine(&Room {
             name: &name,
             home,
             storage: storage.as_ref().map(AsFd::as_fd),
+            outside: outside.as_ref().map(AsFd::as_fd),
             cache: &self.spec.cache,
             user: self.spec.user,
             limits: self.spec.limits,

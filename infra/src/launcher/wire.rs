@@ -51,6 +51,8 @@ pub(crate) struct Spec {
     /// The runtime's environment, `NAME=value`.
     pub(crate) environment: Vec<String>,
     pub(crate) home: Home,
+    /// The socket where its way to other people's servers begins, where there is one.
+    pub(crate) outside: Option<PathBuf>,
     pub(crate) cache: PathBuf,
     pub(crate) user: Option<u32>,
     pub(crate) limits: SandboxLimits,

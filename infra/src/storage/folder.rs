@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tenant_runtime::ids::ServerId;
 
-use super::PREFIX;
+use super::{Held, PREFIX};
 
 /// Marks a home that is being deleted.
 const ERASED: &str = ".erased-";
@@ -50,6 +50,16 @@ impl Folder {
     /// When its folders cannot be read.
     pub fn usage(&self, server: ServerId) -> io::Result<u64> {
         bytes_below(&self.home(server))
+    }
+
+    /// The files of a home and of what an earlier run did not finish deleting of it, and their bytes.
+    ///
+    /// # Errors
+    /// When its folders cannot be read.
+    pub fn holds(&self, server: ServerId) -> io::Result<Held> {
+        let doomed = self.root.join(PREFIX).join(format!("{ERASED}{server}"));
+        let (home, doomed) = (files_below(&self.home(server))?, files_below(&doomed)?);
+        Ok(Held { objects: home.objects + doomed.objects, bytes: home.bytes + doomed.bytes })
     }
 
     /// Deletes a home; no home is no error.
@@ -146,6 +156,27 @@ pub(crate) fn bytes_below(path: &Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
+/// How many files are below a folder, and how long they are.
+fn files_below(path: &Path) -> io::Result<Held> {
+    let meta = match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Held::default()),
+        other => other?,
+    };
+    if !meta.is_dir() {
+        return Ok(Held { objects: 1, bytes: meta.len() });
+    }
+    let entries = match fs::read_dir(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Held::default()),
+        other => other?,
+    };
+    let mut held = Held::default();
+    for entry in entries {
+        let below = files_below(&entry?.path())?;
+        held = Held { objects: held.objects + below.objects, bytes: held.bytes + below.bytes };
+    }
+    Ok(held)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,11 +193,15 @@ mod tests {
         fs::write(store.make(berta, None).expect("a home").join("head"), "b").expect("a file");
         assert!(store.usage(anna).expect("a home") >= 100_000);
 
+        let held = store.holds(anna).expect("a home");
+        assert_eq!(held, Held { objects: 1, bytes: 100_000 });
         fs::rename(&home, home.with_file_name(format!("{ERASED}{anna}"))).expect("as if killed in between");
+        assert_eq!(store.holds(anna).expect("half a home"), held, "what is not deleted is still held");
         store.finish_erasing().expect("the rest is deleted");
         store.erase(anna).expect("nothing left to erase");
         store.erase(berta).expect("erased");
         assert_eq!(fs::read_dir(folder.path().join(PREFIX)).expect("a folder").count(), 0);
+        assert_eq!(store.holds(anna).expect("no home"), Held::default());
     }
 
     #[test]

@@ -21,6 +21,15 @@ pub use remote::{Kind, Remote, Secret, Unusable};
 /// Where all homes lie within the store.
 const PREFIX: &str = "t";
 
+/// What a home consists of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Objects, former states among them.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// Where a host keeps homes.
 #[derive(Clone, Debug)]
 pub enum Storage {

@@ -14,8 +14,8 @@ use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutPayload};
 use tenant_runtime::ids::ServerId;
 use tenant_runtime::store::bucket;
 
-use super::PREFIX;
 use super::probe::{self, Flaw};
+use super::{Held, PREFIX};
 
 /// Where homes that are being erased are noted.
 const ERASED: &str = "erased";
@@ -84,6 +84,18 @@ impl Objects {
     pub async fn usage(&self, server: ServerId) -> Result<u64, Error> {
         let sizes = self.patient.list(Some(&self.path(&format!("{PREFIX}/{server}"))));
         sizes.try_fold(0, |sum, line| async move { Ok(sum + line.size) }).await
+    }
+
+    /// The objects of a home, and their bytes.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn holds(&self, server: ServerId) -> Result<Held, Error> {
+        let all = self.patient.list(Some(&self.path(&format!("{PREFIX}/{server}"))));
+        all.try_fold(Held::default(), |held, line| async move {
+            Ok(Held { objects: held.objects + 1, bytes: held.bytes + line.size })
+        })
+        .await
     }
 
     /// Deletes a home; no home is no error.

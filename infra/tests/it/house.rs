@@ -78,10 +78,15 @@ pub(crate) async fn agent_in(folder: &Path) -> Result<Agent, Error> {
 }
 
 async fn agent_with_cache(folder: &Path, bytes: Option<u64>) -> Result<Agent, Error> {
+    agent_with(folder, |options| options.cache_bytes = bytes).await
+}
+
+/// Starts an agent on a folder, with other options than usual.
+pub(crate) async fn agent_with(folder: &Path, change: impl FnOnce(&mut AgentOptions)) -> Result<Agent, Error> {
     let mut options = AgentOptions::below(folder, HostId::new(1), binaries::find("sandbox-probe").unwrap());
     // A test machine may lack a wall; the tests of the walls look at the report.
     options.insist = Insist::OnNothing;
-    options.cache_bytes = bytes;
+    change(&mut options);
     Agent::start(launcher::start().unwrap(), options).await
 }
 

@@ -9,6 +9,7 @@ mod crashing;
 mod ending;
 mod house;
 mod metering;
+mod outside;
 #[path = "../probe/house.rs"]
 #[allow(dead_code)]
 mod probe;

@@ -65,5 +65,6 @@ pub(crate) fn launch(server: ServerId, mood: &str) -> Launch {
         cache: PathBuf::new(),
         limits,
         standing: Access::Full,
+        domains: Vec::new(),
     }
 }

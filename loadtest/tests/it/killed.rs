@@ -72,7 +72,7 @@ impl Process {
     }
 
     /// The same, with more in its environment.
-    fn start_with(data: &Path, port: u16, environment: Vec<(&'static str, String)>) -> Self {
+    pub(crate) fn start_with(data: &Path, port: u16, environment: Vec<(&'static str, String)>) -> Self {
         let program = infra::binaries::find("freehold").unwrap();
         let mut child = Command::new(program)
             .args(["serve", "--data"])
@@ -88,9 +88,11 @@ impl Process {
         // It ends with this value, also where it never says what it should.
         let mut process = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), setup_link: None };
         for line in said {
+            if let Some(address) = line.trim().strip_prefix("Listens") {
+                process.address = address.trim().parse().unwrap();
+            }
             for word in line.split_whitespace().filter(|word| word.starts_with("http://")) {
                 let url: url::Url = word.parse().unwrap();
-                process.address.set_port(url.port().unwrap());
                 if url.path() == "/setup" {
                     process.setup_link = Some(word.to_owned());
                 }
@@ -159,12 +161,17 @@ fn left_over(data: &Path) -> Vec<String> {
 }
 
 async fn set_up(process: &Process) {
+    set_up_as(process, "localhost").await;
+}
+
+/// Opens a provider for business whose servers live below `domain`.
+pub(crate) async fn set_up_as(process: &Process, domain: &str) {
     let link = process.setup_link.clone().expect("a new provider prints a set-up link");
     let operator = Person::at(process.address, &link).unwrap();
     let form = operator.form(&link, "/setup").await.unwrap();
     let answers = [
         ("business_name", "Lindenhof"),
-        ("sites_domain", "localhost"),
+        ("sites_domain", domain),
         ("display_name", "Olga"),
         ("email", "olga@example.org"),
         ("password", "copper lantern walks north"),
@@ -243,6 +250,45 @@ impl Victim {
     }
 }
 
+/// Some processes of a provider.
+pub(crate) struct Processes(Vec<Pid>);
+
+/// The runtimes of the provider on this data directory.
+pub(crate) fn runtimes(data: &Path) -> Processes {
+    Processes(processes(data).into_iter().filter(|(_, name)| name == "freehold-runtim").map(|(pid, _)| pid).collect())
+}
+
+/// Its launcher, which is the provider's own program with another task.
+pub(crate) fn launcher(data: &Path) -> Processes {
+    let is_launcher = |pid: &Pid| {
+        let arguments = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+        arguments.split(|byte| *byte == 0).nth(1) == Some(b"launcher")
+    };
+    Processes(processes(data).into_iter().map(|(pid, _)| pid).filter(is_launcher).collect())
+}
+
+impl Processes {
+    /// kill -9.
+    pub(crate) fn kill(&self) {
+        assert!(!self.0.is_empty(), "there is somebody to be killed");
+        self.each(Signal::KILL);
+    }
+
+    /// They stand still.
+    pub(crate) fn stop(&self) {
+        self.each(Signal::STOP);
+    }
+
+    /// They go on.
+    pub(crate) fn go_on(&self) {
+        self.each(Signal::CONT);
+    }
+
+    fn each(&self, signal: Signal) {
+        self.0.iter().for_each(|pid| _ = kill_process(*pid, signal));
+    }
+}
+
 /// The processes of the provider on this data directory, with their short names.
 fn processes(data: &Path) -> Vec<(Pid, String)> {
     let of = |line: String| {
@@ -259,7 +305,7 @@ fn judge(marks: &[String], acknowledged: impl Iterator<Item = String>) -> (usize
     (marks.len() - distinct.len(), acknowledged.filter(|mark| !distinct.contains(mark.as_str())).collect())
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let given = std::env::var("FREEHOLD_SEED").ok().and_then(|text| text.parse().ok());
     given.unwrap_or_else(rand::random)
 }

@@ -7,13 +7,25 @@ mod bounds;
 mod crate_line;
 mod damaged;
 mod disk_full;
+#[path = "../../../control-plane/tests/it/support/dns.rs"]
+#[allow(dead_code, reason = "the control plane's tests ask it for more")]
+mod dns;
+mod domains;
 mod drills;
+mod en_route;
 mod evicting;
+mod foreign;
+#[path = "../../../control-plane/tests/it/support/freezr.rs"]
+#[allow(dead_code, reason = "the control plane's tests ask it for more")]
+mod freezr;
 mod idling;
 mod killed;
 mod leaving;
 mod losses;
 mod metered;
+mod moving;
+mod moving_full;
+mod moving_killed;
 #[path = "../../../control-plane/tests/it/support/peers.rs"]
 mod peers;
 mod places;

@@ -55,6 +55,15 @@ pub(crate) async fn get_file(server: &OwnServer, name: &str) -> Vec<u8> {
     response.bytes().await.unwrap().to_vec()
 }
 
+/// What an archive of the server holds, file by file with their digests, but for what its provider tells of it.
+pub(crate) async fn payload(server: &OwnServer, dir: &Path) -> Vec<String> {
+    let archive = dir.join("payload.pcc.zip");
+    server.download(&server.export().await.unwrap(), &archive).await.unwrap();
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(archive).unwrap()).unwrap();
+    let manifest = std::io::read_to_string(archive.by_name("manifest-sha256.txt").unwrap()).unwrap();
+    manifest.lines().filter(|line| !line.contains(" data/providers/")).map(str::to_owned).collect()
+}
+
 /// What the `age` command makes of a sealed file, which asks for the passphrase at a terminal. None where it is not
 /// installed and not required.
 pub(crate) fn opened_by_age(sealed: &Path, passphrase: &str) -> Option<PathBuf> {

@@ -3,6 +3,7 @@
 //! Wire types only: times are Unix milliseconds, sizes are bytes, and nothing in here decides anything.
 
 use export_format::history;
+use export_format::moving::{Guest, Party, Signed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -78,6 +79,96 @@ pub struct AppView {
     pub installed_ms: i64,
     /// When it was removed, while the removal can be undone.
     pub removed_ms: Option<i64>,
+    /// The fingerprint of the maker's key that is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maker: Option<String>,
+    /// Whether the owner wants this version and no other.
+    #[serde(default)]
+    pub pinned: bool,
+    /// Whether it is an update that has not shown yet that it starts.
+    #[serde(default)]
+    pub on_trial: bool,
+    /// Versions that did not start here, and are not tried again by themselves.
+    #[serde(default)]
+    pub failed: Vec<String>,
+    /// What the owner should know of its updates, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
+    /// What it asks for and has no answer to, in plain words.
+    #[serde(default)]
+    pub waiting: Vec<AskView>,
+    /// Whether its last update can be taken back.
+    #[serde(default)]
+    pub undo: bool,
+}
+
+/// Something an app asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskView {
+    /// The app's own name for it.
+    pub name: String,
+    /// What it would allow, as it follows *may*.
+    pub may: String,
+    /// Why, in the words of whoever made the app.
+    pub why: String,
+    /// Whether the app, as it is here, does not ask for it yet.
+    #[serde(default)]
+    pub new: bool,
+}
+
+/// What a package is, before anything of it is installed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageView {
+    /// The app's id.
+    pub id: String,
+    /// Its name for people.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it is for, in its own words.
+    pub description: String,
+    /// Who says to have made it; nothing proves it.
+    pub author: String,
+    /// The fingerprint of the key that signed it, if one did.
+    pub maker: Option<String>,
+    /// The fingerprint that is remembered for this app.
+    pub known_maker: Option<String>,
+    /// Whether it has pages for the server to wrap; else it is a plain site.
+    pub pages: bool,
+    /// How many files it has.
+    pub files: u64,
+    /// How many bytes these have.
+    pub bytes: u64,
+    /// Files that it names and does not have.
+    pub missing: Vec<String>,
+    /// What it asks for.
+    pub asks: Vec<AskView>,
+    /// The version that is on the server now.
+    pub installed: Option<String>,
+    /// Whether that is removed.
+    pub removed: bool,
+    /// Whether the version is newer (1), the same (0) or older (-1) than that.
+    pub order: i8,
+}
+
+/// What the owner says of an app's updates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppWish {
+    /// Keep this version and no other, or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<bool>,
+    /// This version does harm: its code is not served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke: Option<AppRevocation>,
+}
+
+/// A version that does harm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppRevocation {
+    /// Which.
+    pub version: String,
+    /// Why, in a sentence.
+    pub why: String,
 }
 
 /// Starts an export. Asking twice with the same id is asking once.
@@ -95,6 +186,15 @@ pub struct ExportRequest {
     /// What the provider knows of the server and the server itself does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<ProviderHistory>,
+    /// The id of an earlier export that is still kept: what is fetched is then a delta from its archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// Holds writes from before its moment on, for so many milliseconds at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_ms: Option<u64>,
+    /// Others are going to be built on this one, so what changes from its moment on is noted.
+    #[serde(default)]
+    pub followed: bool,
 }
 
 /// What a provider knows of a server, for the server's archive: rows as SPEC.md 12 has them.
@@ -110,6 +210,30 @@ pub struct ProviderHistory {
     pub log: Vec<history::Event>,
     /// What the provider keeps and does not hand over, and why.
     pub omitted: Vec<Omission>,
+    /// The domains of the owner's own.
+    #[serde(default)]
+    pub domains: DomainsHanded,
+}
+
+/// The domains of the owner's own, as the provider knows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainsHanded {
+    /// Those there are.
+    pub kept: Vec<DomainSaid>,
+    /// The names of those that the owner removed here, which may have come with an import.
+    pub removed: Vec<String>,
+}
+
+/// A domain of the owner's own, as an archive has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainSaid {
+    /// Its name.
+    pub name: String,
+    /// What it is for: `primary`, `alias` or `app`.
+    pub role: String,
+    /// The app that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
 }
 
 /// One bill.
@@ -144,8 +268,14 @@ pub struct ExportView {
     pub done: u64,
     /// Records there are.
     pub total: u64,
-    /// Exact length of the archive, once known.
+    /// Exact length of what is fetched, once known: the archive, or the delta.
     pub bytes: Option<u64>,
+    /// The export it is a delta from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// Until when writes are held for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until_ms: Option<i64>,
     /// The archive's own id, once known.
     pub archive_id: Option<String>,
     /// A good file name for it.
@@ -201,6 +331,82 @@ pub struct ImportRequest {
     pub id: Option<String>,
     /// Exact length of the archive.
     pub bytes: u64,
+    /// Follows the server it comes from: once staged and verified it waits, takes deltas, and goes live by a hand-over only.
+    #[serde(default)]
+    pub follow: bool,
+}
+
+/// Announces a delta to be uploaded to an import that follows. Asking twice with the same round is asking once; a round before
+/// the last one announced is refused, and a later one takes its place. The answer says in `received` where the upload goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowRequest {
+    /// Which round it is, as the source counts; round 0 is the archive itself.
+    pub round: u32,
+    /// Exact length of the delta.
+    pub bytes: u64,
+}
+
+/// Has an import that follows go live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivateRequest {
+    /// The source's word, which names this server and the payload it has.
+    pub handover: Signed,
+    /// Who goes on using an app's data for a while.
+    #[serde(default)]
+    pub guests: Vec<Guest>,
+    /// This server, as the hand-over has to name it.
+    pub own: Party,
+}
+
+/// It is live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activated {
+    /// This server's word on that.
+    pub acceptance: Signed,
+}
+
+/// Has a server give a hand-over to it up for good, unless it is live by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenounceRequest {
+    /// The hand-over.
+    pub handover: Signed,
+    /// This server, as the hand-over has to name it.
+    pub own: Party,
+}
+
+/// Who a server is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityView {
+    /// The name its key gives it; the key is made if there is none yet.
+    pub did: String,
+    /// The number of its life: 1, and one more with each move.
+    pub epoch: u64,
+}
+
+/// Has a server stand down, if nothing was written since an export that held writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DepartureRequest {
+    /// The move, a UUID.
+    pub id: String,
+    /// The export it leaves with.
+    pub export: String,
+    /// The payload digest that the target computed, in hex.
+    pub payload: String,
+    /// Where it was: its address and provider. The `did` is not looked at.
+    pub own: Party,
+    /// Who goes on.
+    pub successor: Party,
+    /// Until when it is forwarded.
+    pub forward_until_ms: i64,
+}
+
+/// A server that has stood down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DepartureView {
+    /// Its word on that.
+    pub handover: Signed,
+    /// Who was signed in to an app.
+    pub guests: Vec<Guest>,
 }
 
 /// Opens a sealed archive that was uploaded.
@@ -233,6 +439,10 @@ pub enum ImportState {
     Staging,
     /// What was built is being compared with the archive.
     Verifying,
+    /// It follows the server it comes from: all that came is staged and verified; the next round or a hand-over is awaited.
+    Following,
+    /// A round is being put into the stage and verified.
+    CatchingUp,
     /// The two change places.
     Swapping,
     /// The server has the archive's content; the former content is kept for a while.
@@ -250,9 +460,9 @@ pub struct ImportView {
     pub id: String,
     /// Where it stands.
     pub state: ImportState,
-    /// Exact length of the archive.
+    /// Exact length of the archive; where it follows, of the round that was announced last.
     pub bytes: u64,
-    /// Bytes that are here.
+    /// Bytes of it that are here.
     pub received: u64,
     /// Progress of the present state, in bytes or records.
     pub done: u64,
@@ -260,12 +470,18 @@ pub struct ImportView {
     pub total: u64,
     /// What was found, once checked.
     pub report: Option<ImportReport>,
-    /// Why it failed.
+    /// Why it failed; where it follows, why the last round was not taken.
     pub error: Option<String>,
     /// When it was begun.
     pub created_ms: i64,
     /// Until when it can be undone, once done.
     pub undo_until_ms: Option<i64>,
+    /// The round that is staged and verified, where it follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<u32>,
+    /// SHA-256 of the payload manifest of what is staged, in hex, as computed from what is staged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
 }
 
 /// What an import would do, told before anything changes.
@@ -299,6 +515,9 @@ pub struct ImportReport {
     pub grants: Vec<GrantComing>,
     /// Schedules that come, all paused.
     pub schedules_paused: u64,
+    /// Domains of the owner's own that were in use there; each is proved anew.
+    #[serde(default)]
+    pub domains: Vec<DomainSaid>,
     /// What the server holds now, which is replaced.
     pub replaced: Counts,
     /// Days for which the former content is kept.

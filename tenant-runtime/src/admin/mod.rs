@@ -8,6 +8,7 @@ pub mod api;
 mod apps;
 mod exports;
 mod imports;
+mod moves;
 mod past;
 mod problem;
 mod range;
@@ -30,7 +31,9 @@ pub fn router(state: State) -> Router {
         .route("/held", get(usage::held))
         .route("/events", get(usage::events))
         .route("/apps", get(apps::list).merge(post(apps::install).layer(DefaultBodyLimit::max(PACKED_LIMIT as usize))))
-        .route("/apps/{id}", axum::routing::delete(apps::remove))
+        .route("/apps/look", post(apps::look).layer(DefaultBodyLimit::max(PACKED_LIMIT as usize)))
+        .route("/apps/{id}", axum::routing::delete(apps::remove).patch(apps::wish))
+        .route("/apps/{id}/data", axum::routing::delete(apps::erase))
         .route("/apps/{id}/restore", post(apps::restore))
         .route("/exports", get(exports::list).post(exports::begin))
         .route("/exports/{id}", get(exports::view).delete(exports::release))
@@ -41,7 +44,19 @@ pub fn router(state: State) -> Router {
         .route("/imports/{id}/check", post(imports::check))
         .route("/imports/{id}/unlock", post(imports::unlock))
         .route("/imports/{id}/confirm", post(imports::confirm))
+        .route("/imports/{id}/rounds", post(imports::announce))
+        .route(
+            "/imports/{id}/rounds/{round}/archive",
+            axum::routing::head(imports::round_offset).patch(imports::upload_round),
+        )
+        .route("/imports/{id}/rounds/{round}/apply", post(imports::apply))
+        .route("/imports/{id}/activate", post(imports::activate))
         .route("/imports/{id}/undo", post(imports::undo))
+        .route("/hold/end", post(moves::end_hold))
+        .route("/departure", get(moves::departure).post(moves::depart).delete(moves::take_back))
+        .route("/departure/recall", post(moves::recall))
+        .route("/renunciation", post(moves::renounce))
+        .route("/identity", get(moves::identity))
         .route("/care", get(past::care))
         .route("/past", get(past::view))
         .route("/past/preview", get(past::preview))

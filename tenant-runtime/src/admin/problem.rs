@@ -6,18 +6,27 @@ use axum::response::{IntoResponse, Response};
 
 use super::api;
 use crate::archive::Error;
-use crate::store;
+use crate::{apps, sessions, store};
 
 /// A refusal of the admin listener.
 #[derive(Debug)]
 pub(super) struct Problem {
+    kind: &'static str,
     status: StatusCode,
     detail: String,
 }
 
+/// Before the words of MOVE.md 10.
+const MOVING: &str = "https://pcc.example/problems/";
+
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
+        Self { kind: "", status, detail: detail.into() }
+    }
+
+    /// The same, as one of the refusals that two providers have a word for.
+    pub(super) fn of_kind(self, kind: &'static str) -> Self {
+        Self { kind, ..self }
     }
 }
 
@@ -26,15 +35,18 @@ impl From<Error> for Problem {
         let status = match &error {
             Error::Refused(_) | Error::Differs(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Error::Missing(_) => StatusCode::NOT_FOUND,
-            Error::State(_) => StatusCode::CONFLICT,
+            Error::State(_) | Error::Renounced => StatusCode::CONFLICT,
             Error::Full(_) | Error::HostFull(_) => StatusCode::INSUFFICIENT_STORAGE,
-            Error::Store(error) => of_store(error.kind()),
+            Error::Store(error)
+            | Error::Apps(apps::Error::Store(error))
+            | Error::Sessions(sessions::Error::Store(error)) => of_store(error.kind()),
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if status.is_server_error() && !matches!(error, Error::Full(_)) {
             tracing::error!(error = error.chain(), "an admin request failed");
         }
-        Self::new(status, error.to_string())
+        let problem = Self::new(status, error.to_string());
+        if matches!(error, Error::Renounced) { problem.of_kind("cancelled") } else { problem }
     }
 }
 
@@ -58,7 +70,7 @@ fn of_store(kind: store::Kind) -> StatusCode {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let problem = api::Problem {
-            kind: "about:blank".into(),
+            kind: if self.kind.is_empty() { "about:blank".into() } else { format!("{MOVING}{}", self.kind) },
             title: self.status.canonical_reason().unwrap_or("Problem").into(),
             status: self.status.as_u16(),
             detail: self.detail,

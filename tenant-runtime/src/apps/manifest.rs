@@ -20,10 +20,14 @@ pub struct Manifest {
     pub icon: Option<String>,
     /// Pages the server wraps, by name.
     pub pages: Vec<Page>,
+    /// Pages for visitors, by name.
+    pub public_pages: Vec<Page>,
     /// Tables the app declares.
     pub tables: Vec<Table>,
     /// What it asks for.
     pub permissions: Vec<Asked>,
+    /// Who says to have made it.
+    pub author: Option<String>,
 }
 
 /// One page.
@@ -79,8 +83,10 @@ impl Manifest {
             description: string(&all, "description"),
             icon: string(&all, "icon").or_else(|| string(&all, "logo")),
             pages: named(&all, "pages").filter_map(|(name, page)| Page::read(name, page)).collect(),
+            public_pages: named(&all, "public_pages").filter_map(|(name, page)| Page::read(name, page)).collect(),
             tables: tables(&all, identifier.as_deref().unwrap_or_default()),
             permissions: permissions(&all),
+            author: string(&all, "author").or_else(|| string(&all, "maker")),
             identifier,
         }
     }
@@ -90,6 +96,30 @@ impl Manifest {
     pub fn page(&self, name: &str) -> Option<&Page> {
         let name = name.strip_suffix(".html").unwrap_or(name);
         self.pages.iter().find(|page| page.name == name)
+    }
+
+    /// Every file of the package that its pages need, without those of other places.
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for page in &self.pages {
+            all.push(page.html_file.clone());
+            all.extend(page.css_files.iter().chain(&page.modules).chain(&page.script_files).cloned());
+        }
+        all.retain(|path| !path.starts_with('/') && !path.contains("://"));
+        for path in &mut all {
+            *path = path.trim_start_matches("./").split(['?', '#']).next().unwrap_or_default().to_owned();
+        }
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// The page for visitors of a name.
+    #[must_use]
+    pub fn public_page(&self, name: &str) -> Option<&Page> {
+        let name = name.strip_suffix(".html").unwrap_or(name);
+        self.public_pages.iter().find(|page| page.name == name)
     }
 
     /// The page to open first: `index`, or else the first one.

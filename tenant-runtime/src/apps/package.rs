@@ -47,6 +47,9 @@ pub enum Refused {
     /// Nothing to show.
     #[error("The package has neither a manifest.json nor an index.html at its top.")]
     Empty,
+    /// Signed, and then changed.
+    #[error("The package was changed after its maker signed it: {0}. Get it anew from where it came.")]
+    Tampered(#[from] export_format::package::Broken),
     /// An identifier that cannot be an app's.
     #[error("The manifest's identifier {given:?} cannot be used: {why}.")]
     Identifier {
@@ -55,6 +58,11 @@ pub enum Refused {
         /// What is wrong with it.
         why: export_format::ident::AppIdError,
     },
+    /// An identifier that names the server's own tables of people.
+    #[error(
+        "The manifest's identifier {0} is kept for the server itself: names that begin with dev.ceps are no app's."
+    )]
+    Kept(AppId),
 }
 
 /// A package whose names are sound. Its files are unpacked one by one.
@@ -124,6 +132,9 @@ impl Package {
         if let Some(given) = &self.read.identifier {
             let parsed = given.to_lowercase().parse();
             self.id = parsed.map_err(|why| Refused::Identifier { given: given.clone(), why })?;
+            if self.id.as_str().starts_with("dev.ceps.") {
+                return Err(Refused::Kept(self.id.clone()));
+            }
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 use export_format::{AppId, Digest};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
 
-use super::Error;
+use super::{Error, Keeping};
 use crate::files::parsed;
 
 /// One app, in the release that is in use.
@@ -29,6 +29,28 @@ pub struct AppRecord {
     pub updated: i64,
     /// When it was removed, if it is.
     pub removed: Option<i64>,
+    /// How it is kept up to date.
+    pub keeping: Keeping,
+}
+
+impl AppRecord {
+    /// What its owner should know of its updates, if there is anything.
+    #[must_use]
+    pub fn notice(&self) -> Option<String> {
+        let Keeping { revoked, failed, .. } = &self.keeping;
+        if let Some(revoked) = revoked.as_ref().filter(|revoked| revoked.version == self.version) {
+            return Some(format!(
+                "Version {} was withdrawn and does not open any more: {} Its data is kept.",
+                self.version, revoked.why
+            ));
+        }
+        let newer = |version: &str| super::version::compare(version, &self.version) == std::cmp::Ordering::Greater;
+        let failed = failed.iter().rev().find(|failed| newer(&failed.version))?;
+        Some(format!(
+            "Version {} did not start ({}), so you have {}, with its data as it was before. It is not tried again; the next version is.",
+            failed.version, failed.why, self.version
+        ))
+    }
 }
 
 /// One file of an app's code.
@@ -46,7 +68,7 @@ pub struct CodeFile {
     pub mime: String,
 }
 
-const SELECT: &str = "select app.id, label, name, version, manifest, app.release, installed, added, removed
+const SELECT: &str = "select app.id, label, name, version, manifest, app.release, installed, added, removed, keeping
      from app join app_release on app_release.app = app.id and app_release.release = app.release";
 
 fn record(row: &SqlRow<'_>) -> rusqlite::Result<AppRecord> {
@@ -60,6 +82,7 @@ fn record(row: &SqlRow<'_>) -> rusqlite::Result<AppRecord> {
         installed: row.get(6)?,
         updated: row.get(7)?,
         removed: row.get(8)?,
+        keeping: Keeping::read(row.get_ref(9)?.as_str()?),
     })
 }
 
@@ -106,9 +129,10 @@ fn code_file(row: &SqlRow<'_>) -> rusqlite::Result<CodeFile> {
 pub fn put(db: &Connection, app: &AppRecord, code: &[CodeFile]) -> Result<AppRecord, Error> {
     let label = super::label::unique(db, &app.id, &app.label)?;
     db.execute(
-        "insert into app (id, label, release, installed, removed) values (?1, ?2, ?3, ?4, ?5)
-         on conflict (id) do update set label = excluded.label, release = excluded.release, removed = excluded.removed",
-        params![app.id.as_str(), label, app.release, app.installed, app.removed],
+        "insert into app (id, label, release, installed, removed, keeping) values (?1, ?2, ?3, ?4, ?5, ?6)
+         on conflict (id) do update set label = excluded.label, release = excluded.release, removed = excluded.removed,
+            keeping = excluded.keeping",
+        params![app.id.as_str(), label, app.release, app.installed, app.removed, app.keeping.written()],
     )?;
     remove_release(db, &app.id, app.release)?;
     db.execute(
@@ -130,6 +154,33 @@ pub fn put(db: &Connection, app: &AppRecord, code: &[CodeFile]) -> Result<AppRec
         ])?;
     }
     Ok(AppRecord { label, ..app.clone() })
+}
+
+/// Writes how an app is kept up to date.
+pub fn keep(db: &Connection, app: &AppId, keeping: &Keeping) -> Result<(), Error> {
+    db.execute("update app set keeping = ?2 where id = ?1", params![app.as_str(), keeping.written()])?;
+    Ok(())
+}
+
+/// Forgets an app with all its releases: for imports, where it may come otherwise. What it kept stays.
+pub(crate) fn forget(db: &Connection, app: &AppId) -> Result<(), Error> {
+    for text in
+        ["delete from code where app = ?1", "delete from app_release where app = ?1", "delete from app where id = ?1"]
+    {
+        db.execute(text, [app.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Gives these apps, in their order, the labels they wish for, as if each had come after those before it.
+pub(crate) fn relabel(db: &Connection, wishes: &[(AppId, String)]) -> Result<(), Error> {
+    // No label has a dot, so that none is taken by one that is still to come.
+    db.execute("update app set label = id", [])?;
+    for (app, wished) in wishes {
+        let label = super::label::unique(db, app, wished)?;
+        db.execute("update app set label = ?2 where id = ?1", (app.as_str(), label))?;
+    }
+    Ok(())
 }
 
 /// The numbers of all releases that are kept, oldest first.

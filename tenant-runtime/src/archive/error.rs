@@ -24,6 +24,9 @@ pub enum Error {
         "The provider's own disk is full, not your plan, so this did not go on. Nothing was lost or changed. The provider has been told; try again later."
     )]
     HostFull(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// This server has given the hand-over up, by which it was to go live.
+    #[error("this server has given up going on by this hand-over")]
+    Renounced,
     /// What was staged is not what the archive holds.
     #[error("{0} came out differently than the archive says; nothing was changed")]
     Differs(String),
@@ -108,6 +111,7 @@ impl From<store::Error> for Error {
         match error {
             // Only files have a limit of their own; all else that is full is the disk.
             store::Error::TooLarge { .. } => Self::Store(error),
+            store::Error::Departed => Self::State(error.to_string()),
             error if error.kind() == store::Kind::Full => Self::HostFull(Box::new(error)),
             error => Self::Store(error),
         }

@@ -6,10 +6,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::SigningKey;
+use export_format::signature::Signer;
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Value, json};
 
 use super::error::Error;
+use crate::store::Home;
 
 /// The name of the key among the home's secrets.
 pub const SECRET: &str = "archive.signing_key";
@@ -37,6 +39,14 @@ pub fn read_or_make(db: &Connection) -> Result<Identity, Error> {
     Ok(Identity { key: SigningKey::from_bytes(&seed) })
 }
 
+/// The key of a home, made now if need be. A home that has one is not written to.
+pub async fn of(home: &Home) -> Result<Identity, Error> {
+    match home.read(read).await? {
+        Some(identity) => Ok(identity),
+        None => home.write(read_or_make).await,
+    }
+}
+
 impl Identity {
     fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
         let seed = <[u8; 32]>::try_from(bytes).map_err(|_| Error::Bug("the server's key has a wrong length".into()))?;
@@ -58,14 +68,18 @@ impl Identity {
     /// The name that the key gives by itself.
     #[must_use]
     pub fn did(&self) -> String {
-        format!("did:key:{}", self.multibase())
+        self.signer().public().did()
+    }
+
+    /// What it signs documents with.
+    #[must_use]
+    pub fn signer(&self) -> Signer {
+        Signer::from_seed(&self.key.to_bytes())
     }
 
     /// The public half in the spelling of DID documents.
     fn multibase(&self) -> String {
-        let mut bytes = vec![0xed, 0x01];
-        bytes.extend_from_slice(self.key.verifying_key().as_bytes());
-        format!("z{}", base58(&bytes))
+        self.signer().public().multibase()
     }
 
     /// The document that publishes the public half.
@@ -98,26 +112,6 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// Base 58 in Bitcoin's alphabet, as multibase `z` wants it.
-fn base58(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-    let mut digits: Vec<u8> = Vec::new();
-    for byte in bytes {
-        let mut carry = u32::from(*byte);
-        for digit in &mut digits {
-            carry += u32::from(*digit) << 8;
-            *digit = (carry % 58) as u8;
-            carry /= 58;
-        }
-        while carry > 0 {
-            digits.push((carry % 58) as u8);
-            carry /= 58;
-        }
-    }
-    let zeros = bytes.iter().take_while(|byte| **byte == 0).map(|_| '1');
-    zeros.chain(digits.iter().rev().map(|digit| char::from(ALPHABET[usize::from(*digit)]))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -127,11 +121,7 @@ mod tests {
 
     #[test]
     fn a_key_names_itself_as_others_do() {
-        // The example of the did:key method: this public key and its name belong together.
-        let public = hex::decode("3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29").unwrap();
-        let mut bytes = vec![0xed, 0x01];
-        bytes.extend_from_slice(&public);
-        assert_eq!(format!("z{}", base58(&bytes)), "z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp");
+        // The example of the did:key method.
         let identity = Identity::from_bytes(vec![0; 32]).unwrap();
         assert_eq!(identity.did(), "did:key:z6MkiTBz1ymuepAQ4HEHYSF1H8quG5GLVVQR3djdX3mDooWp");
     }

@@ -9,10 +9,12 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::error::Error;
+use crate::documents::noting;
 
 /// Tables, columns and which rows.
 const KEPT: &[(&str, &str)] = &[
-    ("secret", "select * from secret"),
+    // But for the notes of a stage on what it holds, which are the stage's own.
+    ("secret", "select * from secret where name not in ('import.stands', 'import.came')"),
     ("session", "select * from session where kind = 'owner'"),
     ("burnt_ticket", "select * from burnt_ticket"),
     ("event", "select * from event"),
@@ -38,6 +40,8 @@ impl Keepsakes {
     /// Writes them into the content that takes its place. Nobody else is signed in there, and no program.
     pub(crate) fn put(&self, db: &Connection) -> Result<(), Error> {
         db.execute_batch("delete from session; delete from app_password")?;
+        // They are about the content that goes.
+        noting::forget(db)?;
         for (table, rows) in &self.0 {
             for row in rows {
                 let marks = vec!["?"; row.len()].join(", ");

@@ -26,7 +26,7 @@ pub enum Error {
 
 /// The canonical line of a stored record, with its line end.
 pub fn to_line(record: &Row) -> Result<String, Error> {
-    let Value::Object(mut members) = Value::from_stored(&record.doc)? else { return Err(RowError::NotAnObject.into()) };
+    let mut members = Value::from_record(&record.doc)?;
     members.insert(ID.into(), Value::Text(record.id.clone()));
     members.insert(CREATED.into(), Value::Int(record.created.into()));
     members.insert(MODIFIED.into(), Value::Int(record.modified.into()));
@@ -49,7 +49,7 @@ pub fn from_line(line: &str, otherwise: i64) -> Result<Row, Error> {
         .and_then(|at| ms(&at))
         .or_else(|| members.get(&"_modified".into()).and_then(ms));
     let modified = modified.or(created).unwrap_or(otherwise);
-    Ok(Row { id, created: created.unwrap_or(modified), modified, doc: Value::Object(members).to_stored() })
+    Ok(Row { id, created: created.unwrap_or(modified), modified, doc: Value::to_record(&members) })
 }
 
 fn ms(value: &Value) -> Option<i64> {
@@ -87,6 +87,17 @@ mod tests {
         let line = to_line(&record).unwrap();
         assert!(line.contains(r#""big":{"$int":"9007199254740993"}"#) && line.contains(r#""$$int":"5""#), "{line}");
         assert_eq!(from_line(line.trim_end(), 9).unwrap(), record);
+    }
+
+    #[test]
+    fn a_record_with_one_member_is_never_a_tag_itself() {
+        let blob =
+            json!({"$blob": {"path": "files/a", "sha256": "0".repeat(64), "size": 5, "type": "x/y"}}).to_string();
+        for doc in [r#"{"$bytes":"AAEC"}"#, r#"{"$$bytes":"AAEC"}"#, &blob] {
+            let record = Row { id: "n-1".into(), created: 1, modified: 2, doc: doc.into() };
+            let line = to_line(&record).unwrap();
+            assert_eq!(from_line(line.trim_end(), 9).unwrap(), record, "{line}");
+        }
     }
 
     /// Values as an app may write them, with members that look like the archive's own.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -42,6 +42,7 @@ pub(super) struct Progress {
     done: AtomicU64,
     total: AtomicU64,
     hindrance: Mutex<Option<String>>,
+    given_up: AtomicBool,
 }
 
 impl Progress {
@@ -53,6 +54,15 @@ impl Progress {
     /// It gets on again.
     pub(super) fn unhinder(&self) {
         *self.hindrance.lock() = None;
+    }
+
+    /// Nobody wants it any more: what hinders it is not waited for.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
     }
 
     /// Why it does not get on just now.

@@ -93,7 +93,7 @@ pub(super) async fn patiently<F: Future<Output = Result<(), Error>>>(
     let mut attempt = 1;
     loop {
         match work().await {
-            Err(error) if error.may_pass() && attempt < ATTEMPTS => {
+            Err(error) if error.may_pass() && attempt < ATTEMPTS && !progress.is_given_up() => {
                 tracing::warn!(error = error.chain(), attempt, "the storage did not do as asked; trying again");
                 progress.hinder(&error);
                 attempt += 1;
@@ -108,14 +108,15 @@ pub(super) async fn patiently<F: Future<Output = Result<(), Error>>>(
     }
 }
 
-/// The same, and for want of room on the host as long as it takes: for work that needs little of it.
+/// The same, and for want of room on the host as long as it takes, unless it is given up: for work that needs little of it, or
+/// that must not have been for nothing.
 pub(super) async fn until_there_is_room<F: Future<Output = Result<(), Error>>>(
     progress: &Progress,
     mut work: impl FnMut() -> F,
 ) -> Result<(), Error> {
     loop {
         match patiently(progress, &mut work).await {
-            Err(Error::HostFull(_)) => {}
+            Err(Error::HostFull(_)) if !progress.is_given_up() => {}
             outcome => return outcome,
         }
     }

@@ -12,12 +12,13 @@ use axum::http::{HeaderMap, Method};
 use export_format::AppId;
 
 use crate::documents::TableName;
-use crate::pages::place::Place;
+use crate::pages::place::{Address, Place};
 use crate::permissions::{Action, decide};
 use crate::problem::Problem;
 use crate::server::{Server, now};
-use crate::sessions::Session;
 use crate::sessions::token::{Purpose, Token};
+use crate::sessions::{Kind, Session};
+use crate::sharing;
 
 /// An app that asks, on behalf of the owner.
 #[derive(Clone, Debug)]
@@ -95,7 +96,7 @@ fn by_cookie(server: &Server, parts: &Parts, place: &Place) -> Option<Caller> {
     Some(Caller { app: app.record.id.clone(), session, token })
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -129,7 +130,7 @@ pub(crate) fn is_same_origin(parts: &Parts, server: &Server) -> bool {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     match (header("sec-fetch-site"), header(ORIGIN.as_str())) {
         (Some(site), _) => site == "same-origin" || (reads && site == "none"),
-        (None, Some(origin)) => origin == Place::of(parts).origin(&server.launch.site),
+        (None, Some(origin)) => origin == Address::of(parts, &server.launch.site).asked(),
         (None, None) => reads,
     }
 }
@@ -141,10 +142,24 @@ impl Caller {
             return Ok(own?);
         }
         let refused = || Problem::forbidden(format!("{} has no permission for the table {text:?}.", self.app));
-        let owner = server.apps.owner_of(text).ok_or_else(refused)?;
-        let table = TableName::within(&owner, text).ok_or_else(refused)??;
+        if self.is_guest() {
+            return Err(refused());
+        }
+        let table = match sharing::people_table(text) {
+            // No app's, so that no app has it by its name.
+            Some(table) => table,
+            None => {
+                let owner = server.apps.owner_of(text).ok_or_else(refused)?;
+                TableName::within(&owner, text).ok_or_else(refused)??
+            }
+        };
         let asked = server.apps.asked_by(&self.app);
         if decide(&self.app, action, &table, &asked) { Ok(table) } else { Err(refused()) }
+    }
+
+    /// Whether its token is that of a former provider: good for the app's own data for a while, and for nothing else.
+    pub(crate) fn is_guest(&self) -> bool {
+        matches!(self.session.kind, Kind::Guest(_))
     }
 
     /// Refuses calls about another app's own things.

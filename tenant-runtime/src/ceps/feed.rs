@@ -23,7 +23,7 @@ use crate::permissions::Action;
 use crate::problem::Problem;
 use crate::server::{Server, now};
 
-/// Listens to one table until the page goes, the server stops, or whoever listens may no longer.
+/// Listens to one table until the page goes, the server stops or departs, or whoever listens may no longer.
 pub(super) async fn feed(
     State(server): State<Server>,
     caller: Caller,
@@ -55,6 +55,7 @@ pub(super) async fn feed(
     let ended = async move {
         tokio::select! {
             () = server.stopped() => {}
+            () = server.home.departs() => {}
             () = barred(&server, &caller, &name) => {}
         }
     };

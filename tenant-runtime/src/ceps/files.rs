@@ -184,6 +184,11 @@ pub(super) async fn file_token(
 ) -> Result<Response, Problem> {
     own_data(&server, Some(&user))?;
     let app = caller.is(&app)?;
+    if caller.is_guest() {
+        return Err(Problem::forbidden(
+            "A token of the former provider opens files, and is exchanged for no other token.",
+        ));
+    }
     let token = server.sessions.token(&caller.session, at(&parts), Some(app), now());
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(json!({"success": true, "fileToken": token}))).into_response())
 }

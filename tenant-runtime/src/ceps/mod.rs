@@ -5,18 +5,23 @@
 //! `/feps/changes`.
 //!
 //! A handler reads the request, asks the domain, and writes the answer. Who may do what is decided in
-//! `auth` and [`crate::permissions::decide`]; there is no other door.
+//! `auth` and [`crate::permissions::decide`], and for what is shared in [`crate::sharing`]; there is no other door.
 
 pub(crate) mod auth;
+mod between;
 mod body;
 mod feed;
 mod files;
 mod grants;
 mod manifest;
+mod messages;
+pub mod openapi;
 mod pages;
 mod ping;
+mod public;
 mod query;
 mod records;
+mod sharing;
 mod tokens;
 mod uploads;
 
@@ -31,6 +36,7 @@ use crate::server::Server;
 /// Every route of the app API.
 pub fn router() -> Router<Server> {
     Router::new()
+        .route("/ceps/openapi.json", get(openapi::document))
         .route("/ceps/ping", get(ping::ping))
         .route("/oauth/token", post(tokens::exchange))
         .route("/acctapi/generateAppPassword", get(tokens::make_password))
@@ -40,6 +46,16 @@ pub fn router() -> Router<Server> {
         .route("/ceps/update/{table}/{*id}", put(records::replace))
         .route("/ceps/delete/{table}/{*id}", delete(records::delete))
         .route("/ceps/perms/get", get(grants::own))
+        .route("/ceps/perms/share_records", post(sharing::share_records))
+        .route("/ceps/perms/validationtoken/set", post(between::set))
+        .route("/ceps/perms/validationtoken/validate", get(between::validate))
+        .route("/ceps/perms/validationtoken/verify", get(between::verify))
+        .route("/ceps/message/initiate", post(messages::initiate))
+        .route("/ceps/message/transmit", post(messages::transmit))
+        .route("/ceps/message/verify", post(messages::verify))
+        .route("/ceps/message/mark_read", post(messages::mark_read))
+        .route("/ceps/message/got", get(messages::got))
+        .route("/ceps/message/sent", get(messages::sent))
         .route("/feps/write/{table}", post(records::create))
         .route("/feps/write/{table}/{*id}", post(records::create_at))
         .route("/feps/query/{table}", get(query::by_fields).post(query::by_query))
@@ -61,4 +77,5 @@ pub fn router() -> Router<Server> {
         .route("/feps/manifest/{app}", get(manifest::manifest))
         .route("/feps/permissions/getall/{app}", get(grants::all))
         .route("/feps/permissions/change", put(grants::change))
+        .merge(public::router())
 }

@@ -7,19 +7,22 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::auth::{Caller, own_data};
+use super::between::Reader;
 use super::body::Shaped;
 use super::pages::{NEXT, Question};
+use super::public::query::{LIMIT, page};
 use super::records::{WHO_SEES, json_type, no_store, seen_by_others};
 use crate::documents::query::{Comparison, Test};
 use crate::documents::{self, Budget, COUNT, COUNT_LIMIT, Filter, Index, Key, Looked, SKIP_LIMIT, Search, TableName};
 use crate::permissions::Action;
 use crate::problem::Problem;
 use crate::server::Server;
+use crate::sharing::{self, Standing};
 
 /// `GET /ceps/query/:table?field=value&_modified_after=&_modified_before=&_cursor=`
 pub(super) async fn by_fields(
     State(server): State<Server>,
-    caller: Caller,
+    reader: Reader,
     Path(table): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
@@ -54,13 +57,13 @@ pub(super) async fn by_fields(
     }
     asked.sort();
     let paged = cursor.map(|cursor| Paged { cursor, asked: format!("{asked:?}") });
-    run(&server, &caller, &table, search, paged).await
+    answer(&server, reader, &table, search, paged).await
 }
 
 /// `POST /ceps/query/:table {q, count, skip, sort, _cursor}`
 pub(super) async fn by_query(
     State(server): State<Server>,
-    caller: Caller,
+    reader: Reader,
     Path(table): Path<String>,
     Shaped(asked): Shaped<Asked>,
 ) -> Result<Response, Problem> {
@@ -75,7 +78,7 @@ pub(super) async fn by_query(
         count: whole(asked.count, "count")?.unwrap_or(COUNT).min(COUNT_LIMIT),
         ..Search::default()
     };
-    run(&server, &caller, &table, search, paged).await
+    answer(&server, reader, &table, search, paged).await
 }
 
 /// What a query asks for in pages, beside what it looks for.
@@ -83,6 +86,42 @@ struct Paged {
     cursor: String,
     /// The question, in one spelling.
     asked: String,
+}
+
+async fn answer(
+    server: &Server,
+    reader: Reader,
+    table: &str,
+    search: Search,
+    paged: Option<Paged>,
+) -> Result<Response, Problem> {
+    match reader {
+        Reader::App(caller) => run(server, &caller, table, search, paged).await,
+        Reader::Visitor(_) if paged.is_some() || !search.sort.is_empty() => Err(Problem::bad_request(
+            "What is shared with you comes newest first: leave out sort and _cursor, and use skip.",
+        )),
+        Reader::Visitor(visitor) => shared(server, visitor, table, search).await,
+    }
+}
+
+/// What is shared with a visitor.
+async fn shared(server: &Server, visitor: sharing::Visitor, table: &str, search: Search) -> Result<Response, Problem> {
+    if visitor.claim.table != table {
+        return Err(Problem::forbidden(format!("Your token is for {}.", visitor.claim.table)));
+    }
+    if search.filter.mentions(WHO_SEES) {
+        return Err(Problem::forbidden("Who may see a record is only for the record's own app."));
+    }
+    let standing = Standing::of(&server.apps);
+    let rows = server
+        .home
+        .read(move |db| {
+            let all = sharing::shared_with(db, &standing, &visitor, LIMIT)?;
+            Ok::<_, Problem>(page(db, all, Some(&search.filter), search.skip, search.count)?.0)
+        })
+        .await?;
+    let texts: Vec<String> = rows.iter().map(|(_, row)| seen_by_others(row)).collect();
+    Ok(([json_type(), no_store()], format!("[{}]", texts.join(","))).into_response())
 }
 
 async fn run(

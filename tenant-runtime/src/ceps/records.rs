@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::auth::{Caller, own_data};
+use super::between::Reader;
 use super::body::{self, Object};
 use crate::changes::Kind;
 use crate::documents::{self, Filter, Others, Row, TableName};
@@ -16,6 +17,7 @@ use crate::files::{self, FilePath};
 use crate::permissions::Action;
 use crate::problem::Problem;
 use crate::server::{Server, now};
+use crate::sharing::{self, Standing, Visitor};
 
 /// Fields that say who may see a record; only the record's own app learns them.
 pub(super) const WHO_SEES: &str = "_accessibles";
@@ -73,14 +75,20 @@ pub(super) async fn create_at(
 /// `GET /ceps/read/:table/:id`
 pub(super) async fn read(
     State(server): State<Server>,
-    caller: Caller,
+    reader: Reader,
     Path((table, id)): Path<(String, String)>,
     Query(whose): Query<Whose>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     own_data(&server, whose.owner_id.as_deref())?;
-    let table = caller.table(&server, &table, Action::Read)?;
-    let foreign = *table.app() != caller.app;
+    let (table, foreign) = match reader {
+        Reader::App(caller) => {
+            let table = caller.table(&server, &table, Action::Read)?;
+            let foreign = *table.app() != caller.app;
+            (table, foreign)
+        }
+        Reader::Visitor(visitor) => (shared(&server, visitor, &table, &id).await?, true),
+    };
     let row = server
         .home
         .read(move |db| {
@@ -94,6 +102,17 @@ pub(super) async fn read(
     }
     let text = if foreign { seen_by_others(&row) } else { row.to_json() };
     Ok(([(header::ETAG, tag), json_type(), no_store()], text).into_response())
+}
+
+/// The table of a record that is shared with a visitor; what is not shared and what is not there answer alike.
+async fn shared(server: &Server, visitor: Visitor, table: &str, id: &str) -> Result<TableName, Problem> {
+    let missing =
+        || Problem::new(StatusCode::NOT_FOUND, "no related records exist", "Nothing like that is shared with you.");
+    let owner = server.apps.owner_of(table).ok_or_else(missing)?;
+    let table = TableName::within(&owner, table).ok_or_else(missing)??;
+    let (standing, within, id) = (Standing::of(&server.apps), table.clone(), id.to_owned());
+    let opens = server.home.read(move |db| Ok::<_, Problem>(sharing::opens_to(db, &standing, &visitor, &within, &id)?));
+    if opens.await? { Ok(table) } else { Err(missing()) }
 }
 
 /// `PUT /ceps/update/:table/:id`: replaces all fields.

@@ -10,6 +10,7 @@ mod index;
 mod looking;
 mod making;
 mod narrow;
+pub mod noting;
 mod order;
 mod plan;
 mod position;
@@ -32,10 +33,10 @@ pub use search::{
     BYTES_LIMIT, COUNT, COUNT_LIMIT, Found, Key, Looked, Page, SKIP_LIMIT, Search, ids, look, search, show,
 };
 pub use store::{
-    Collection, Others, begin_declared, begin_missed, collections, collections_of, create, declare, drop_collection,
-    each, files_of, get, page, put_kept, remove, update,
+    Collection, Others, Until, begin_declared, begin_missed, between, collections, collections_of, create, declare,
+    drop_collection, each, files_of, get, number, page, put_kept, remove, replace_run, tables_of, update,
 };
-pub(crate) use store::{make_indexes_anew, put_new, set_by_server};
+pub(crate) use store::{change_by_server, is_run, make_indexes_anew, put_new, set_by_server, stamp};
 pub use table::{BadName, FILES, TableName};
 pub use text::Words;
 

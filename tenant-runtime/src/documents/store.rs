@@ -41,7 +41,18 @@ pub fn collections_of(db: &Connection, app: &AppId) -> Result<Vec<Collection>, E
     Ok(collections(db)?.into_iter().filter(|collection| collection.table.app() == app).collect())
 }
 
+/// The names of one app's collections, ordered; nothing is counted.
+pub fn tables_of(db: &Connection, app: &AppId) -> Result<Vec<TableName>, Error> {
+    let mut query = db.prepare_cached("select name from collection where app = ?1 order by name")?;
+    let names = query.query_map([app.as_str()], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    names.iter().map(|name| Ok(TableName::new(app, name)?)).collect()
+}
+
 /// The number of a collection that exists.
+pub fn number(db: &Connection, table: &TableName) -> Result<Option<i64>, Error> {
+    find(db, table)
+}
+
 fn find(db: &Connection, table: &TableName) -> Result<Option<i64>, Error> {
     let mut query = db.prepare_cached("select n from collection where app = ?1 and name = ?2")?;
     Ok(query.query_row((table.app().as_str(), table.collection()), |row| row.get(0)).optional()?)
@@ -59,6 +70,7 @@ fn make(db: &Connection, table: &TableName) -> Result<i64, Error> {
             modified integer not null, doc text not null) strict;
          create index document_{n}_modified on document_{n} (modified);"
     ))?;
+    crate::sharing::watch(db, n)?;
     Ok(n)
 }
 
@@ -149,12 +161,25 @@ pub fn page(db: &Connection, table: &TableName, after: &str, limit: u32) -> Resu
 pub fn each<E: From<Error>>(
     db: &Connection,
     table: &TableName,
+    show: impl FnMut(Row) -> Result<(), E>,
+) -> Result<(), E> {
+    between(db, table, None, None, show)
+}
+
+/// The same with the records behind the id `after` and up to the id `through`, as far as they are given.
+pub fn between<E: From<Error>>(
+    db: &Connection,
+    table: &TableName,
+    after: Option<&str>,
+    through: Option<&str>,
     mut show: impl FnMut(Row) -> Result<(), E>,
 ) -> Result<(), E> {
     let Some(n) = find(db, table)? else { return Ok(()) };
-    let text = format!("select _id, created, modified, doc from document_{n} order by _id");
+    let from = after.map_or("?1 is null", |_| "_id > ?1");
+    let to = through.map_or("?2 is null", |_| "_id <= ?2");
+    let text = format!("select _id, created, modified, doc from document_{n} where {from} and {to} order by _id");
     let mut query = db.prepare(&text).map_err(Error::from)?;
-    let mut rows = query.query([]).map_err(Error::from)?;
+    let mut rows = query.query((after, through)).map_err(Error::from)?;
     while let Some(found) = rows.next().map_err(Error::from)? {
         show(row(found).map_err(Error::from)?)?;
     }
@@ -164,12 +189,103 @@ pub fn each<E: From<Error>>(
 /// Writes records as they are, ids and dates included, in place of any of the same id: for imports and restores.
 pub fn put_kept(db: &Connection, table: &TableName, rows: &[Row]) -> Result<(), Error> {
     let n = make(db, table)?;
-    let mut insert = db.prepare_cached(&format!(
-        "insert into document_{n} (_id, created, modified, doc) values (?1, ?2, ?3, ?4)
-         on conflict (_id) do update set created = excluded.created, modified = excluded.modified, doc = excluded.doc"
-    ))?;
+    let mut insert = db.prepare_cached(&put_text(n))?;
     for row in rows {
         insert.execute(params![row.id, row.created, row.modified, row.doc])?;
+    }
+    Ok(())
+}
+
+fn put_text(n: i64) -> String {
+    format!(
+        "insert into document_{n} (_id, created, modified, doc) values (?1, ?2, ?3, ?4)
+         on conflict (_id) do update set created = excluded.created, modified = excluded.modified, doc = excluded.doc"
+    )
+}
+
+/// Where a run of ids ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// With this id.
+    Through(String),
+    /// Before this id.
+    Before(String),
+    /// With the last there is.
+    End,
+}
+
+impl Until {
+    /// As a condition on `?2`, and what that is.
+    fn bound(&self) -> (&'static str, &str) {
+        match self {
+            Self::Through(last) => ("and _id <= ?2", last.as_str()),
+            Self::Before(next) => ("and _id < ?2", next.as_str()),
+            Self::End => ("and ?2 = ''", ""),
+        }
+    }
+}
+
+/// Whether exactly these records stand behind the id `after` and up to `until`.
+pub(crate) fn is_run(
+    db: &Connection,
+    table: &TableName,
+    after: &str,
+    until: &Until,
+    rows: &[Row],
+) -> Result<bool, Error> {
+    let Some(n) = find(db, table)? else { return Ok(rows.is_empty()) };
+    let (bound, last) = until.bound();
+    let text = format!("select _id, created, modified, doc from document_{n} where _id > ?1 {bound} order by _id");
+    let mut query = db.prepare_cached(&text)?;
+    let mut here = query.query((after, last))?;
+    let mut wanted = rows.iter();
+    while let Some(found) = here.next()? {
+        if wanted.next() != Some(&row(found)?) {
+            return Ok(false);
+        }
+    }
+    Ok(wanted.next().is_none())
+}
+
+/// By what a table is known not to have changed: how many records it has, when one was last changed, and the number of the
+/// last one that was made.
+pub(crate) fn stamp(db: &Connection, table: &TableName) -> Result<(i64, i64, i64), Error> {
+    let Some(n) = find(db, table)? else { return Ok((0, 0, 0)) };
+    let text = format!("select count(*), coalesce(max(modified), 0), coalesce(max(n), 0) from document_{n}");
+    Ok(db.query_row(&text, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+}
+
+/// Has exactly these records stand behind the id `after` (all ids, for an empty one) and up to `until`, as they are and in the
+/// order of their ids. Those that stand there so already are left alone.
+pub fn replace_run(db: &Connection, table: &TableName, after: &str, until: &Until, rows: &[Row]) -> Result<(), Error> {
+    let n = make(db, table)?;
+    let (bound, last) = until.bound();
+    let text = format!("select _id, created, modified, doc from document_{n} where _id > ?1 {bound} order by _id");
+    let (mut gone, mut new) = (Vec::new(), Vec::new());
+    {
+        let mut query = db.prepare_cached(&text)?;
+        let mut here = query.query((after, last))?;
+        let mut wanted = rows.iter().peekable();
+        while let Some(found) = here.next()? {
+            let found = row(found)?;
+            while let Some(row) = wanted.next_if(|row| row.id < found.id) {
+                new.push(row);
+            }
+            match wanted.next_if(|row| row.id == found.id) {
+                Some(row) if *row == found => {}
+                Some(row) => new.push(row),
+                None => gone.push(found.id),
+            }
+        }
+        new.extend(wanted);
+    }
+    let mut remove = db.prepare_cached(&format!("delete from document_{n} where _id = ?1"))?;
+    for id in gone {
+        remove.execute([id])?;
+    }
+    let mut put = db.prepare_cached(&put_text(n))?;
+    for row in new {
+        put.execute(params![row.id, row.created, row.modified, row.doc])?;
     }
     Ok(())
 }
@@ -255,6 +371,20 @@ pub(crate) fn set_by_server(
     let mut all = stored.fields();
     all.extend(fields);
     set(db, n, Row { doc: Value::Object(all).to_string(), modified: now.max(stored.modified), ..stored })
+}
+
+/// Changes fields that only the server may set, some of which may go.
+pub(crate) fn change_by_server(
+    db: &Connection,
+    table: &TableName,
+    id: &str,
+    now: i64,
+    change: impl FnOnce(&mut Map<String, Value>),
+) -> Result<Row, Error> {
+    let (n, stored) = stored(db, table, id)?;
+    let mut fields = stored.fields();
+    change(&mut fields);
+    set(db, n, Row { doc: Value::Object(fields).to_string(), modified: now.max(stored.modified), ..stored })
 }
 
 fn set(db: &Connection, n: i64, row: Row) -> Result<Row, Error> {

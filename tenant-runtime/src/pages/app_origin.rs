@@ -13,8 +13,9 @@ use base64::Engine as _;
 use serde::Deserialize;
 
 use super::enter::local_path;
-use super::place::Place;
-use super::{Note, code, html, note, policy, wrap};
+use super::place::{Address, Place};
+use super::{Note, code, html, note, policy, public_page, started, wrap};
+use crate::apps::CodeFile;
 use crate::apps::manifest::Page;
 use crate::ceps;
 use crate::ceps::auth::{app_cookie, owner_at};
@@ -27,11 +28,15 @@ use crate::sessions::token::Purpose;
 pub(crate) fn router() -> Router<Server> {
     ceps::router()
         .route("/.freehold/arrive", get(arrive))
+        .route("/.freehold/style.css", get(super::style))
         .route(wrap::CLIENT, get(client))
+        .route(started::SCRIPT, get(started::script))
+        .route("/.freehold/started", axum::routing::post(started::hear))
         .route("/apps/{app}", get(app_page))
         .route("/apps/{app}/", get(app_page))
         .route("/apps/{app}/{*page}", get(app_page))
         .route("/app/{app}/{*path}", get(app_code))
+        .route("/public/pages/{app}/{page}", get(public_page::show))
         .fallback(site)
 }
 
@@ -59,7 +64,7 @@ async fn arrive(State(server): State<Server>, Query(arrival): Query<Arrival>, pa
     let next = arrival.next.as_deref().and_then(local_path).unwrap_or("/");
     let Some(session) = server.sessions.take_code(&arrival.code, &app.record.id, now) else {
         // The code was used or is old; the server's origin makes another if the owner is signed in there.
-        return to_server(&server, &app, next);
+        return to_server(&server, &app, &parts, next);
     };
     let token = server.sessions.token(&session, Purpose::AppOrigin, Some(&app.record.id), now);
     let cookie = cookie(&server, &app_cookie(&server), &token, &session, "; HttpOnly; SameSite=Lax");
@@ -74,10 +79,11 @@ fn cookie(server: &Server, name: &str, value: &str, session: &Session, more: &st
     HeaderValue::from_str(&text).expect("names and tokens are plain")
 }
 
-fn to_server(server: &Server, app: &Installed, next: &str) -> Response {
+fn to_server(server: &Server, app: &Installed, parts: &Parts, next: &str) -> Response {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("next", next);
-    let place = format!("{}/open/{}?{}", server.launch.site.origin(), app.record.label, query.finish());
+    let origin = Address::of(parts, &server.launch.site).server_origin();
+    let place = format!("{origin}/open/{}?{}", app.record.label, query.finish());
     ([(header::CACHE_CONTROL, "no-store")], Redirect::to(&place)).into_response()
 }
 
@@ -95,7 +101,7 @@ fn visit(server: &Server, app: &Installed, parts: &Parts) -> Result<Session, Box
     match is_page && matches!(parts.method, Method::GET | Method::HEAD) {
         true => {
             let next = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-            Err(Box::new(to_server(server, app, next)))
+            Err(Box::new(to_server(server, app, parts, next)))
         }
         false => Err(Box::new(Problem::unauthorized().into_response())),
     }
@@ -114,6 +120,10 @@ async fn app_page(State(server): State<Server>, path: Path<Vec<(String, String)>
         Ok(session) => session,
         Err(response) => return *response,
     };
+    let app = match started::opening(&server, app).await {
+        Ok(app) => app,
+        Err(problem) => return problem.into_response(),
+    };
     let name = if page.is_empty() { "index" } else { page };
     let known = app.manifest.page(name).or_else(|| app.manifest.first_page().filter(|_| name == "index"));
     let answer = match known {
@@ -123,7 +133,7 @@ async fn app_page(State(server): State<Server>, path: Path<Vec<(String, String)>
     answer.unwrap_or_else(IntoResponse::into_response)
 }
 
-/// `/app/<app>/<path>`: a file of the code. What lies under `public/` is for anyone.
+/// `/app/<app>/<path>`: a file of the code. What lies under `public/`, or a public page needs, is for anyone.
 async fn app_code(State(server): State<Server>, path: Path<Vec<(String, String)>>, parts: Parts) -> Response {
     let (app, id, path) = match addressed(&parts, &path) {
         Ok(found) => found,
@@ -133,6 +143,7 @@ async fn app_code(State(server): State<Server>, path: Path<Vec<(String, String)>
         return not_here(&server);
     }
     if !path.starts_with("public/")
+        && !public_page::needs(&server, &app, path)
         && let Err(response) = visit(&server, &app, &parts)
     {
         return *response;
@@ -170,6 +181,12 @@ async fn site(State(server): State<Server>, parts: Parts) -> Response {
     if path.is_empty() && app.manifest.first_page().is_some() {
         return Redirect::to(&format!("/apps/{}/index", app.record.id)).into_response();
     }
+    // A plain site's pages and pictures come the same way; only a page is an opening.
+    let opens = path.is_empty() || path.ends_with('/') || path.ends_with(".html");
+    let app = match if opens { started::opening(&server, app).await } else { Ok(app) } {
+        Ok(app) => app,
+        Err(problem) => return problem.into_response(),
+    };
     let wanted = if path.is_empty() || path.ends_with('/') { format!("{path}index.html") } else { path.to_owned() };
     let answer = file(&server, &app, &wanted, &session, &parts).await;
     answer.unwrap_or_else(IntoResponse::into_response)
@@ -195,9 +212,7 @@ async fn file(
     }
     let text = code::text(server, &found).await?;
     if html::is_whole(&text) {
-        let mut response = code::respond(server, &found, parts).await?;
-        with_token(server, app, session, &mut response);
-        return Ok(response);
+        return whole(server, app, &found, &text, session, parts).await;
     }
     let page = Page { name: path.to_owned(), html_file: found.path.clone(), ..Page::default() };
     Ok(wrapped(server, app, &page, &text, session))
@@ -213,11 +228,32 @@ async fn named_page(
     let Some(found) = code::find(server, app, &page.html_file).await? else { return Err(missing(&page.html_file)) };
     let text = code::text(server, &found).await?;
     if html::is_whole(&text) {
-        let mut response = code::respond(server, &found, parts).await?;
-        with_token(server, app, session, &mut response);
-        return Ok(response);
+        return whole(server, app, &found, &text, session, parts).await;
     }
     Ok(wrapped(server, app, page, &text, session))
+}
+
+/// A page that brings its own head; while it is on trial, with a word of ours in it.
+async fn whole(
+    server: &Server,
+    app: &Installed,
+    found: &CodeFile,
+    text: &str,
+    session: &Session,
+    parts: &Parts,
+) -> Result<Response, Problem> {
+    let mut response = match app.record.keeping.trial {
+        None => code::respond(server, found, parts).await?,
+        Some(_) => {
+            let page = started::watched(app, text);
+            let mut response = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response();
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            policy::set(response.headers_mut(), &policy::of_app(&html::script_hashes(text)));
+            response
+        }
+    };
+    with_token(server, app, session, &mut response);
+    Ok(response)
 }
 
 fn wrapped(server: &Server, app: &Installed, page: &Page, body: &str, session: &Session) -> Response {

@@ -2,10 +2,12 @@
 
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, SET_COOKIE, USER_AGENT};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::place::Address;
 use super::{Note, note};
 use crate::ceps::auth::{self, Owner, owner_cookie};
 use crate::problem::chain;
@@ -29,13 +31,13 @@ pub(super) struct Ticketed {
 }
 
 /// `/.freehold/enter?ticket=…`: begins the owner's session in this browser.
-pub(super) async fn enter(State(server): State<Server>, Query(sent): Query<Ticketed>, headers: HeaderMap) -> Response {
-    let now = now();
-    let host = server.launch.site.host();
+pub(super) async fn enter(State(server): State<Server>, Query(sent): Query<Ticketed>, parts: Parts) -> Response {
+    let (now, headers) = (now(), &parts.headers);
+    let host = Address::of(&parts, &server.launch.site).host();
     let checked = server.provider.check(&sent.ticket, server.launch.server, &host, now);
     let begun = match checked {
         Ok(ticket) => {
-            let begun = server.sessions.enter(&ticket, device(&headers), now).await;
+            let begun = server.sessions.enter(&ticket, device(headers), now).await;
             begun.map(|session| (session, ticket.next))
         }
         Err(refused) => Err(refused.into()),
@@ -52,7 +54,7 @@ pub(super) async fn enter(State(server): State<Server>, Query(sent): Query<Ticke
         }
         Err(sessions::Error::Ticket(refused)) => {
             // A link that is opened twice in the same browser has done its work already.
-            if auth::owner(&server, &headers).is_some() {
+            if auth::owner(&server, headers).is_some() {
                 return Redirect::to("/").into_response();
             }
             sign_in(&server, StatusCode::FORBIDDEN, refused.to_string(), None)
@@ -84,10 +86,10 @@ pub(super) async fn open(
     State(server): State<Server>,
     Path(app): Path<String>,
     Query(further): Query<Further>,
-    headers: HeaderMap,
+    parts: Parts,
 ) -> Response {
     let next = further.next.as_deref().and_then(local_path).unwrap_or("/");
-    let Some(session) = auth::owner(&server, &headers) else {
+    let Some(session) = auth::owner(&server, &parts.headers) else {
         let back = format!("/open/{app}?{}", pair("next", next));
         return sign_in(
             &server,
@@ -110,7 +112,7 @@ pub(super) async fn open(
         );
     };
     let code = server.sessions.make_code(&session, &app.record.id, now());
-    let origin = server.launch.site.app_origin(&app.record.label);
+    let origin = Address::of(&parts, &server.launch.site).app_origin(&app.record.label);
     let place = format!("{origin}/.freehold/arrive?{}&{}", pair("code", &code), pair("next", next));
     let headers = [(CACHE_CONTROL, "no-store"), (REFERRER_POLICY, "no-referrer")];
     (headers, Redirect::to(&place)).into_response()

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use super::blob::{self, Served};
-use super::{Note, code, enter, launcher, note, owner, policy};
+use super::{Note, code, enter, launcher, note, owner, people, policy, public_page};
 use crate::ceps;
 use crate::ceps::auth;
 use crate::files::{self, FilePath};
@@ -32,6 +32,11 @@ pub(crate) fn router() -> Router<Server> {
         .route("/.freehold/devices/end-others", post(owner::end_others))
         .route("/.freehold/permissions", get(owner::permissions))
         .route("/.freehold/permissions/answer", post(owner::answer))
+        .route("/.freehold/people", get(people::page))
+        .route("/.freehold/people/add", post(people::add))
+        .route("/.freehold/people/change", post(people::change))
+        .route("/.freehold/people/end", post(people::end))
+        .route("/public/pages/{app}/{page}", get(public_page::show))
         .fallback(published)
 }
 

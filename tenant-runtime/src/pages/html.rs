@@ -32,7 +32,7 @@ pub(super) fn script_hashes(text: &str) -> String {
 }
 
 /// Text as it may stand in HTML, also in attributes.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -55,6 +55,7 @@ struct Launcher<'a> {
     read_only: bool,
     shows_home_page: bool,
     questions: Vec<Question>,
+    notices: Vec<(String, String)>,
 }
 
 #[derive(Template)]
@@ -90,6 +91,7 @@ pub(super) async fn page(server: &Server, _: &Session) -> Response {
         full: (held.saturating_mul(100) / server.quota.limit().max(1)).min(100),
         read_only: launch.standing == Access::ReadOnly,
         shows_home_page: server.apps.at_home_address().is_some(),
+        notices: server.apps.notices(),
         questions: server.apps.unanswered().iter().map(|asked| question(server, asked)).collect(),
     };
     own(StatusCode::OK, &page)

@@ -9,12 +9,16 @@ pub(crate) mod blob;
 mod code;
 mod enter;
 mod home_address;
-mod html;
+pub(crate) mod html;
 mod launcher;
 mod owner;
+mod people;
 pub(crate) mod place;
 mod plain;
 mod policy;
+mod public_page;
+pub(crate) mod shared;
+mod started;
 pub(crate) mod trouble;
 mod wrap;
 

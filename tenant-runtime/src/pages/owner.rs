@@ -41,7 +41,7 @@ pub(super) async fn devices(State(server): State<Server>, parts: Parts) -> Respo
         id: other.id.clone(),
         what: match &other.kind {
             Kind::Owner => other.device.clone(),
-            Kind::App(app) => format!("{} ({app})", other.device),
+            Kind::App(app) | Kind::Guest(app) => format!("{} ({app})", other.device),
         },
         since: date(other.created),
         seen: date(other.seen),

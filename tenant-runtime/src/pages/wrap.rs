@@ -10,8 +10,20 @@ pub(super) const CLIENT: &str = "/app/info.freezr.public/public/freezrApiV2.js";
 /// The client script.
 pub(super) const CLIENT_TEXT: &str = include_str!("assets/freezrApiV2.js");
 
-/// The whole page around a fragment.
+/// The whole page around a fragment, for the owner.
 pub(super) fn page(server: &Server, app: &Installed, page: &Page, body: &str, nonce: &str) -> String {
+    around(app, page, body, nonce, &meta(server, app), &super::started::tag(app))
+}
+
+/// The same for visitors, who are nobody the page knows.
+pub(super) fn public_page(server: &Server, app: &Installed, page: &Page, body: &str, nonce: &str) -> String {
+    let mut meta = meta(server, app);
+    meta["userId"] = serde_json::Value::Null;
+    meta["publicOwner"] = server.launch.site.name.as_str().into();
+    around(app, page, body, nonce, &meta, "")
+}
+
+fn around(app: &Installed, page: &Page, body: &str, nonce: &str, meta: &serde_json::Value, watch: &str) -> String {
     let id = app.record.id.as_str();
     let title = escape(page.title.as_deref().unwrap_or(&app.record.name));
     let address = |path: &str| escape(&address(id, path));
@@ -22,7 +34,7 @@ pub(super) fn page(server: &Server, app: &Installed, page: &Page, body: &str, no
     if let Some(icon) = &app.manifest.icon {
         head.push_str(&format!("<link rel=\"icon\" href=\"{}\">\n", address(icon)));
     }
-    let meta = json_in_script(&meta(server, app));
+    let meta = json_in_script(meta);
     let mut scripts = format!("<script nonce=\"{nonce}\">window.freezrMeta = {meta};</script>\n");
     scripts.push_str(&format!("<script src=\"{CLIENT}\"></script>\n"));
     for script in &page.script_files {
@@ -34,7 +46,7 @@ pub(super) fn page(server: &Server, app: &Installed, page: &Page, body: &str, no
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1, viewport-fit=cover\">\n\
-         <title>{title}</title>\n{head}{scripts}</head>\n<body>\n{body}\n</body>\n</html>\n"
+         <title>{title}</title>\n{watch}{head}{scripts}</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::admin::api::{PastMoment, PastPreview, PastView, RestoreView};
+use crate::apps;
 use crate::archive::Error;
 use crate::archive::import::{self, OnSwap};
 use crate::archive::keepsakes::Keepsakes;
@@ -211,10 +212,13 @@ impl Past {
 pub async fn forget(home: &Home, limits: &Limits, present: Timestamp) -> Result<(), Error> {
     let kept = i64::from(limits.undo_days) * DAY_MS;
     let is_over = |since: Timestamp, keep_ms: i64| since.as_millisecond() + keep_ms < present.as_millisecond();
+    let on_trial = home.read(|db| Ok::<_, Error>(apps::trial::snapshots(db)?)).await?;
     for (name, since) in home.snapshots_since().await? {
+        // A day, for an update that is just being installed.
         let keep_ms = match &name {
             name if [BEFORE, AFTER, import::UNDO, import::REDO].iter().any(|kind| name.starts_with(kind)) => kept,
             name if name.starts_with(LOOK) => DAY_MS,
+            name if name.starts_with(apps::trial::SNAPSHOT) && !on_trial.contains(name) => DAY_MS,
             _ => continue,
         };
         if is_over(since, keep_ms) {

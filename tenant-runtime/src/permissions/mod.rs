@@ -71,6 +71,28 @@ impl std::str::FromStr for Status {
     }
 }
 
+/// What a kind of permission allows, in plain words as they follow *may*, without knowing whose the tables are.
+#[must_use]
+pub fn words(kind: &str, tables: &[String]) -> String {
+    let tables = if tables.is_empty() { "its tables".to_owned() } else { tables.join(", ") };
+    match kind {
+        "read_all" => format!("read everything in {tables}"),
+        "write_own" => format!("add to {tables}, and change what it added"),
+        "write_all" => format!("read, change and delete everything in {tables}"),
+        "share_records" => format!("share single entries of {tables} with people you choose"),
+        "message_records" => format!("send single entries of {tables} to people you choose"),
+        "upload_pages" => "publish pages of its own".to_owned(),
+        "use_home_address" => "show a public page at your server’s own address".to_owned(),
+        "use_microphone" => "use the microphone while it is open".to_owned(),
+        "use_camera" => "use the camera while it is open".to_owned(),
+        "use_location" => "know where you are while it is open".to_owned(),
+        "use_3pFunction" | "external_fetch" | "external_scripts" => {
+            "talk to other computers on the internet".to_owned()
+        }
+        other => format!("use “{other}”"),
+    }
+}
+
 /// What an app wants to do with a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {

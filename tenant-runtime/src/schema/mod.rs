@@ -5,7 +5,7 @@
 
 use rusqlite::Connection;
 
-use crate::documents;
+use crate::{documents, sharing};
 
 /// The migrations, oldest first; a home of version `n` has seen the first `n`.
 const MIGRATIONS: &[Migration] = &[
@@ -13,6 +13,9 @@ const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("0002.sql"), then: documents::make_indexes_anew },
     Migration { sql: include_str!("0003.sql"), then: |_| Ok(()) },
     Migration { sql: include_str!("0004.sql"), then: |_| Ok(()) },
+    Migration { sql: include_str!("0005.sql"), then: |_| Ok(()) },
+    Migration { sql: include_str!("0006.sql"), then: sharing::watch_all },
+    Migration { sql: include_str!("0007.sql"), then: |_| Ok(()) },
 ];
 
 /// One step from a layout to the next: a text, and what a text cannot say.

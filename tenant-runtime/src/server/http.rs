@@ -10,6 +10,7 @@ use axum::response::Response;
 use tower::ServiceExt as _;
 
 use super::Server;
+use super::forwarding::Asked;
 use super::linger::{Bound, Lingering};
 use crate::pages::place::Place;
 use crate::pages::{Note, app_origin, guard, note, server_origin, trouble};
@@ -36,8 +37,15 @@ pub fn router(server: Server) -> Router {
 async fn dispatch(State(origins): State<Origins>, mut request: Request) -> Response {
     rest::stir();
     let server = &origins.server;
-    let place = Place::find(server, request.headers(), request.uri());
+    let asked = Asked::of(&request);
+    if let Some(mut forwarded) = asked.forwarded(server) {
+        drop(lingering(request));
+        guard(forwarded.headers_mut());
+        return forwarded;
+    }
+    let (place, address) = Place::find(server, request.headers(), request.uri());
     request.extensions_mut().insert(place.clone());
+    request.extensions_mut().insert(address);
     let is_visit = trouble::is_visit(request.headers());
     let request = lingering(request);
     let mut response = match place {
@@ -46,12 +54,22 @@ async fn dispatch(State(origins): State<Origins>, mut request: Request) -> Respo
         Place::NoApp(label) => no_app(server, &label),
         Place::Elsewhere => elsewhere(server),
     };
+    if is_refusal(&response)
+        && let Some(forwarded) = asked.forwarded(server)
+    {
+        // It departed meanwhile, with nothing of this done.
+        response = forwarded;
+    }
     if is_visit && let Some(told) = response.extensions_mut().remove::<Told>() {
         let console = &server.launch.provider.console_origin;
         response = trouble::page(response.status(), &told, server.launch.site.host(), console);
     }
     guard(response.headers_mut());
     response
+}
+
+fn is_refusal(response: &Response) -> bool {
+    response.status().is_client_error() || response.status().is_server_error()
 }
 
 /// What is read of an upload after it was refused: enough for the answer to arrive.
@@ -74,6 +92,19 @@ async fn call(router: Router, request: Request) -> Response {
 }
 
 fn no_app(server: &Server, label: &str) -> Response {
+    if let Some(app) = server.apps.withdrawn(label) {
+        let record = &app.record;
+        return note(
+            StatusCode::GONE,
+            Note {
+                title: format!("{} was withdrawn", record.name),
+                text: record.notice().unwrap_or_default(),
+                link: server.launch.site.origin(),
+                action: "To the server's start".into(),
+                host: server.launch.site.host(),
+            },
+        );
+    }
     note(
         StatusCode::NOT_FOUND,
         Note {
@@ -88,7 +119,7 @@ fn no_app(server: &Server, label: &str) -> Response {
     )
 }
 
-fn elsewhere(server: &Server) -> Response {
+pub(super) fn elsewhere(server: &Server) -> Response {
     note(
         StatusCode::MISDIRECTED_REQUEST,
         Note {

@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use crate::launch::{ADMIN_FD, PUBLIC_FD, STORAGE_FD, StorageAt};
+use crate::launch::{ADMIN_FD, OUTSIDE_FD, PUBLIC_FD, STORAGE_FD, StorageAt};
 
 /// The descriptor that is told when the runtime is about to accept.
 const READY_FD: i32 = 5;
@@ -23,6 +23,8 @@ pub struct Inherited {
     pub admin: UnixListener,
     /// To the host's broker, where the home lies behind one.
     pub storage: Option<UnixStream>,
+    /// To other people's servers, where the host gives a way.
+    pub outside: Option<UnixStream>,
     ready: Option<File>,
 }
 
@@ -34,14 +36,13 @@ impl Inherited {
         let admin = UnixListener::from(own(ADMIN_FD));
         public.set_nonblocking(true)?;
         admin.set_nonblocking(true)?;
-        // SAFETY: only asks whether the number is open; nothing is taken over.
-        let is_open = rustix::io::fcntl_getfd(unsafe { std::os::fd::BorrowedFd::borrow_raw(READY_FD) }).is_ok();
-        let ready = is_open.then(|| File::from(own(READY_FD)));
+        let ready = is_open(READY_FD).then(|| File::from(own(READY_FD)));
+        let outside = is_open(OUTSIDE_FD).then(|| UnixStream::from(own(OUTSIDE_FD)));
         let storage = match storage {
             StorageAt::Directory { .. } => None,
             StorageAt::Broker { .. } => Some(UnixStream::from(own(STORAGE_FD))),
         };
-        Ok(Self { public, admin, storage, ready })
+        Ok(Self { public, admin, storage, outside, ready })
     }
 
     /// Tells the host that the runtime hears signals and is about to accept.
@@ -51,6 +52,11 @@ impl Inherited {
             let _ = pipe.write_all(b"R");
         }
     }
+}
+
+fn is_open(fd: i32) -> bool {
+    // SAFETY: only asks whether the number is open; nothing is taken over.
+    rustix::io::fcntl_getfd(unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) }).is_ok()
 }
 
 fn own(fd: i32) -> OwnedFd {

@@ -1,5 +1,6 @@
 //! One person's server: everything a request may need, in one value that is cheap to clone.
 
+mod forwarding;
 mod http;
 pub mod inherited;
 pub mod linger;

@@ -24,10 +24,18 @@ pub struct Installed {
     pub manifest: Manifest,
 }
 
+impl Installed {
+    fn is_withdrawn(&self) -> bool {
+        self.record.keeping.revoked.as_ref().is_some_and(|revoked| revoked.version == self.record.version)
+    }
+}
+
 #[derive(Default)]
 struct Known {
     by_label: HashMap<String, Arc<Installed>>,
     by_id: HashMap<AppId, Arc<Installed>>,
+    /// Apps whose version was withdrawn: nothing of them is served.
+    withdrawn: HashMap<String, Arc<Installed>>,
     permissions: Vec<Permission>,
 }
 
@@ -47,6 +55,10 @@ impl Registry {
         for record in records.into_iter().filter(|record| record.removed.is_none()) {
             let manifest = Manifest::read(&record.manifest);
             let app = Arc::new(Installed { record, manifest });
+            if app.is_withdrawn() {
+                known.withdrawn.insert(app.record.label.clone(), app);
+                continue;
+            }
             known.by_label.insert(app.record.label.clone(), Arc::clone(&app));
             known.by_id.insert(app.record.id.clone(), app);
         }
@@ -65,6 +77,22 @@ impl Registry {
     #[must_use]
     pub fn at_label(&self, label: &str) -> Option<Arc<Installed>> {
         self.known.read().by_label.get(label).cloned()
+    }
+
+    /// The app of a label whose version was withdrawn.
+    #[must_use]
+    pub fn withdrawn(&self, label: &str) -> Option<Arc<Installed>> {
+        self.known.read().withdrawn.get(label).cloned()
+    }
+
+    /// What the owner should be told of apps: updates that failed, versions that were withdrawn. By name.
+    #[must_use]
+    pub fn notices(&self) -> Vec<(String, String)> {
+        let known = self.known.read();
+        let all = known.by_id.values().chain(known.withdrawn.values());
+        let mut all: Vec<_> = all.filter_map(|app| Some((app.record.name.clone(), app.record.notice()?))).collect();
+        all.sort();
+        all
     }
 
     /// The app of an id.
@@ -102,6 +130,14 @@ impl Registry {
         let known = self.known.read();
         let open = |p: &&Permission| p.status == Status::Pending && known.by_id.contains_key(&p.app);
         known.permissions.iter().filter(open).cloned().collect()
+    }
+
+    /// Whether what an app shared by a permission is shown at this moment.
+    #[must_use]
+    pub(crate) fn counts(&self, app: &AppId, permission: &str) -> bool {
+        let known = self.known.read();
+        let is_it = |p: &&Permission| p.app == *app && p.name == permission && crate::sharing::stands(p);
+        known.by_id.contains_key(app) && known.permissions.iter().any(|p| is_it(&p))
     }
 
     /// The app that may show its public files at the server's own address.

@@ -1,6 +1,6 @@
 //! The state behind every handler, and how it comes to be.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
@@ -9,6 +9,8 @@ use crate::changes::Changes;
 use crate::documents::Advisor;
 use crate::indexing::Indexing;
 use crate::launch::{Access, Launch, StorageAt};
+use crate::messages::Bell;
+use crate::outside::{self, Carrier};
 use crate::past;
 use crate::problem::{Problem, chain};
 use crate::quota::Quota;
@@ -16,6 +18,7 @@ use crate::schema;
 use crate::sessions::ticket::Provider;
 use crate::sessions::{self, Sessions};
 use crate::store::{self, Bucket, Budget, Home, Options, Place};
+use crate::throttle::Throttle;
 
 /// Why a server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +82,11 @@ pub struct Inner {
     pub quota: Quota,
     /// Whose tickets let the owner in.
     pub provider: Provider,
+    /// What tells of messages to be delivered.
+    pub bell: Bell,
+    /// How often strangers may ask.
+    pub throttle: Throttle,
+    outside: OnceLock<Arc<dyn Carrier>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -133,6 +141,9 @@ impl Server {
             changes,
             quota,
             provider,
+            bell: Bell::default(),
+            throttle: Throttle::default(),
+            outside: OnceLock::new(),
             stopping,
         })))
     }
@@ -170,6 +181,18 @@ impl Server {
         }
     }
 
+    /// Gives it a way to other people's servers, and begins to deliver what waits for one. The first way stays.
+    pub fn connect(&self, carrier: Arc<dyn Carrier>) {
+        if self.outside.set(carrier).is_ok() {
+            tokio::spawn(crate::messages::run(self.clone()));
+        }
+    }
+
+    /// The way to other people's servers.
+    pub(crate) fn outside(&self) -> Result<&dyn Carrier, outside::Error> {
+        self.outside.get().map(|carrier| &**carrier).ok_or(outside::Error::NoWay)
+    }
+
     /// Ends everything that has no end of its own, such as feeds.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
@@ -187,7 +210,8 @@ impl Server {
 async fn migrate(home: &Home) -> Result<(), Error> {
     let found = home.read(|db| schema::version(db).map_err(Error::from)).await?;
     if found != schema::VERSION {
-        home.write(|db| schema::migrate(db).map_err(Error::from)).await?;
+        // A server that has departed is still read and exported.
+        home.upkeep(|db| schema::migrate(db).map_err(Error::from)).await?;
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ impl Server {
             "read_all" => format!("read {tables}"),
             "write_all" => format!("read and change {tables}"),
             "write_own" => format!("add its own records to {tables}"),
+            "share_records" => format!("share records of {tables} that you choose, with people or with everyone"),
+            "message_records" => format!("send records of {tables} that you choose to your contacts"),
             other => format!("use “{other}”"),
         }
     }

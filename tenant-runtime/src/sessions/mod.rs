@@ -6,6 +6,9 @@
 //!
 //! When a session was last used is known to the minute and written down to the hour, so that looking costs no writes.
 //!
+//! A guest is a program or page that was signed in at the provider this server came from, and is known by the digest of the
+//! token it shows; it uses one app's data for an hour at most, and nothing is ever given out to it.
+//!
 //! Architecture invariant: the owner's cookie never reaches an app's origin. An app's origin gets a session token of
 //! its own by way of a code that is good once, for seconds, for that app.
 
@@ -23,6 +26,7 @@ use parking_lot::{Mutex, RwLock};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+pub(crate) use store::admit_guest;
 pub use store::end_app;
 use ticket::{Refused, Ticket};
 use token::{Key, Purpose, Token};
@@ -36,6 +40,8 @@ const LIFETIME: i64 = 60 * 24 * 60 * 60 * 1000;
 const CODE_LIFETIME: i64 = 60 * 1000;
 /// How long a one-time app password is good.
 const PASSWORD_LIFETIME: i64 = 24 * 60 * 60 * 1000;
+/// For how long a guest is let in at most.
+const GUEST_LIFETIME: i64 = 60 * 60 * 1000;
 /// How long an address with a file token is good.
 const FILES_LIFETIME: i64 = 60 * 60 * 1000;
 /// How exactly it is known in memory when a session was last used.
@@ -69,6 +75,8 @@ pub enum Kind {
     Owner,
     /// A program that uses one app's data.
     App(AppId),
+    /// The same for a while, with a token of the provider this server came from.
+    Guest(AppId),
 }
 
 /// Why nobody could be signed in or out.
@@ -125,6 +133,32 @@ fn read(db: &Connection) -> rusqlite::Result<Option<Known>> {
     let Some(key) = store::key(db)? else { return Ok(None) };
     let live = store::list(db)?.into_iter().map(|session| (session.id.clone(), session.into())).collect();
     Ok(Some(Known { key: Key::new(key), live, turns: store::turns(db)? }))
+}
+
+/// The tokens that each live session has for one of these apps, as [`Sessions::token`] would give them out; the session used
+/// last first.
+pub(crate) fn app_tokens(
+    db: &Connection,
+    installed: &[AppId],
+    now: i64,
+) -> rusqlite::Result<Vec<(String, AppId, Session)>> {
+    let Some(known) = read(db)? else { return Ok(Vec::new()) };
+    let mut live: Vec<Session> = known.live.values().map(|live| live.session.clone()).collect();
+    live.retain(|session| session.expires > now);
+    live.sort_by(|a, b| (b.seen, &b.id).cmp(&(a.seen, &a.id)));
+    let mut all = Vec::new();
+    for session in live {
+        let may_use = |app: &&AppId| match &session.kind {
+            Kind::Owner => true,
+            Kind::App(own) => own == *app,
+            // Theirs is a token of another server's, and good for an hour; it is not handed on once more.
+            Kind::Guest(_) => false,
+        };
+        for app in installed.iter().filter(may_use) {
+            all.push((known.token(&session, Purpose::App, Some(app), now), app.clone(), session.clone()));
+        }
+    }
+    Ok(all)
 }
 
 fn begin(db: &Connection) -> rusqlite::Result<Option<Known>> {
@@ -283,13 +317,19 @@ impl Sessions {
     #[must_use]
     pub fn behind(&self, text: &str, purpose: Purpose, now: i64) -> Option<(Session, Token)> {
         let known = self.known.read();
-        let token = Token::open(text, purpose, &known.key, now)?;
+        let token = match Token::open(text, purpose, &known.key, now) {
+            Some(token) => token,
+            None if purpose == Purpose::App => known.guest(text)?,
+            None => return None,
+        };
         let session =
             known.live.get(&token.session).map(|live| &live.session).filter(|session| session.expires > now)?;
         let fits = match (&session.kind, purpose) {
             (Kind::Owner, _) => true,
             (Kind::App(app), Purpose::App | Purpose::Files | Purpose::ServerFiles) => token.app.as_ref() == Some(app),
             (Kind::App(_), Purpose::Owner | Purpose::AppOrigin) => false,
+            (Kind::Guest(app), Purpose::App) => token.app.as_ref() == Some(app),
+            (Kind::Guest(_), _) => false,
         };
         if !fits || token.app.as_ref().is_some_and(|app| token.turn != known.turn(app)) {
             return None;
@@ -320,16 +360,10 @@ impl Sessions {
         });
     }
 
-    /// A token for a session.
+    /// A token for a session. A guest has its own, and none is made for it.
     #[must_use]
     pub fn token(&self, session: &Session, purpose: Purpose, app: Option<&AppId>, now: i64) -> String {
-        let expires = match purpose {
-            Purpose::Files | Purpose::ServerFiles => session.expires.min(now + FILES_LIFETIME),
-            _ => session.expires,
-        };
-        let known = self.known.read();
-        let turn = app.map_or(0, |app| known.turn(app));
-        Token { purpose, app: app.cloned(), turn, session: session.id.clone(), expires }.sealed(&known.key)
+        self.known.read().token(session, purpose, app, now)
     }
 
     /// The key by which this server knows again what it gave out.
@@ -361,6 +395,23 @@ impl Sessions {
 }
 
 impl Known {
+    fn token(&self, session: &Session, purpose: Purpose, app: Option<&AppId>, now: i64) -> String {
+        let expires = match purpose {
+            Purpose::Files | Purpose::ServerFiles => session.expires.min(now + FILES_LIFETIME),
+            _ => session.expires,
+        };
+        let turn = app.map_or(0, |app| self.turn(app));
+        Token { purpose, app: app.cloned(), turn, session: session.id.clone(), expires }.sealed(&self.key)
+    }
+
+    /// What the token of a guest says, if this is one.
+    fn guest(&self, text: &str) -> Option<Token> {
+        let session = &self.live.get(&store::guest_id(&Digest::of(text.as_bytes())))?.session;
+        let Kind::Guest(app) = &session.kind else { return None };
+        let (app, turn) = (Some(app.clone()), self.turn(app));
+        Some(Token { purpose: Purpose::App, app, turn, session: session.id.clone(), expires: session.expires })
+    }
+
     fn turn(&self, app: &AppId) -> u64 {
         self.turns.get(app).copied().unwrap_or_default()
     }

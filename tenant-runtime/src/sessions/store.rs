@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use export_format::AppId;
+use export_format::moving::Guest;
+use export_format::{AppId, Digest};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Kind, Session};
+use super::{GUEST_LIFETIME, Kind, Session};
 use crate::files::parsed;
 
 /// The key tokens are sealed with; none before the first start.
@@ -23,6 +24,7 @@ pub(super) fn list(db: &Connection) -> rusqlite::Result<Vec<Session>> {
     let rows = query.query_map([], |row| {
         let kind = match row.get::<_, String>(1)?.as_str() {
             "owner" => Kind::Owner,
+            _ if row.get_ref(0)?.as_str()?.starts_with(GUEST) => Kind::Guest(parsed(row, 2)?),
             _ => Kind::App(parsed(row, 2)?),
         };
         Ok(Session {
@@ -40,7 +42,7 @@ pub(super) fn list(db: &Connection) -> rusqlite::Result<Vec<Session>> {
 pub(super) fn put(db: &Connection, session: &Session) -> rusqlite::Result<()> {
     let (kind, app) = match &session.kind {
         Kind::Owner => ("owner", None),
-        Kind::App(app) => ("app", Some(app.as_str())),
+        Kind::App(app) | Kind::Guest(app) => ("app", Some(app.as_str())),
     };
     db.execute(
         "insert or replace into session (id, kind, app, device, created, seen, expires)
@@ -48,6 +50,26 @@ pub(super) fn put(db: &Connection, session: &Session) -> rusqlite::Result<()> {
         params![session.id, kind, app, session.device, session.created, session.seen, session.expires],
     )?;
     Ok(())
+}
+
+/// How the names of guests begin; no other session's name has a dot.
+const GUEST: &str = "guest.";
+
+/// The name of the guest that shows a token of this digest.
+pub(super) fn guest_id(token: &Digest) -> String {
+    format!("{GUEST}{token}")
+}
+
+/// Lets a guest in for a while, and not for longer than where it comes from. An import that follows leaves it out.
+pub(crate) fn admit_guest(db: &Connection, guest: &Guest, now: i64) -> rusqlite::Result<()> {
+    let expires = guest.expires.as_millisecond().min(now + GUEST_LIFETIME);
+    if expires <= now {
+        return Ok(());
+    }
+    let said: String = guest.device.chars().take(80).collect();
+    let device = format!("{said}, from your former provider");
+    let session = Session::new(Kind::Guest(guest.app.clone()), device, now);
+    put(db, &Session { id: guest_id(&guest.token), expires, ..session })
 }
 
 /// Whether it was there.

@@ -16,7 +16,7 @@ pub enum Kind {
     Fix,
     /// What was asked for is not there (any more).
     Gone,
-    /// Somebody else is the owner now; this home acknowledges nothing more.
+    /// Somebody else is the owner now, or was first; this home acknowledges nothing of it.
     Conflict,
     /// There is no room left.
     Full,
@@ -56,6 +56,17 @@ pub enum Error {
     /// Another runtime has taken this home over.
     #[error("another runtime has taken this home over")]
     Fenced,
+    /// The home has departed, and goes on elsewhere.
+    #[error("this server has moved away, and nothing is changed here any more")]
+    Departed,
+    /// Something was written since the moment with which the home was to depart.
+    #[error("the home has seen {seq} groups of writes, and not {at}")]
+    Behind {
+        /// How many it had seen at that moment.
+        at: u64,
+        /// How many it has seen.
+        seq: u64,
+    },
     /// The home sleeps, or is stopping.
     #[error("the home is asleep")]
     Asleep,
@@ -181,7 +192,7 @@ impl Error {
             | Self::Unsettled
             | Self::Interrupted(_)
             | Self::Broken(_) => Kind::Retry,
-            Self::Fenced => Kind::Conflict,
+            Self::Fenced | Self::Departed | Self::Behind { .. } => Kind::Conflict,
             Self::Asleep | Self::Missing { .. } => Kind::Gone,
             Self::Full { .. } | Self::TooLarge { .. } => Kind::Full,
             Self::WrongOffset { .. }

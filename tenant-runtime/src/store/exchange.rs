@@ -79,7 +79,7 @@ impl Keeper {
         let mut head = snapshot::head(&self.bucket, from).await?;
         head.retired.clear();
         head.undos.clear();
-        (head.adopted, head.taken_ms, head.undo_of) = (None, None, None);
+        (head.adopted, head.departed, head.taken_ms, head.undo_of) = (None, None, None, None);
         self.note_head(&head).await?;
         if snapshot::write_once(&self.bucket, &stage_key(name), head.encode()).await? {
             Ok(self.stage_cache(name))
@@ -122,6 +122,19 @@ impl Keeper {
     pub(super) async fn adopt(&mut self, name: &str, undo: &str) -> Result<(), Error> {
         name::check(name)?;
         self.resolve().await?;
+        self.check_here()?;
+        self.take_stage(name, undo).await
+    }
+
+    /// The same where the home may have departed: whoever went on in its place has come back, and with that write it is here
+    /// again.
+    pub(super) async fn adopt_returned(&mut self, name: &str, undo: &str) -> Result<(), Error> {
+        name::check(name)?;
+        self.resolve().await?;
+        self.take_stage(name, undo).await
+    }
+
+    async fn take_stage(&mut self, name: &str, undo: &str) -> Result<(), Error> {
         self.await_build().await?;
         let what = stage_key(name);
         let adopted = self.head.adopted.as_deref() == Some(name);
@@ -139,6 +152,7 @@ impl Keeper {
         let mut head = self.follow(&source);
         head.retired.extend(source.retired);
         head.adopted = Some(name.to_owned());
+        head.departed = None;
         self.exchange(head, incoming, &what, undo).await?;
         self.clear_stage().await
     }
@@ -146,6 +160,7 @@ impl Keeper {
     /// The content of a snapshot becomes the live one.
     pub(super) async fn restore(&mut self, from: &str, undo: &str) -> Result<(), Error> {
         self.resolve().await?;
+        self.check_here()?;
         self.await_build().await?;
         let what = snapshot::key(from);
         if self.has_happened(&what, undo, true).await? {

@@ -2,8 +2,11 @@
 //!
 //! A commit is visible to readers of the local copy before it is durable in the bucket. Each group of writes draws a
 //! ticket before it commits; a read notes the newest ticket when it ends and is released when that ticket is settled.
+//! It also says what all who use the home may want to know at once: whether it has ended, has departed, or holds writes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -32,6 +35,10 @@ pub(super) struct Gate {
     standing: watch::Sender<Standing>,
     /// How many exchanges of content were found to have happened when nobody waited for them any more.
     late: watch::Sender<u64>,
+    /// The words with which the home has departed.
+    departed: watch::Sender<Option<Arc<str>>>,
+    /// Since when writes are held, and until when, in Unix milliseconds.
+    held: watch::Sender<Option<(Instant, i64)>>,
 }
 
 impl Gate {
@@ -41,7 +48,38 @@ impl Gate {
             settled: watch::Sender::new(Settled::default()),
             standing: watch::Sender::new(Standing::Awake),
             late: watch::Sender::default(),
+            departed: watch::Sender::default(),
+            held: watch::Sender::default(),
         }
+    }
+
+    /// The home has departed with these words, or is here.
+    pub(super) fn departed(&self, words: Option<Arc<str>>) {
+        self.departed.send_if_modified(|known| {
+            let is_new = *known != words;
+            *known = words;
+            is_new
+        });
+    }
+
+    /// The words with which it has departed, if it has, now and whenever that changes.
+    pub(super) fn departure(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.departed.subscribe()
+    }
+
+    /// Writes are held since then and until then, or not at all.
+    pub(super) fn held(&self, hold: Option<(Instant, i64)>) {
+        self.held.send_replace(hold);
+    }
+
+    /// Since when writes are held, if they are.
+    pub(super) fn held_since(&self) -> Option<Instant> {
+        self.held.borrow().map(|(since, _)| since)
+    }
+
+    /// Until when writes are held, if they are.
+    pub(super) fn held_until(&self) -> Option<i64> {
+        self.held.borrow().map(|(_, until_ms)| until_ms)
     }
 
     /// Draws the next ticket; to be done before the commit it stands for.

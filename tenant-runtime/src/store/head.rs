@@ -18,6 +18,8 @@ use super::error::Error;
 
 /// The storage format this runtime writes.
 pub(super) const FORMAT: u16 = 2;
+/// The one in which it writes the head of a home that has departed: whoever does not know what that means must not write there.
+const DEPARTED: u16 = 3;
 
 const MAGIC: &[u8; 6] = b"FHHEAD";
 const PREFIX: usize = MAGIC.len() + 2 + 4;
@@ -135,6 +137,9 @@ pub(super) struct Head {
     /// Names under which exchanges of content kept what was live before, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) undos: Vec<String>,
+    /// Where the home has gone, in words that only whoever uses it understands: nothing is written to it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) departed: Option<String>,
     /// In a snapshot: when it was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) taken_ms: Option<i64>,
@@ -168,6 +173,7 @@ impl Head {
             floor_ms: 0,
             adopted: None,
             undos: Vec::new(),
+            departed: None,
             taken_ms: None,
             undo_of: None,
             lens: Vec::new(),
@@ -198,7 +204,7 @@ impl Head {
         let json = serde_json::to_vec(self).expect("a head is plain data");
         let mut out = BytesMut::with_capacity(PREFIX + json.len() + self.inline_len() + 32);
         out.put_slice(MAGIC);
-        out.put_u16_le(FORMAT);
+        out.put_u16_le(if self.departed.is_some() { DEPARTED } else { FORMAT });
         out.put_u32_le(json.len() as u32);
         out.put_slice(&json);
         for entry in &self.inline {
@@ -217,8 +223,8 @@ impl Head {
         }
         // The version comes first: a newer format may well have another checksum.
         let found = u16::from_le_bytes([body[6], body[7]]);
-        if found > FORMAT {
-            return Err(Error::Newer { found: found.into(), known: FORMAT.into() });
+        if found > DEPARTED {
+            return Err(Error::Newer { found: found.into(), known: DEPARTED.into() });
         }
         let (content, check) = body.split_at(body.len() - 32);
         if Digest::of(content).as_bytes() != check {
@@ -286,7 +292,17 @@ mod tests {
     fn a_newer_format_is_refused_by_its_number() {
         let mut body = sample().encode().to_vec();
         body[6] = 9;
-        assert!(matches!(Head::decode("head", &body.into()), Err(Error::Newer { found: 9, known: 2 })));
+        assert!(matches!(Head::decode("head", &body.into()), Err(Error::Newer { found: 9, known: 3 })));
+    }
+
+    #[test]
+    fn a_departed_head_is_of_a_format_that_older_runtimes_refuse() {
+        let mut head = sample();
+        assert_eq!(head.encode()[6], 2);
+        head.departed = Some("to Lindenhof".into());
+        let body = head.encode();
+        assert_eq!(body[6], 3);
+        assert_eq!(Head::decode("head", &body).expect("it is whole"), head);
     }
 
     #[test]

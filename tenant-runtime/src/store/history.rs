@@ -96,6 +96,7 @@ impl Keeper {
         let (Some(_), Some(since_ms)) = (&self.options.history, self.head.since_ms) else { return Ok(false) };
         let mut head = self.head.clone();
         head.taken_ms = Some(until_ms);
+        head.departed = None;
         head.retired.clear();
         self.note_head(&head).await?;
         let key = Kept::key(&head, since_ms, until_ms);
@@ -123,7 +124,7 @@ impl Keeper {
         let head = self.head_at(at_ms).await?;
         let mut head = cut(&self.bucket, head, at_ms).await?;
         head.taken_ms = Some(self.options.clock.now().as_millisecond());
-        head.undo_of = None;
+        (head.undo_of, head.departed) = (None, None);
         self.keep_snapshot(name, head).await
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
@@ -114,6 +114,21 @@ impl Home {
         }
     }
 
+    /// The same, and a home that has departed makes it as well: for what is about the home, and not of what it holds.
+    pub async fn upkeep<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (operation, answer) = Closure::new(f);
+        self.send(Message::Upkeep(Box::new(operation))).await?;
+        match answer.await {
+            Ok(end) => end,
+            Err(_) => Err(self.gone().into()),
+        }
+    }
+
     /// Runs `f` on a consistent state and returns when all it can have seen is durable.
     pub async fn read<T, E, F>(&self, f: F) -> Result<T, E>
     where
@@ -165,6 +180,54 @@ impl Home {
     /// How many groups of writes it has seen: equal only while nothing was written.
     pub async fn seq(&self) -> Result<u64, Error> {
         Ok(self.ask(Message::Extent).await?.1)
+    }
+
+    /// Lets the writes under way end and holds all that would change the content from then on: for so long, at most a minute,
+    /// until [`Home::end_hold`], or until the home departs or sleeps. Says until when, in Unix milliseconds. What is held waits.
+    pub async fn hold(&self, span: Duration) -> Result<i64, Error> {
+        self.ask(|reply| Message::Hold(span, reply)).await
+    }
+
+    /// What is held goes on. Ending no hold is fine.
+    pub async fn end_hold(&self) -> Result<(), Error> {
+        self.ask(Message::EndHold).await
+    }
+
+    /// Since when writes are held, if they are: by this a hold is told from another.
+    #[must_use]
+    pub fn held_since(&self) -> Option<Instant> {
+        self.inner.gate.held_since()
+    }
+
+    /// Until when writes are held, in Unix milliseconds, if they are.
+    #[must_use]
+    pub fn held_until(&self) -> Option<i64> {
+        self.inner.gate.held_until()
+    }
+
+    /// Departs: no change is accepted any more, by whatever way, until [`Home::come_back`]; the words say where to. Errors:
+    /// [`Error::Behind`] unless the home has seen just `seq` groups of writes, [`Error::Departed`] when it has departed already.
+    pub async fn depart(&self, seq: u64, words: String) -> Result<(), Error> {
+        self.ask(|reply| Message::Depart(seq, words, reply)).await
+    }
+
+    /// Changes are accepted again.
+    pub async fn come_back(&self) -> Result<(), Error> {
+        self.ask(Message::ComeBack).await
+    }
+
+    /// The words with which the home has departed, if it has.
+    #[must_use]
+    pub fn departed(&self) -> Option<Arc<str>> {
+        self.inner.gate.departure().borrow().clone()
+    }
+
+    /// Returns once the home has departed.
+    pub async fn departs(&self) {
+        let mut departure = self.inner.gate.departure();
+        if departure.wait_for(Option::is_some).await.is_err() {
+            std::future::pending().await
+        }
     }
 
     /// Takes a snapshot, while writes go on; it is kept until it is dropped. Error: [`Error::Taken`].
@@ -284,6 +347,18 @@ impl Home {
     /// The content of a stage becomes that of this home, at once and wholly; what was live before is kept as the
     /// snapshot `undo`. The stage sleeps from then on. May be repeated after a crash.
     pub async fn adopt(&self, staged: Self, undo: &str) -> Result<(), Error> {
+        let name = Self::end_stage(staged).await?;
+        self.ask(|reply| Message::Adopt(name, undo.to_owned(), reply)).await
+    }
+
+    /// The same, and with it a home that has departed is here again: for whoever went on in its place and comes back.
+    pub async fn adopt_returned(&self, staged: Self, undo: &str) -> Result<(), Error> {
+        let name = Self::end_stage(staged).await?;
+        self.ask(|reply| Message::AdoptReturned(name, undo.to_owned(), reply)).await
+    }
+
+    /// Puts a stage to sleep, and says what it is called.
+    async fn end_stage(staged: Self) -> Result<String, Error> {
         let Some(name) = staged.inner.stage.clone() else {
             return Err(Error::Missing { what: "stage", name: staged.inner.place.owner.clone() });
         };
@@ -292,7 +367,7 @@ impl Home {
             Err(error) => return Err(error),
         }
         drop(staged);
-        self.ask(|reply| Message::Adopt(name, undo.to_owned(), reply)).await
+        Ok(name)
     }
 
     /// The content of a snapshot becomes that of this home; what was live before is kept as the snapshot `undo`.

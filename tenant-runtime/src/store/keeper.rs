@@ -24,6 +24,7 @@ use super::exchange;
 use super::gate::Gate;
 use super::head::Head;
 use super::history::Moments;
+use super::hold::Hold;
 use super::inquiry::Inquiry;
 use super::operation::{self, Operation};
 use super::options::{Durability, Options};
@@ -41,6 +42,11 @@ const GROUP: usize = 256;
 /// What a keeper is asked.
 pub(super) enum Message {
     Write(Box<dyn Operation>),
+    Upkeep(Box<dyn Operation>),
+    Hold(Duration, Reply<i64>),
+    EndHold(Reply<()>),
+    Depart(u64, String, Reply<()>),
+    ComeBack(Reply<()>),
     Settle(Reply<()>),
     Confirm(Reply<()>),
     Extent(Reply<(u32, u64)>),
@@ -59,6 +65,7 @@ pub(super) enum Message {
     BeginStage(String, String, Reply<PathBuf>),
     DiscardStage(String, Reply<()>),
     Adopt(String, String, Reply<()>),
+    AdoptReturned(String, String, Reply<()>),
     Restore(String, String, Reply<()>),
     Orphans(Duration, Reply<u64>),
     Stages(Reply<Vec<(String, Timestamp)>>),
@@ -72,7 +79,7 @@ impl Message {
 
     /// Whether it may be answered while acknowledged writes are still to be published.
     fn is_light(&self) -> bool {
-        matches!(self, Self::Settle(_) | Self::Confirm(_) | Self::Extent(_))
+        matches!(self, Self::Settle(_) | Self::Confirm(_) | Self::Extent(_) | Self::EndHold(_))
     }
 
     /// Whether it must not meet the head of a stage that has become live.
@@ -83,6 +90,7 @@ impl Message {
                 | Self::BeginStage(..)
                 | Self::DiscardStage(..)
                 | Self::Adopt(..)
+                | Self::AdoptReturned(..)
                 | Self::Stages(_)
                 | Self::BeginSweep(_)
                 | Self::Orphans(..)
@@ -92,7 +100,8 @@ impl Message {
     /// Answers with an error.
     fn refuse(self, error: Error) {
         match self {
-            Self::Write(operation) => operation.settle(Err(error)),
+            Self::Write(operation) | Self::Upkeep(operation) => operation.settle(Err(error)),
+            Self::Hold(_, reply) => drop(reply.send(Err(error))),
             Self::Extent(reply) => drop(reply.send(Err(error))),
             Self::Moments(reply) => drop(reply.send(Err(error))),
             Self::Undos(reply) => drop(reply.send(Err(error))),
@@ -105,11 +114,15 @@ impl Message {
             Self::Snapshot(_, reply) | Self::SnapshotAt(_, _, reply) => drop(reply.send(Err(error))),
             Self::Settle(reply)
             | Self::Confirm(reply)
+            | Self::EndHold(reply)
+            | Self::Depart(_, _, reply)
+            | Self::ComeBack(reply)
             | Self::Checkpoint(reply)
             | Self::ShortenHistory(_, reply)
             | Self::DropSnapshot(_, reply)
             | Self::DiscardStage(_, reply)
             | Self::Adopt(_, _, reply)
+            | Self::AdoptReturned(_, _, reply)
             | Self::Restore(_, _, reply)
             | Self::Sleep(reply) => drop(reply.send(Err(error))),
         }
@@ -164,6 +177,10 @@ pub(super) struct Keeper {
     pub(super) inquiry: Option<Inquiry>,
     /// Whether the head of the stage that became this content may still lie about.
     pub(super) left_over: bool,
+    /// Whether writes wait.
+    pub(super) hold: Option<Hold>,
+    /// What waits.
+    pub(super) held: VecDeque<Message>,
     /// Keeps other processes out of the cache folder.
     pub(super) _lock: std::fs::File,
 }
@@ -175,6 +192,10 @@ impl Keeper {
         let mut waiting = VecDeque::new();
         let mut tidy = !self.left_over;
         while self.gate.check().is_ok() {
+            if self.has_let_go() {
+                self.work_off(&queue, &mut waiting).await;
+                continue;
+            }
             tokio::select! {
                 taken = queue.recv_many(&mut batch, GROUP) => {
                     if taken == 0 {
@@ -187,6 +208,10 @@ impl Keeper {
                         tracing::warn!(key = self.key, error = &error as &dyn std::error::Error, "a former stage stays for now");
                     }
                     tidy = !self.shed();
+                    continue;
+                }
+                () = until(self.held_until()) => {
+                    self.let_go();
                     continue;
                 }
                 () = until(self.repay_at()) => {
@@ -207,44 +232,51 @@ impl Keeper {
                 }
             }
             waiting.extend(batch.drain(..));
-            self.gather(&mut queue, &mut waiting).await;
-            while let Some(message) = waiting.pop_front() {
-                if self.gate.check().is_err() {
-                    break; // Dropping a message tells its caller to ask the gate.
-                }
-                if let Message::Write(first) = message {
-                    let mut group = vec![first];
-                    while let Some(Message::Write(_)) = waiting.front() {
-                        if let Some(Message::Write(next)) = waiting.pop_front() {
-                            group.push(next);
-                        }
-                    }
-                    let (begun, told) = (Instant::now(), group.len());
-                    self.write(group).await;
-                    self.pace.published(begun.elapsed(), told, queue.len());
-                    self.checkpoint_if_due().await;
-                } else {
-                    // Whatever rests on the published state finds everything published.
-                    let repaid = match message {
-                        Message::Sleep(_) => self.repay_before_sleep().await,
-                        _ if message.is_light() => Ok(()),
-                        _ => self.repay().await,
-                    };
-                    let ready = match repaid {
-                        Ok(()) if message.minds_stages() => self.clear_left_over().await,
-                        repaid => repaid,
-                    };
-                    match ready {
-                        Ok(()) => self.answer(message).await,
-                        Err(error) => message.refuse(error),
-                    }
-                }
+            if self.hold.is_none() {
+                self.gather(&mut queue, &mut waiting).await;
             }
+            self.work_off(&queue, &mut waiting).await;
         }
         if self.owed.is_some() {
             self.repay_or_warn().await;
         }
         self.content.close();
+    }
+
+    /// Does what waits and is not held.
+    async fn work_off(&mut self, queue: &mpsc::Receiver<Message>, waiting: &mut VecDeque<Message>) {
+        while let Some(message) = self.next(waiting) {
+            if self.gate.check().is_err() {
+                return; // Dropping a message tells its caller to ask the gate.
+            }
+            if let Message::Write(first) = message {
+                let mut group = vec![first];
+                while group.len() < GROUP
+                    && let Some(next) = self.next_write(waiting)
+                {
+                    group.push(next);
+                }
+                let (begun, told) = (Instant::now(), group.len());
+                self.write(group).await;
+                self.pace.published(begun.elapsed(), told, queue.len());
+                self.checkpoint_if_due().await;
+            } else {
+                // Whatever rests on the published state finds everything published.
+                let repaid = match message {
+                    Message::Sleep(_) => self.repay_before_sleep().await,
+                    _ if message.is_light() => Ok(()),
+                    _ => self.repay().await,
+                };
+                let ready = match repaid {
+                    Ok(()) if message.minds_stages() => self.clear_left_over().await,
+                    repaid => repaid,
+                };
+                match ready {
+                    Ok(()) => self.answer(message).await,
+                    Err(error) => message.refuse(error),
+                }
+            }
+        }
     }
 
     /// Lets the next group of writes grow for a moment, if that is worth it; anything else is not kept waiting.
@@ -290,6 +322,14 @@ impl Keeper {
     async fn answer(&mut self, message: Message) {
         match message {
             Message::Write(operation) => self.write(vec![operation]).await,
+            Message::Upkeep(operation) => self.upkeep(operation).await,
+            Message::Hold(span, reply) => drop(reply.send(self.hold(span).await)),
+            Message::EndHold(reply) => {
+                self.let_go();
+                drop(reply.send(Ok(())));
+            }
+            Message::Depart(seq, words, reply) => drop(reply.send(self.depart(seq, words).await)),
+            Message::ComeBack(reply) => drop(reply.send(self.come_back().await)),
             // A commit in doubt may have been set aside since that was asked.
             Message::Settle(reply) if !self.gate.in_doubt() => drop(reply.send(Ok(()))),
             Message::Settle(reply) => drop(reply.send(self.resolve().await)),
@@ -310,6 +350,7 @@ impl Keeper {
             Message::BeginStage(from, name, reply) => drop(reply.send(self.begin_stage(&from, &name).await)),
             Message::DiscardStage(name, reply) => drop(reply.send(self.discard_stage(&name).await)),
             Message::Adopt(name, undo, reply) => drop(reply.send(self.adopt(&name, &undo).await)),
+            Message::AdoptReturned(name, undo, reply) => drop(reply.send(self.adopt_returned(&name, &undo).await)),
             Message::Restore(from, undo, reply) => drop(reply.send(self.restore(&from, &undo).await)),
             Message::Orphans(grace, reply) => drop(reply.send(self.collect_orphans(grace).await)),
             Message::Stages(reply) => drop(reply.send(exchange::stages(&self.bucket).await)),
@@ -328,8 +369,17 @@ impl Keeper {
     }
 
     /// One group of writes, from the first statement to the callers' answers.
-    async fn write(&mut self, mut group: Vec<Box<dyn Operation>>) {
-        let end = match self.ready().await {
+    async fn write(&mut self, group: Vec<Box<dyn Operation>>) {
+        let ready = match self.ready().await {
+            Ok(()) => self.check_here(),
+            hindered => hindered,
+        };
+        self.commit_all(group, ready).await;
+    }
+
+    /// Commits a group that may be committed, and tells the callers how that ended.
+    pub(super) async fn commit_all(&mut self, mut group: Vec<Box<dyn Operation>>, ready: Result<(), Error>) {
+        let end = match ready {
             Ok(()) => self.commit(&mut group).await,
             Err(error) => Err(error),
         };

@@ -351,6 +351,7 @@ impl Keeper {
         self.version = version;
         self.taken = true;
         self.named_spilled();
+        self.tell_departed();
     }
 
     /// Something the head names is not there or not as it was. That is damage only if this is still the head: an owner

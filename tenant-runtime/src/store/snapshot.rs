@@ -168,6 +168,7 @@ impl Keeper {
         let mut head = self.head.clone();
         head.taken_ms = Some(self.options.clock.now().as_millisecond());
         head.undo_of = undo_of;
+        head.departed = None;
         self.keep_snapshot(name, head).await
     }
 

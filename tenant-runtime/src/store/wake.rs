@@ -10,7 +10,7 @@
 //!
 //! A small home is fetched whole. Of a large one come its log, its map and its hot pages; the rest when it is read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,8 +86,11 @@ pub(super) async fn wake(place: Place, key: &str, options: Options) -> Result<Ke
         pending: None,
         inquiry: None,
         left_over,
+        hold: None,
+        held: VecDeque::new(),
         _lock: lock,
     };
+    keeper.tell_departed();
     keeper.take_up_owed().await?;
     let same = |slept: &Marker| Expect::Version(Version(slept.version.clone())) == keeper.version;
     let warm = slept.as_ref().is_some_and(same);

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt as _};
 use object_store::memory::InMemory;
 use tenant_runtime::launch::Limits;
-use tenant_runtime::past;
 use tenant_runtime::store::bucket::{Driver, Expect, Listed, Objects, Put, Version, Writer};
 use tenant_runtime::store::{Bucket, Clock, Error, History, Home, Keep, Kind, Options, Place};
+use tenant_runtime::{past, schema};
 
 use crate::store_basics::{Failure, number, sql};
 
@@ -193,8 +193,13 @@ async fn the_way_back_stays_open_as_long_as_it_was_promised() {
     for ahead in AHEAD {
         let (root, bucket) = (tempfile::tempdir().expect("a folder"), bucket(ahead));
         let home = open(&bucket, root.path(), Options::default()).await;
-        sql(&home, "create table row (n integer)").await.expect("it writes");
-        for name in ["import-undo-one", "past-before-0000000000001-two", "past-look-three", "an-export"] {
+        let migrated = home.write(|db| {
+            schema::migrate(db).expect("it is empty");
+            Ok::<_, Failure>(())
+        });
+        migrated.await.expect("it is acknowledged");
+        for name in ["import-undo-one", "past-before-0000000000001-two", "past-look-three", "update-four", "an-export"]
+        {
             home.snapshot(name).await.expect("it is taken");
         }
         let limits = |undo_days| Limits {
@@ -211,7 +216,7 @@ async fn the_way_back_stays_open_as_long_as_it_was_promised() {
             names.join(" ")
         };
         past::forget(&home, &limits(2), home.bucket_now().await.expect("it answers")).await.expect("it looks");
-        let all = "an-export import-undo-one past-before-0000000000001-two past-look-three";
+        let all = "an-export import-undo-one past-before-0000000000001-two past-look-three update-four";
         assert_eq!(names().await, all, "{ahead} s ahead");
         let later = home.bucket_now().await.expect("it answers") + jiff::SignedDuration::from_hours(49);
         past::forget(&home, &limits(2), later).await.expect("it looks");

@@ -1,5 +1,6 @@
 //! The one list of keys.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use control_plane::gateway::BadNetwork;
@@ -291,6 +292,34 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     },
+    key!(
+        "domains.resolver",
+        "",
+        |config, value| {
+            config.dns_resolver = match text(value) {
+                None => None,
+                Some(written) => Some(
+                    address(&written)
+                        .or_else(|_| written.parse().map(|ip| SocketAddr::new(ip, 53)).map_err(|_| ()))
+                        .map_err(|()| "Write the address of a DNS resolver, like \"9.9.9.9\" or \"127.0.0.1:5353\".")?,
+                ),
+            };
+            Ok(())
+        },
+        "People may have domains of their own for their servers; DNS says whose they are. The\nresolver to ask, like \"9.9.9.9\" or \"127.0.0.1:5353\"; one that checks DNSSEC is best.\nEmpty: those in this machine's /etc/resolv.conf."
+    ),
+    key!(
+        "domains.addresses",
+        "",
+        |config, value| {
+            let ips = value.split(',').map(str::trim).filter(|ip| !ip.is_empty()).map(str::parse);
+            config.dns_addresses = ips
+                .collect::<Result<_, _>>()
+                .map_err(|_| "Write addresses between commas, like \"192.0.2.7, 2001:db8::7\".")?;
+            Ok(())
+        },
+        "The public addresses of this provider, like \"192.0.2.7, 2001:db8::7\": people's domains\nmust lead to them. Empty: those to which the address of their server leads."
+    ),
     key!(
         "mail.smtp",
         "",

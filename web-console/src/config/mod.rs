@@ -12,7 +12,7 @@ mod keys;
 mod storage;
 mod value;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,6 +68,10 @@ pub struct Config {
     pub drills_every: Duration,
     /// Whether people's own storage may be on this machine and its networks.
     pub allow_private_places: bool,
+    /// The resolver that people's own domains are looked up with, when it is not the machine's.
+    pub dns_resolver: Option<SocketAddr>,
+    /// The addresses such domains are to lead to, when they are not those of the servers' own names.
+    pub dns_addresses: Vec<IpAddr>,
     /// The mail server, when letters are to be sent and not only kept.
     pub smtp: Option<String>,
     /// Who letters come from.
@@ -122,6 +126,8 @@ impl Default for Config {
             allow_weak_isolation: false,
             drills_every: Duration::ZERO,
             allow_private_places: false,
+            dns_resolver: None,
+            dns_addresses: Vec::new(),
             smtp: None,
             mail_from: String::new(),
             catalogue: None,

@@ -48,6 +48,11 @@ struct Shelved {
     maker: String,
     open: String,
     removed: Html,
+    notice: String,
+    on_trial: bool,
+    pinned: bool,
+    undo: bool,
+    waiting: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -90,7 +95,8 @@ async fn shelf(visit: &Visit, server: &Server, done: Done, error: Option<Error>)
     if let Some(error) = &error {
         problem = Some(error.sentence().to_owned());
     }
-    let listings = visit.console.catalogue().list();
+    let catalogue = visit.console.catalogue();
+    let listings = catalogue.list();
     let (removed, installed): (Vec<&AppView>, Vec<&AppView>) = apps.iter().partition(|app| app.removed_ms.is_some());
     let mine = |app: &AppView| Shelved::mine(app, listings.iter().find(|listing| listing.id.to_string() == app.id));
     let here = |listing: &&Listing| !installed.iter().any(|app| app.id == listing.id.to_string());
@@ -101,6 +107,8 @@ async fn shelf(visit: &Visit, server: &Server, done: Done, error: Option<Error>)
             "installed" => shell.saying(format!("{} is on your server.", app.name), None),
             "removed" => shell
                 .saying(format!("{} is removed.", app.name), Some(format!("{}/apps/{}/restore", base(server), app.id))),
+            "pinned" => shell.saying(format!("{} stays at {}.", app.name, app.version), None),
+            "unpinned" => shell.saying(format!("{} takes updates again.", app.name), None),
             "restored" => shell.saying(format!("{} is back, with everything in it.", app.name), None),
             _ => shell,
         };
@@ -117,7 +125,7 @@ async fn shelf(visit: &Visit, server: &Server, done: Done, error: Option<Error>)
         source: format!(
             "The catalogue of {}: {count} apps, listed {}. Its list is signed, and every package is checked against that list before it comes to your server.",
             visit.business.name,
-            show::day(moment(visit.console.catalogue().made())).words()
+            show::day(moment(catalogue.made())).words()
         ),
         shell,
     };
@@ -126,7 +134,11 @@ async fn shelf(visit: &Visit, server: &Server, done: Done, error: Option<Error>)
 
 impl Shelved {
     fn mine(app: &AppView, listing: Option<&Listing>) -> Self {
-        let newer = listing.filter(|listing| listing.version != app.version).map(|listing| listing.version.clone());
+        let newer = listing
+            .filter(|listing| {
+                tenant_runtime::apps::version::compare(&listing.version, &app.version) == std::cmp::Ordering::Greater
+            })
+            .map(|listing| listing.version.clone());
         Self {
             id: app.id.clone(),
             tile: parts::tile(&app.id, &app.name, listing.is_some()),
@@ -138,6 +150,11 @@ impl Shelved {
             maker: String::new(),
             open: open_path(&app.id),
             removed: app.removed_ms.map(|at| Html::safe(show::day(moment(at)))).unwrap_or_default(),
+            notice: app.notice.clone().unwrap_or_default(),
+            on_trial: app.on_trial,
+            pinned: app.pinned,
+            undo: app.undo,
+            waiting: app.waiting.iter().map(|ask| ask.may.clone()).collect(),
         }
     }
 
@@ -153,6 +170,11 @@ impl Shelved {
             maker: String::new(),
             open: open_path(&id),
             removed: Html::default(),
+            notice: String::new(),
+            on_trial: false,
+            pinned: false,
+            undo: false,
+            waiting: Vec::new(),
             id,
         }
     }

@@ -73,7 +73,7 @@ pub(super) async fn keep(visit: Visit, Path(name): Path<String>, _: Posted<Nothi
 }
 
 /// Whether what was typed names this server: its name, or its address as browsers show it.
-fn is_meant(server: &Server, typed: &str) -> bool {
+pub(super) fn is_meant(server: &Server, typed: &str) -> bool {
     let typed = typed.trim().to_lowercase();
     let typed = typed.split_once("://").map_or(typed.as_str(), |(_, rest)| rest);
     let typed = typed.trim_end_matches('/');

@@ -17,6 +17,8 @@ use crate::shell::{Plate, Shell};
 use crate::show::{self, Amount, Count, Fullness, Meter};
 use crate::visit::Visit;
 
+/// For so long a server counts as young.
+const YOUNG: jiff::SignedDuration = jiff::SignedDuration::from_hours(60 * 24);
 /// How long the page waits for a server to tell what it holds.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -29,7 +31,15 @@ struct Dashboard {
     greeting: String,
     state: Sighted,
     banner: Option<Banner>,
+    /// Where it lives now, if no longer here.
+    gone: Option<String>,
+    /// That it moves, or has moved.
+    moving: Option<Banner>,
     running: Vec<Line>,
+    /// The move by which it comes here, or came.
+    coming: Option<super::arriving::Card>,
+    /// Whether it is so young that it may be meant for what is elsewhere.
+    young: bool,
     plan_name: String,
     plan_storage: Amount,
     usage: Option<Used>,
@@ -93,7 +103,13 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
     if matches!(server.seen.seen, Seen::Nothing) && server.host.is_none() {
         return Ok(Redirect::to(&format!("{path}/creating")).into_response());
     }
-    let sighted = sighted(&server);
+    let course = super::leaving::newest(&visit, &server).await?;
+    // Whoever has moved is not here, whatever is still kept of it.
+    let gone = course.as_ref().filter(|course| course.stand.is_gone()).map(|course| course.successor.clone());
+    let sighted = match &gone {
+        Some(_) => elsewhere(),
+        None => sighted(&server),
+    };
     let asked = tokio::time::timeout(PATIENCE, control_plane::servers::usage(plane, &visit.actor, server.id));
     let cared = tokio::time::timeout(PATIENCE, control_plane::servers::care(plane, &visit.actor, server.id));
     let desk = visit.console.operations();
@@ -113,6 +129,8 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
     let care: Option<CareView> = cared.ok().and_then(Result::ok);
     let (plans, bill, operations) = (plans?, bill?, operations?);
     let told = Told::of(&bill);
+    let arrivals = control_plane::moves::arriving::arrivals(plane, &visit.actor, server.id).await?;
+    let is_young = plane.now().duration_since(server.created) < YOUNG;
     let line = |operation| Line::of(operation, &path);
     let open =
         |operation: &&control_plane::operations::Operation| matches!(operation.state, State::Running | State::Waiting);
@@ -126,7 +144,12 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
         plate: Plate { asleep: matches!(sighted.words, "Stopped"), ..Plate::of(&server) },
         greeting: if first_name.is_empty() { "Hello".to_owned() } else { format!("Hello, {first_name}") },
         state: sighted,
-        banner: told.banner.clone(),
+        // That what is left is erased one day says the page of the move.
+        banner: told.banner.clone().filter(|_| gone.is_none() || bill.closing.is_none()),
+        moving: course.and_then(|course| super::leaving::banner(&course, &path)),
+        gone,
+        coming: super::arriving::card(&server, &arrivals, plane.now()),
+        young: is_young && !arrivals.iter().any(control_plane::moves::arriving::Arrival::is_live),
         running: operations.iter().filter(open).map(line).collect(),
         plan_name: bill.terms.name.clone(),
         plan_storage: Amount(bill.terms.storage_bytes),
@@ -180,6 +203,12 @@ fn sighted(server: &Server) -> Sighted {
         text.push_str(&Html::text(trouble).to_string());
     }
     Sighted { tone: badge.tone, words, hint: Html::already_safe(text) }
+}
+
+/// It was handed over.
+fn elsewhere() -> Sighted {
+    let hint = Html::text("It lives elsewhere. What it held when it left is still kept here.");
+    Sighted { tone: Badge::new("info", "Moved").tone, words: "Moved", hint }
 }
 
 /// What it means that the server said *saved*.

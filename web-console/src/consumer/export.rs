@@ -9,6 +9,7 @@ use control_plane::operations::{Kind, Operation, Sealing, State, StepState, chec
 use control_plane::servers::Server;
 use control_plane::{Error, Kind as ErrorKind};
 use serde::Deserialize;
+use tenant_runtime::admin::api::Usage;
 
 use super::{base, operation_of, own_server};
 use crate::page::{self, Answer, Field};
@@ -97,14 +98,23 @@ impl Form {
 
 /// What an export takes along, when the server tells.
 pub(super) async fn going(visit: &Visit, server: &Server) -> Option<Vec<Fact>> {
+    Some(going_of(&weight(visit, server).await?))
+}
+
+/// What is on a server, when it tells.
+pub(super) async fn weight(visit: &Visit, server: &Server) -> Option<Usage> {
     let asked = control_plane::servers::usage(visit.console.plane(), &visit.actor, server.id);
-    let usage = tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()?;
-    Some(vec![
+    tokio::time::timeout(PATIENCE, asked).await.ok()?.ok()
+}
+
+/// The same for a page.
+pub(super) fn going_of(usage: &Usage) -> Vec<Fact> {
+    vec![
         Fact::new("What goes along", Amount(usage.database_bytes + usage.blob_bytes)),
         Fact::new("Apps", usage.apps.len()),
         Fact::new("Records", Count(usage.documents)),
         Fact::new("Files", Count(usage.files)),
-    ])
+    ]
 }
 
 /// `GET /servers/{name}/export`.

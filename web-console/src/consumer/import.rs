@@ -57,20 +57,20 @@ struct Trouble {
 }
 
 /// The report as the page tells it.
-struct Report {
-    whole: bool,
-    checked: String,
-    facts: Vec<Fact>,
-    comes: Vec<Item>,
+pub(super) struct Report {
+    pub(super) whole: bool,
+    pub(super) checked: String,
+    pub(super) facts: Vec<Fact>,
+    pub(super) comes: Vec<Item>,
     /// Apps that come in another version than there is here, or that there is not here.
-    versions: Vec<Item>,
-    stays: Vec<Item>,
-    replaces: Vec<String>,
+    pub(super) versions: Vec<Item>,
+    pub(super) stays: Vec<Item>,
+    pub(super) replaces: Vec<String>,
 }
 
-struct Item {
-    what: String,
-    why: String,
+pub(super) struct Item {
+    pub(super) what: String,
+    pub(super) why: String,
 }
 
 impl Item {
@@ -342,7 +342,7 @@ impl Stage {
     }
 }
 
-fn tell(report: &ImportReport, server: &Server, shelf: &[Listing], pace: &Pace) -> Report {
+pub(super) fn tell(report: &ImportReport, server: &Server, shelf: &[Listing], pace: &Pace) -> Report {
     let signed = match &report.signature {
         SignatureView::None => "Nobody signed it, so nobody vouches for where it comes from.".to_owned(),
         SignatureView::Valid { own: true, .. } => "It is signed by your own key.".to_owned(),
@@ -386,6 +386,12 @@ fn tell(report: &ImportReport, server: &Server, shelf: &[Listing], pace: &Pace) 
         stays.push(Item::new(
             format!("What {} may do with {}", grant.grantee, grant.resource),
             format!("{}: asked again here at the first use", grant.actions.join(", ")),
+        ));
+    }
+    for domain in &report.domains {
+        stays.push(Item::new(
+            format!("The domain {}", domain.name),
+            "It leads here once you have it proved on the page Domains; until then it is a wish and nothing more.",
         ));
     }
     if report.schedules_paused > 0 {

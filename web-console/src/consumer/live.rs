@@ -17,7 +17,7 @@ use crate::page::Answer;
 use crate::visit::Visit;
 
 /// How often the state is looked at while somebody watches.
-const EVERY: Duration = Duration::from_millis(300);
+pub(super) const EVERY: Duration = Duration::from_millis(300);
 
 /// A stream ends after this; browsers come again by themselves.
 const LONGEST: Duration = Duration::from_secs(90);
@@ -77,8 +77,32 @@ pub(super) async fn operation(visit: Visit, Path((name, id)): Path<(String, Stri
     Ok(stream(receive).into_response())
 }
 
+/// `GET /servers/{name}/foreign/{work}/events`: likewise for work with another server.
+pub(super) async fn foreign(visit: Visit, path: Path<(String, String)>) -> Answer {
+    let (_, first) = super::foreign::mine(&visit, path).await?;
+    let (send, receive) = mpsc::channel(4);
+    let console = visit.console.clone();
+    tokio::spawn(until_stopped(console.stopping().clone(), send.clone(), async move {
+        let (id, mut shown) = (first.id, None);
+        loop {
+            let now = control_plane::moves::foreign::foreign(visit.console.plane(), &visit.actor, id).await;
+            let Ok(now) = now else { return };
+            let end = now.state.is_final();
+            if end || shown.as_ref() != Some(&now) {
+                let said = if end { r#"{"end":true}"# } else { "{}" };
+                if send.send(Event::default().data(said)).await.is_err() || end {
+                    return;
+                }
+                shown = Some(now);
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    }));
+    Ok(stream(receive).into_response())
+}
+
 /// A watcher ends with its visitor, with the provider, or after a while.
-async fn until_stopped(
+pub(super) async fn until_stopped(
     stopping: tokio_util::sync::CancellationToken,
     gone: mpsc::Sender<Event>,
     work: impl Future<Output = ()>,
@@ -91,6 +115,6 @@ async fn until_stopped(
     }
 }
 
-fn stream(receive: mpsc::Receiver<Event>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+pub(super) fn stream(receive: mpsc::Receiver<Event>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     Sse::new(ReceiverStream::new(receive).map(Ok)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }

@@ -3,18 +3,23 @@
 mod account;
 mod activity;
 mod apps;
+mod arriving;
 mod bill;
 mod close;
 mod confirm;
 mod creating;
 mod dashboard;
+mod domains;
 mod drills;
 mod export;
+mod foreign;
 mod import;
 mod landing;
 mod leave;
+mod leaving;
 mod live;
 mod open;
+mod packages;
 mod past;
 mod places;
 mod plain_form;
@@ -23,6 +28,7 @@ mod sign_in;
 mod sign_up;
 mod upload;
 mod usage;
+mod ways;
 
 use axum::http::Method;
 use control_plane::Error;
@@ -71,6 +77,14 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .get("/servers/{name}/apps/{app}/remove", Account, apps::confirm_remove)
         .post("/servers/{name}/apps/{app}/remove", Account, apps::remove)
         .post("/servers/{name}/apps/{app}/restore", Account, apps::restore)
+        .post("/servers/{name}/apps/{app}/pin", Account, packages::pin)
+        .post("/servers/{name}/apps/{app}/unpin", Account, packages::unpin)
+        .get("/servers/{name}/apps/{app}/erase", Account, packages::ask_erase)
+        .post("/servers/{name}/apps/{app}/erase", Account, packages::erase)
+        .get("/servers/{name}/add", Account, packages::show)
+        .upload(Method::POST, "/servers/{name}/add", Account, packages::add)
+        .get("/servers/{name}/packages/{package}", Account, packages::one)
+        .post("/servers/{name}/packages/{package}/install", Account, packages::install)
         .get("/servers/{name}/usage", Account, usage::show)
         .get("/servers/{name}/activity", Account, activity::show)
         .get("/servers/{name}/past", Account, past::show)
@@ -78,10 +92,31 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .post("/servers/{name}/past", Account, past::go_back)
         .post("/servers/{name}/past/{restore}/undo", Account, past::undo)
         .get("/servers/{name}/leave", Account, leave::show)
+        .get("/move/consent", Account, leaving::ask)
+        .post("/move/consent", Account, leaving::answer)
+        .get("/servers/{name}/moving", Account, leaving::show)
+        .get("/servers/{name}/moving/events", Account, leaving::events)
+        .post("/servers/{name}/moving/stop", Account, leaving::stop)
+        .get("/servers/{name}/moving/back", Account, leaving::ask_back)
+        .post("/servers/{name}/moving/back", Account, leaving::take_back)
+        .post("/servers/{name}/moving/back/anyway", Account, leaving::take_back_anyway)
+        .get("/servers/{name}/moving/receipt.json", Account, leaving::receipt)
+        .get("/servers/{name}/moving/receipt.json.sig", Account, leaving::receipt_signature)
+        .get("/servers/{name}/moving/erase", Account, leaving::ask_erase)
+        .post("/servers/{name}/moving/erase", Account, leaving::erase)
         .get("/servers/{name}/close", Account, close::ask)
         .post("/servers/{name}/close", Account, close::close)
         .post("/servers/{name}/keep", Account, close::keep)
         .get("/servers/{name}/operations/{operation}/events", Account, live::operation)
+        .get("/tls/may-certify", Anybody, domains::may_certify)
+        .get("/servers/{name}/domains", Account, domains::show)
+        .post("/servers/{name}/domains", Account, domains::add)
+        .get("/servers/{name}/domains/events", Account, domains::events)
+        .post("/servers/{name}/domains/{domain}/prove", Account, domains::prove)
+        .post("/servers/{name}/domains/{domain}/look", Account, domains::look)
+        .post("/servers/{name}/domains/{domain}/use", Account, domains::set_use)
+        .get("/servers/{name}/domains/{domain}/remove", Account, domains::ask_remove)
+        .post("/servers/{name}/domains/{domain}/remove", Account, domains::remove)
         .get("/servers/{name}/export", Account, export::show)
         .post("/servers/{name}/exports", Account, export::start)
         .get("/servers/{name}/exports/{operation}", Account, export::one)
@@ -103,6 +138,27 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .get("/servers/{name}/places/{place}/archives", Account, places::archives)
         .post("/servers/{name}/places/{place}/imports", Account, places::import)
         .post("/servers/{name}/exports/{operation}/cancel", Account, export::cancel)
+        .get("/servers/{name}/move", Account, arriving::show)
+        .post("/servers/{name}/move", Account, arriving::look)
+        .post("/servers/{name}/moves", Account, arriving::begin)
+        .get("/servers/{name}/moves/{move}", Account, arriving::one)
+        .get("/servers/{name}/moves/{move}/events", Account, arriving::events)
+        .get("/servers/{name}/moves/{move}/go", Account, arriving::go)
+        .get("/servers/{name}/moves/{move}/log", Account, arriving::log)
+        .post("/servers/{name}/moves/{move}/hurry", Account, arriving::hurry)
+        .get("/servers/{name}/moves/{move}/stop", Account, arriving::ask_stop)
+        .post("/servers/{name}/moves/{move}/stop", Account, arriving::stop)
+        .get("/move/here", Account, arriving::here)
+        .get("/move/return", Account, arriving::returned)
+        .get("/move/v1/arrivals/{move}", Visitor, arriving::whether)
+        .get("/servers/{name}/bring", Account, foreign::bring)
+        .get("/servers/{name}/bring/ceps", Account, foreign::gather_form)
+        .post("/servers/{name}/bring/ceps", Account, foreign::gather)
+        .get("/servers/{name}/give", Account, foreign::give_form)
+        .post("/servers/{name}/give", Account, foreign::give)
+        .get("/servers/{name}/foreign/{work}", Account, foreign::one)
+        .get("/servers/{name}/foreign/{work}/events", Account, live::foreign)
+        .post("/servers/{name}/foreign/{work}/stop", Account, foreign::stop)
         .get("/servers/{name}/import", Account, import::show)
         .post("/servers/{name}/imports/begin", Account, upload::begin)
         .upload(Method::POST, "/servers/{name}/imports", Account, upload::whole)

@@ -21,6 +21,11 @@ pub(super) struct Wish {
 /// `GET /servers/{name}/open?next=`.
 pub(super) async fn hand_over(visit: Visit, Path(name): Path<String>, Query(wish): Query<Wish>) -> Answer {
     let server = own_server(&visit, &name).await?;
+    // One that has moved is opened where it is; no ticket for it leaves this place.
+    let course = super::leaving::newest(&visit, &server).await?.filter(|course| course.stand.is_gone());
+    if let Some(course) = course {
+        return Ok(Redirect::to(&course.successor).into_response());
+    }
     let next = local(&wish.next);
     let next = (!next.is_empty()).then_some(next.as_str());
     let link = control_plane::servers::handover_link(visit.console.plane(), &visit.actor, server.id, next).await?;

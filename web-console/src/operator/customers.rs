@@ -1,11 +1,15 @@
 //! Customers, and one customer: who, in which standing and why, every cent.
 
+use std::collections::HashMap;
+
 use axum::extract::{Path, Query};
 use billing::{InvoiceState, Standing};
 use control_plane::accounts::{self, Customer};
+use control_plane::moves;
+use control_plane::paging::Ask;
 use control_plane::subscriptions::{self, Bill, Closing};
 use control_plane::{AccountId, Error, Kind};
-use control_plane::{care, servers};
+use control_plane::{care, domains, servers};
 
 use super::listing::{Asked, Finder, Listing};
 use super::{invoices, operations};
@@ -28,6 +32,8 @@ struct CustomerPage {
     bill: Vec<Fact>,
     invoices: Table,
     operations: Table,
+    moves: Table,
+    moves_at: String,
     next: String,
 }
 
@@ -98,10 +104,15 @@ pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Answer {
     };
     let ids: Vec<_> = housed.iter().map(|server| server.id).collect();
     let cared = care::of_servers(plane, actor, &ids).await?;
-    let mut jobs = Vec::new();
+    let (mut jobs, mut owned) = (Vec::new(), HashMap::new());
     for server in &housed {
         jobs.extend(visit.console.operations().of_server(actor, server.id).await?);
+        owned.insert(server.id, domains::domains(plane, actor, server.id).await?);
     }
+    let ask = Ask { search: account.email.as_str().to_owned(), ..Ask::default() };
+    let mut moves = moves::fleet(plane, actor, &ask).await?.items;
+    moves.retain(|line| line.account == id);
+    let search = url::form_urlencoded::Serializer::new(String::new()).append_pair("q", account.email.as_str()).finish();
     let person =
         if account.display_name.is_empty() { account.email.as_str().to_owned() } else { account.display_name.clone() };
     let mut table = Table::new(invoices::HEADS, "No invoices", "Nothing was billed to this account yet.");
@@ -118,11 +129,17 @@ pub(super) async fn one(visit: Visit, Path(id): Path<String>) -> Answer {
             bill.as_ref().and_then(|bill| bill.closing.as_ref()),
         ),
         operations: operations::table(&jobs, &housed),
+        moves: super::moves::table(&moves),
+        moves_at: format!("/operator/moves?{search}"),
         servers: housed
             .iter()
             .map(|server| Housed {
                 plate: Plate::of(server),
-                facts: super::servers::facts(server, cared.get(&server.id)),
+                facts: super::servers::facts(
+                    server,
+                    cared.get(&server.id),
+                    owned.get(&server.id).map(Vec::as_slice).unwrap_or_default(),
+                ),
             })
             .collect(),
         next: bill.as_ref().map_or_else(|| "This account has no subscription; nothing is billed.".to_owned(), next),

@@ -39,6 +39,7 @@ pub(super) async fn list(visit: Visit, Query(asked): Query<Asked>) -> Answer {
     let mut listing = Listing::new(&visit, "operations", "Exit drills", lead.to_owned(), table)
         .await?
         .beside("/operator/operations", "Operations")
+        .beside("/operator/moves", "Moves")
         .found_by(Finder::new("/operator/drills", "Address or e-mail of the owner", STATES, asked, &page))
         .next("Drills go on by themselves, one at a time. What did not pass is tried again after a day, and its owner reads the same reason. A sleeping server that has not changed since it passed is not woken for long.");
     listing.problem = problem(&sums);

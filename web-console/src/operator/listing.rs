@@ -16,8 +16,8 @@ pub(super) struct Listing {
     pub(super) shell: Shell,
     pub(super) title: &'static str,
     pub(super) lead: String,
-    /// Another page about the same, and what it shows.
-    pub(super) link: Option<(&'static str, &'static str)>,
+    /// Other pages about the same, and what they show.
+    pub(super) links: Vec<(&'static str, &'static str)>,
     pub(super) seen: show::Moment,
     pub(super) problem: Option<String>,
     pub(super) finder: Option<Finder>,
@@ -138,7 +138,7 @@ impl Listing {
             seen: show::time(visit.console.plane().now()),
             title,
             lead,
-            link: None,
+            links: Vec::new(),
             problem: None,
             finder: None,
             table,
@@ -148,7 +148,7 @@ impl Listing {
     }
 
     pub(super) fn beside(mut self, path: &'static str, words: &'static str) -> Self {
-        self.link = Some((path, words));
+        self.links.push((path, words));
         self
     }
 

@@ -5,6 +5,7 @@ mod drills;
 mod hosts;
 mod invoices;
 mod listing;
+mod moves;
 mod operations;
 mod outbox;
 mod overview;
@@ -31,6 +32,7 @@ pub(crate) fn doors(doors: Doors) -> Doors {
         .get("/operator/operations", Operator, operations::list)
         .get("/operator/operations/{operation}", Operator, operations::one)
         .get("/operator/drills", Operator, drills::list)
+        .get("/operator/moves", Operator, moves::list)
         .get("/operator/invoices", Operator, invoices::list)
         .get("/operator/invoices/{invoice}/paid", Operator, invoices::ask_paid)
         .post("/operator/invoices/{invoice}/paid", Operator, invoices::paid)

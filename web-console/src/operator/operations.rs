@@ -71,6 +71,7 @@ pub(super) async fn list(visit: Visit, Query(asked): Query<Asked>) -> Answer {
     let states = &[("running", "Running"), ("waiting", "Waiting"), ("failed", "Failed"), ("done", "Done")];
     Listing::new(&visit, "operations", "Operations", "Newest first.".to_owned(), table)
         .await?
+        .beside("/operator/moves", "Moves")
         .beside("/operator/drills", "Exit drills")
         .found_by(Finder::new("/operator/operations", "Address of the server", states, asked, &page))
         .next("What runs goes on by itself, also after a restart. What failed has changed nothing, and its owner can start it again.")

@@ -12,6 +12,8 @@ pub(super) struct PlanForm {
     pub(super) undo_days: String,
     /// Seconds; nothing typed is nothing lost.
     pub(super) loss: String,
+    /// Nothing typed leaves it as it was.
+    pub(super) domains: String,
     pub(super) error: Option<String>,
 }
 
@@ -27,6 +29,7 @@ impl PlanForm {
             storage: if gigabytes.fract() == 0.0 { format!("{gigabytes:.0}") } else { format!("{gigabytes}") },
             undo_days: terms.undo_days.to_string(),
             loss: (terms.loss_window_ms as f64 / 1000.0).to_string(),
+            domains: terms.domains.to_string(),
             error: None,
         }
     }
@@ -56,12 +59,17 @@ impl PlanForm {
                 )?
             }
         };
+        let domains = match self.domains.trim() {
+            "" => before.domains,
+            typed => typed.parse().map_err(|_| Error::fix("domains", "Domains are a whole number, like 5, or 0."))?,
+        };
         let terms = PlanDraft {
             name: self.name.trim().to_owned(),
             price_cents: price.cents,
             currency,
             storage_bytes: (gigabytes * GB) as u64,
             undo_days,
+            domains,
             loss_window_ms: (loss * 1000.0).round() as u64,
             ..before
         };
@@ -93,6 +101,8 @@ mod tests {
             (PlanForm { undo_days: "soon".into(), ..good.clone() }, "undo_days"),
             (PlanForm { loss: "a little".into(), ..good.clone() }, "loss_window"),
             (PlanForm { loss: "0.05".into(), ..good.clone() }, "loss_window"),
+            (PlanForm { domains: "many".into(), ..good.clone() }, "domains"),
+            (PlanForm { domains: "101".into(), ..good.clone() }, "domains"),
             (PlanForm { loss: "61".into(), ..good.clone() }, "loss_window"),
             (PlanForm { name: " ".into(), ..good.clone() }, "name"),
         ];

@@ -33,6 +33,7 @@ struct Edited {
     storage: String,
     undo_days: String,
     loss: String,
+    domains: String,
     error: Option<String>,
 }
 
@@ -45,6 +46,7 @@ pub(super) struct Form {
     storage: String,
     undo: String,
     loss: String,
+    domains: String,
 }
 
 impl From<Form> for PlanForm {
@@ -55,6 +57,7 @@ impl From<Form> for PlanForm {
             storage: form.storage,
             undo_days: form.undo,
             loss: form.loss,
+            domains: form.domains,
             error: None,
         }
     }
@@ -87,6 +90,7 @@ async fn editor(visit: &Visit, returned: Option<(Option<PlanId>, PlanForm, Error
             storage: form.storage,
             undo_days: form.undo_days,
             loss: form.loss,
+            domains: form.domains,
             error,
         }
     };

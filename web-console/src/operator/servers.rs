@@ -2,6 +2,7 @@
 
 use axum::extract::Query;
 use control_plane::care::{self, Care};
+use control_plane::domains::Domain;
 use control_plane::paging::Page;
 use control_plane::servers::{self, Doing, Seen, Server};
 
@@ -128,7 +129,7 @@ fn kept(cared: Option<&Care>) -> Vec<Fact> {
 }
 
 /// One server as facts, for the customer's page.
-pub(super) fn facts(server: &Server, cared: Option<&Care>) -> Vec<Fact> {
+pub(super) fn facts(server: &Server, cared: Option<&Care>, owned: &[Domain]) -> Vec<Fact> {
     let seen_words = match &server.seen.seen {
         Seen::Placed { doing: Doing::Crashing { why, times }, .. } => {
             format!("crashing, {times} times in a row: {why}")
@@ -150,5 +151,11 @@ pub(super) fn facts(server: &Server, cared: Option<&Care>) -> Vec<Fact> {
         facts.push(Fact::new("Trouble", trouble));
     }
     facts.extend(kept(cared));
+    facts.extend(owned.iter().map(|domain| {
+        let trouble = domain.trouble.as_deref().map(|trouble| format!("; {trouble}")).unwrap_or_default();
+        let since =
+            format!("{} since {}{trouble}", domain.state.word().replace('_', " "), show::both(domain.since).words());
+        Fact::new("Domain", domain.name.for_people()).noted(since)
+    }));
     facts
 }

@@ -133,6 +133,7 @@ fn plan_forms(form: &HashMap<String, String>) -> Vec<PlanForm> {
         undo_days: text(form, &format!("plan_{at}_undo")),
         // Chosen later, by whoever wants it: a new business loses nothing.
         loss: String::new(),
+        domains: String::new(),
         error: None,
     };
     (0..PLANS).map(plan).collect()

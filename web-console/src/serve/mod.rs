@@ -16,10 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control_plane::catalogue::Catalogue;
+use control_plane::domains::Dns;
+use control_plane::errands::Errands;
 use control_plane::places::Reach;
 use control_plane::{ControlPlane, PublicAddress, Settings, Smtp};
 use infra::agent::{Agent, AgentOptions, Insist};
 use infra::launcher::LauncherHandle;
+use infra::outside::Outward;
 use infra::storage::{Objects, Remote, Storage};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -89,6 +92,7 @@ impl Provider {
         if config.allow_weak_isolation {
             options.insist = Insist::OnNothing;
         }
+        options.outward = Some(Outward(Arc::new(Errands::within(reach(&config)))));
         let agent = Agent::start(launcher, options).await?;
 
         let plane = ControlPlane::start(settings(&config, &data, address, &agent)).await?;
@@ -104,6 +108,7 @@ impl Provider {
             proposed_domain: config.sites_domain.clone(),
             stopping: stopping.clone(),
         });
+        tokio::spawn(console.clone().keep_up_to_date());
         let origin = control_plane::business::console_origin(&plane).await?;
         let token = control_plane::business::setup_token(&plane).await?;
         let serving = tokio::spawn({
@@ -183,11 +188,16 @@ fn settings(config: &Config, data: &data::DataDir, address: SocketAddr, agent: &
         smtp: config.smtp.clone().map(|url| Smtp { url, from: config.mail_from.clone() }),
         idle_after: config.idle_after,
         sign_ups_per_hour: config.sign_ups_per_hour,
-        places: if config.allow_private_places { Reach::Private } else { Reach::Public },
+        dns: Dns { resolver: config.dns_resolver, addresses: config.dns_addresses.clone() },
+        places: reach(config),
         drills_every: (!config.drills_every.is_zero()).then_some(config.drills_every),
         grace: billing::Grace::default(),
         clock: control_plane::Clock::system(),
     }
+}
+
+fn reach(config: &Config) -> Reach {
+    if config.allow_private_places { Reach::Private } else { Reach::Public }
 }
 
 async fn catalogue(config: &Config, data: &data::DataDir) -> Result<Catalogue, ServeError> {

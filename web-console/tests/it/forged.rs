@@ -13,6 +13,9 @@ fn example(path: &str) -> String {
         .join("/")
 }
 
+/// The forms that bring a file.
+const UPLOADS: [&str; 2] = ["/servers/anna/imports", "/servers/anna/add"];
+
 #[tokio::test]
 async fn no_form_of_another_site_is_taken() {
     let (house, operator) = House::open().await;
@@ -31,8 +34,8 @@ async fn no_form_of_another_site_is_taken() {
             assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{site} at {} {path}", door.method);
         }
         let answer = send("c2VjcmV0".into()).send().await.unwrap();
-        // The whole-archive form is multipart and reads its token there: another kind of form is refused before that.
-        let multipart = path == "/servers/anna/imports" && answer.status() == StatusCode::UNPROCESSABLE_ENTITY;
+        // The forms with a file are multipart and read their token there: another kind of form is refused before that.
+        let multipart = UPLOADS.contains(&path.as_str()) && answer.status() == StatusCode::UNPROCESSABLE_ENTITY;
         assert!(
             multipart
                 || matches!(
@@ -50,11 +53,12 @@ async fn no_form_of_another_site_is_taken() {
 async fn an_upload_without_script_needs_the_token_too() {
     let (house, _operator) = House::open().await;
     let anna = house.person("anna").await;
-    let form = reqwest::multipart::Form::new()
-        .text("token", "c2VjcmV0")
-        .part("archive", reqwest::multipart::Part::bytes(vec![0; 10]).file_name("a.zip"));
-    let answer = anna.ask(Method::POST, "/servers/anna/imports").multipart(form).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    for (path, field) in UPLOADS.into_iter().zip(["archive", "package"]) {
+        let file = reqwest::multipart::Part::bytes(vec![0; 10]).file_name("a.zip");
+        let form = reqwest::multipart::Form::new().text("token", "c2VjcmV0").part(field, file);
+        let answer = anna.ask(Method::POST, path).multipart(form).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
+    }
 }
 
 /// The cookies a browser holds after signing in, as `name=value`: the session, and what ties it to the browser.

@@ -87,7 +87,8 @@ impl SmallHost {
             .route("/apps", get(list).post(install))
             .route("/apps/{id}", axum::routing::delete(change(Some(1))))
             .route("/apps/{id}/restore", post(change(None)))
-            .merge(crate::past::router());
+            .merge(crate::past::router())
+            .merge(crate::leaving::router());
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
 }
@@ -107,6 +108,11 @@ fn done<T: Send + 'static>(value: T) -> HostAnswer<'static, T> {
 }
 
 impl Host for SmallHost {
+    fn holds(&self, id: ServerId) -> HostAnswer<'_, infra::storage::Held> {
+        let objects = u64::from(self.placed.lock().contains_key(&id));
+        done(infra::storage::Held { objects, bytes: 100 * objects })
+    }
+
     fn place(&self, launch: Launch, _: SandboxLimits) -> HostAnswer<'_, ()> {
         let (id, limit) = (launch.server, launch.limits.storage_bytes);
         if self.placed.lock().insert(id, launch).is_none() {

@@ -2,10 +2,17 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod access;
+mod arriving;
+mod domains;
 mod drills;
+mod foreign;
 mod forged;
+#[path = "../../../control-plane/tests/it/support/freezr.rs"]
+#[allow(dead_code, reason = "the control plane's tests ask it for more")]
+mod freezr;
 mod host;
 mod house;
+mod leaving;
 mod pages;
 mod past;
 mod program;

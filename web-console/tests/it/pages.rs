@@ -9,6 +9,7 @@ const STRANGER: &[&str] = &["/", "/sign-up", "/sign-in"];
 const OWNER: &[&str] = &[
     "/servers/anna",
     "/servers/anna/apps",
+    "/servers/anna/add",
     "/servers/anna/export",
     "/servers/anna/import",
     "/servers/anna/leave",
@@ -18,6 +19,10 @@ const OWNER: &[&str] = &[
     "/servers/anna/activity?older=evt_1",
     "/servers/anna/activity?newer=evt_1",
     "/servers/anna/past",
+    "/servers/anna/bring",
+    "/servers/anna/bring/ceps",
+    "/servers/anna/bring/ceps?apps=40",
+    "/servers/anna/give",
     "/bill",
     "/account",
 ];
@@ -29,6 +34,8 @@ const OPERATOR: &[&str] = &[
     "/operator/hosts",
     "/operator/operations",
     "/operator/drills",
+    "/operator/moves",
+    "/operator/moves?only=hindered",
     "/operator/drills?only=failed",
     "/operator/drills?q=anna&older=srv_1",
     "/operator/invoices",

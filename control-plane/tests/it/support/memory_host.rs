@@ -9,14 +9,17 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use axum::body::Body;
 use axum::extract::{Path as Named, Query, State as Shared};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse as _;
 use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use control_plane::servers::{Host, HostAnswer};
 use control_plane::{Error as PlaneError, Problem};
 use export_format::Digest;
+use export_format::moving::{Guest, Handover, Party, Recall, Signed};
 use futures::future::BoxFuture;
 use infra::agent::{Error, Event, HostEvent, RunId, RunReading, SandboxLimits, SeenServer, State, Usage};
 use infra::isolation::IsolationReport;
+use infra::storage::Held;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use tenant_runtime::admin::api;
@@ -26,18 +29,25 @@ use tokio::net::UnixListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
+use super::follower::{Follower, own_key};
+
 pub(crate) struct MemoryHost {
     run: TempDir,
     inner: Arc<Inner>,
     events: broadcast::Sender<HostEvent>,
     failures: AtomicU32,
+    /// How many objects of a home are left once it is deleted.
+    left_over: AtomicU64,
     runs: Mutex<Vec<RunReading>>,
     archive: Arc<Archive>,
+    follower: Arc<Follower>,
 }
 
 /// The archive that every export of every server is.
 #[derive(Default)]
 struct Archive {
+    /// What it is, where a test says so.
+    content: Mutex<Option<Vec<u8>>>,
     bytes: AtomicU64,
     stops_at: AtomicU64,
     gave: AtomicU64,
@@ -48,6 +58,14 @@ struct Archive {
     /// Whether what was taken in comes out as something else.
     garbles: AtomicBool,
     woken: Mutex<Vec<ServerId>>,
+    /// How many groups of writes each export's moment has seen.
+    moments: Mutex<HashMap<String, u64>>,
+    /// Who has stood down.
+    departed: Mutex<HashMap<ServerId, api::DepartureView>>,
+    /// Whether the answers to those who have are lost on their way.
+    loses_departures: AtomicBool,
+    /// How often a hold was ended early.
+    let_go: AtomicU32,
 }
 
 /// An archive that a server took in, or is about to.
@@ -73,6 +91,7 @@ struct Inner {
 struct Placed {
     launch: Launch,
     awake: Arc<Mutex<bool>>,
+    taken: Arc<Mutex<Option<Taken>>>,
     serving: Vec<JoinHandle<()>>,
 }
 
@@ -90,6 +109,7 @@ struct Runtime {
     apps: Arc<Mutex<Vec<api::AppView>>>,
     archive: Arc<Archive>,
     taken: Arc<Mutex<Option<Taken>>>,
+    follower: Arc<Follower>,
     care: Arc<Mutex<api::CareView>>,
     tells: Arc<Mutex<Vec<api::EventView>>>,
 }
@@ -102,14 +122,34 @@ impl MemoryHost {
             inner: Arc::default(),
             events: broadcast::channel(64).0,
             failures: AtomicU32::new(0),
+            left_over: AtomicU64::new(0),
             runs: Mutex::default(),
             archive: Arc::default(),
+            follower: Arc::default(),
         }
+    }
+
+    /// Servers that come here, and what came of them.
+    pub(crate) fn follower(&self) -> &Follower {
+        &self.follower
     }
 
     /// How long archives are from now on.
     pub(crate) fn archive_has(&self, bytes: u64) {
         self.archive.bytes.store(bytes, Ordering::SeqCst);
+    }
+
+    /// What archives are from now on.
+    pub(crate) fn archive_is(&self, content: Vec<u8>) {
+        self.archive_has(content.len() as u64);
+        *self.archive.content.lock() = Some(content);
+    }
+
+    /// What a server took in, or is about to.
+    pub(crate) fn taken(&self, id: ServerId) -> Option<Vec<u8>> {
+        let placed = self.inner.placed.lock();
+        let taken = placed.get(&id)?.taken.lock();
+        taken.as_ref().map(|taken| taken.bytes.clone())
     }
 
     /// Where archives break off.
@@ -135,6 +175,21 @@ impl MemoryHost {
     /// Whether what a server took in comes out of it as something else.
     pub(crate) fn garbles(&self, garbles: bool) {
         self.archive.garbles.store(garbles, Ordering::SeqCst);
+    }
+
+    /// Whether servers stand down and nobody hears of it.
+    pub(crate) fn loses_departures(&self, loses: bool) {
+        self.archive.loses_departures.store(loses, Ordering::SeqCst);
+    }
+
+    /// Whether a server has stood down.
+    pub(crate) fn has_departed(&self, id: ServerId) -> bool {
+        self.archive.departed.lock().contains_key(&id)
+    }
+
+    /// How often a hold was ended early.
+    pub(crate) fn let_go(&self) -> u32 {
+        self.archive.let_go.load(Ordering::SeqCst)
     }
 
     /// How often a server was woken.
@@ -187,6 +242,16 @@ impl MemoryHost {
         self.inner.homes.lock().contains(&id)
     }
 
+    /// A server that has departed is here again, and nobody is told.
+    pub(crate) fn comes_back(&self, id: ServerId) -> Option<api::DepartureView> {
+        self.archive.departed.lock().remove(&id)
+    }
+
+    /// So many objects of every home are left after it was deleted, from now on.
+    pub(crate) fn leaves_over(&self, objects: u64) {
+        self.left_over.store(objects, Ordering::SeqCst);
+    }
+
     fn stumble(&self) -> Result<(), Error> {
         let take_one = |left: u32| left.checked_sub(1);
         match self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take_one) {
@@ -195,14 +260,15 @@ impl MemoryHost {
         }
     }
 
-    fn listen(&self, id: ServerId, awake: &Arc<Mutex<bool>>) -> Vec<JoinHandle<()>> {
+    fn listen(&self, id: ServerId, awake: &Arc<Mutex<bool>>, taken: &Arc<Mutex<Option<Taken>>>) -> Vec<JoinHandle<()>> {
         let runtime = Runtime {
             id,
             awake: awake.clone(),
             events: self.events.clone(),
             apps: Arc::default(),
             archive: self.archive.clone(),
-            taken: Arc::default(),
+            taken: taken.clone(),
+            follower: self.follower.clone(),
             care: self.inner.care.clone(),
             tells: self.inner.events.clone(),
         };
@@ -213,16 +279,27 @@ impl MemoryHost {
             .route("/care", get(care))
             .route("/events", get(events))
             .route("/apps", get(apps).post(install))
-            .route("/apps/{id}", delete(remove))
+            .route("/apps/look", post(look))
+            .route("/apps/{id}", delete(remove).patch(wish))
+            .route("/apps/{id}/data", delete(remove))
             .route("/apps/{id}/restore", post(restore))
             .route("/exports", get(exports).post(export))
             .route("/exports/{id}", get(exported).delete(release))
             .route("/exports/{id}/archive", get(archive))
+            .route("/hold/end", post(end_hold))
+            .route("/departure", get(departed).post(depart).delete(come_back))
+            .route("/departure/recall", post(recall))
+            .route("/renunciation", post(renounce))
             .route("/imports", post(import))
             .route("/imports/{id}", get(imported).delete(removed))
             .route("/imports/{id}/archive", patch(arriving))
             .route("/imports/{id}/check", post(check))
             .route("/imports/{id}/confirm", post(confirm))
+            .route("/imports/{id}/rounds", post(announce))
+            .route("/imports/{id}/rounds/{round}/archive", patch(delta).head(delta_offset))
+            .route("/imports/{id}/rounds/{round}/apply", post(apply))
+            .route("/imports/{id}/activate", post(activate))
+            .route("/identity", get(identity))
             // As a runtime has it: what a provider tells with the wish for an export may be long.
             .layer(axum::extract::DefaultBodyLimit::disable())
             .with_state(runtime);
@@ -247,9 +324,9 @@ impl Host for MemoryHost {
             if placed.get(&id).is_some_and(|placed| placed.launch == launch) {
                 return Ok(());
             }
-            let awake = Arc::default();
-            let serving = self.listen(id, &awake);
-            placed.insert(id, Placed { launch, awake, serving });
+            let (awake, taken) = (Arc::default(), Arc::default());
+            let serving = self.listen(id, &awake, &taken);
+            placed.insert(id, Placed { launch, awake, taken, serving });
             Ok(())
         })
     }
@@ -280,6 +357,15 @@ impl Host for MemoryHost {
             self.displace(id).await?;
             self.inner.homes.lock().remove(&id);
             Ok(())
+        })
+    }
+
+    fn holds(&self, id: ServerId) -> HostAnswer<'_, Held> {
+        Box::pin(async move {
+            self.stumble()?;
+            let left = self.left_over.load(Ordering::SeqCst);
+            let held = Held { objects: 12, bytes: 3456 };
+            Ok(if self.inner.homes.lock().contains(&id) { held } else { Held { objects: left, bytes: left } })
         })
     }
 
@@ -347,20 +433,23 @@ impl Runtime {
         if self.taken.lock().is_some() && archive.garbles.load(Ordering::SeqCst) {
             payload = Digest::of(b"something else");
         }
-        let sealed = archive.asked.lock().iter().any(|asked| asked.id.as_deref() == Some(id) && asked.sealed);
+        let asked = archive.asked.lock().iter().rfind(|asked| asked.id.as_deref() == Some(id)).cloned();
+        let sealed = asked.as_ref().is_some_and(|asked| asked.sealed);
         Json(api::ExportView {
             id: id.to_owned(),
             state: api::ExportState::Ready,
             done: 7,
             total: 7,
             bytes: Some(bytes),
+            base: asked.as_ref().and_then(|asked| asked.base.clone()),
+            held_until_ms: asked.as_ref().and_then(|asked| asked.hold_ms).map(|ms| 1_000 + ms.cast_signed()),
             archive_id: None,
             file_name: format!("anna-2026-11-21.pcc.zip{}", if sealed { ".age" } else { "" }),
             sealed,
             counts: Some(api::Counts { documents: 7, files: 1, bytes, ..api::Counts::default() }),
             omitted: Vec::new(),
             payload: Some(payload.to_string()),
-            seq: Some(archive.seq.load(Ordering::SeqCst)),
+            seq: Some(archive.moments.lock().get(id).copied().unwrap_or_else(|| archive.seq.load(Ordering::SeqCst))),
             error: None,
             created_ms: 1,
         })
@@ -405,6 +494,16 @@ async fn install(Shared(runtime): Shared<Runtime>, package: axum::body::Bytes) -
     Ok(Json(app))
 }
 
+async fn look(Shared(runtime): Shared<Runtime>) -> Json<api::PackageView> {
+    runtime.wake();
+    Json(api::PackageView { id: "org.example.notes".into(), name: "Notes".into(), ..api::PackageView::default() })
+}
+
+async fn wish(Shared(runtime): Shared<Runtime>, Json(wish): Json<api::AppWish>) -> Json<api::AppView> {
+    runtime.wake();
+    Json(api::AppView { pinned: wish.pinned.unwrap_or_default(), ..api::AppView::default() })
+}
+
 async fn remove(Shared(runtime): Shared<Runtime>, axum::extract::Path(id): axum::extract::Path<String>) -> StatusCode {
     set_removed(&runtime, &id, Some(1))
 }
@@ -427,8 +526,77 @@ async fn export(Shared(runtime): Shared<Runtime>, Json(asked): Json<api::ExportR
     runtime.wake();
     let id = asked.id.clone().unwrap();
     runtime.archive.asked.lock().push(asked);
-    runtime.archive.kept.lock().insert(id.clone());
+    let seq = runtime.archive.seq.load(Ordering::SeqCst);
+    if runtime.archive.kept.lock().insert(id.clone()) {
+        runtime.archive.moments.lock().insert(id.clone(), seq);
+    }
     runtime.export(&id)
+}
+
+async fn end_hold(Shared(runtime): Shared<Runtime>) -> StatusCode {
+    runtime.archive.let_go.fetch_add(1, Ordering::SeqCst);
+    StatusCode::NO_CONTENT
+}
+
+fn refused(word: &str) -> Problem {
+    let kind = format!("https://pcc.example/problems/{word}");
+    Problem { kind, ..Problem::new(StatusCode::CONFLICT, "The server does not stand down for this.") }
+}
+
+async fn depart(
+    Shared(runtime): Shared<Runtime>,
+    Json(asked): Json<api::DepartureRequest>,
+) -> Result<Json<api::DepartureView>, Problem> {
+    runtime.wake();
+    let archive = &runtime.archive;
+    if let Some(there) = archive.departed.lock().get(&runtime.id) {
+        return Ok(Json(there.clone()));
+    }
+    let export = runtime.export(&asked.export).0;
+    if export.seq != Some(archive.seq.load(Ordering::SeqCst)) {
+        return Err(refused("behind"));
+    }
+    if export.payload.as_ref() != Some(&asked.payload) {
+        return Err(refused("differs"));
+    }
+    let key = own_key();
+    let until = jiff::Timestamp::from_millisecond(asked.forward_until_ms).unwrap();
+    let handover = Handover {
+        kind: Handover::KIND.into(),
+        id: asked.id.parse().unwrap(),
+        server: Party { did: key.public().did(), ..asked.own },
+        successor: asked.successor,
+        epoch: 2,
+        payload: asked.payload.parse().unwrap(),
+        seq: export.seq.unwrap(),
+        at: until - jiff::SignedDuration::from_hours(90 * 24),
+        forward_until: until,
+    };
+    let guest = Guest {
+        token: Digest::of(b"a token"),
+        app: "org.example.notes".parse().unwrap(),
+        device: "Firefox on Linux".into(),
+        expires: until,
+    };
+    let view = api::DepartureView { handover: handover.sign(&key).unwrap(), guests: vec![guest] };
+    archive.departed.lock().insert(runtime.id, view.clone());
+    if archive.loses_departures.load(Ordering::SeqCst) {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "The server does not answer just now."));
+    }
+    Ok(Json(view))
+}
+
+async fn departed(Shared(runtime): Shared<Runtime>) -> Result<Json<api::DepartureView>, StatusCode> {
+    runtime.wake();
+    if runtime.archive.loses_departures.load(Ordering::SeqCst) {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    runtime.archive.departed.lock().get(&runtime.id).cloned().map(Json).ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn come_back(Shared(runtime): Shared<Runtime>) -> StatusCode {
+    runtime.archive.departed.lock().remove(&runtime.id);
+    StatusCode::NO_CONTENT
 }
 
 async fn exports(Shared(runtime): Shared<Runtime>) -> Json<Vec<api::ExportView>> {
@@ -452,7 +620,8 @@ async fn release(Shared(runtime): Shared<Runtime>, Named(id): Named<String>) -> 
 
 /// The archive or a range of it, in pieces; it breaks off where the test says.
 async fn archive(Shared(runtime): Shared<Runtime>, headers: HeaderMap) -> axum::response::Response {
-    let all = archive_of(runtime.archive.bytes.load(Ordering::SeqCst));
+    let said = runtime.archive.content.lock().clone();
+    let all = said.unwrap_or_else(|| archive_of(runtime.archive.bytes.load(Ordering::SeqCst)));
     let asked = headers.get("range").and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")?.split_once('-'));
     let range = match asked {
         Some((from, to)) => from.parse().unwrap()..to.parse::<usize>().unwrap() + 1,
@@ -497,6 +666,8 @@ impl Taken {
             error: None,
             created_ms: 1,
             undo_until_ms: None,
+            round: None,
+            payload: None,
         })
     }
 }
@@ -511,6 +682,9 @@ impl Runtime {
 
 async fn import(Shared(runtime): Shared<Runtime>, Json(asked): Json<api::ImportRequest>) -> Json<api::ImportView> {
     runtime.wake();
+    if asked.follow {
+        return Json(runtime.follower.begin(&asked.id.unwrap(), asked.bytes));
+    }
     let fresh = Taken { bytes: Vec::new(), length: asked.bytes, state: api::ImportState::Uploading };
     runtime.taken.lock().get_or_insert(fresh).view(&asked.id.unwrap())
 }
@@ -519,10 +693,17 @@ async fn imported(
     Shared(runtime): Shared<Runtime>,
     Named(id): Named<String>,
 ) -> Result<Json<api::ImportView>, StatusCode> {
+    if runtime.follower.has(&id) {
+        return runtime.follower.view(&id).map(Json);
+    }
     runtime.taking(|taken| taken.view(&id))
 }
 
-async fn removed(Shared(runtime): Shared<Runtime>) -> StatusCode {
+async fn removed(Shared(runtime): Shared<Runtime>, Named(id): Named<String>) -> StatusCode {
+    if runtime.follower.has(&id) {
+        runtime.follower.discard(&id);
+        return StatusCode::NO_CONTENT;
+    }
     *runtime.taken.lock() = None;
     StatusCode::NO_CONTENT
 }
@@ -530,9 +711,13 @@ async fn removed(Shared(runtime): Shared<Runtime>) -> StatusCode {
 /// Keeps whatever of a part has arrived, also when it breaks off.
 async fn arriving(
     Shared(runtime): Shared<Runtime>,
+    Named(id): Named<String>,
     Query(asked): Query<HashMap<String, usize>>,
     body: Body,
 ) -> Result<Json<api::Received>, StatusCode> {
+    if runtime.follower.has(&id) {
+        return following(&runtime, &id, None, asked["offset"], body).await;
+    }
     if runtime.taking(|taken| taken.bytes.len())? != asked["offset"] {
         return Err(StatusCode::CONFLICT);
     }
@@ -548,6 +733,9 @@ async fn check(
     Shared(runtime): Shared<Runtime>,
     Named(id): Named<String>,
 ) -> Result<Json<api::ImportView>, StatusCode> {
+    if runtime.follower.has(&id) {
+        return runtime.follower.check(&id).map(Json);
+    }
     runtime.taking(|taken| {
         taken.state = api::ImportState::Checked;
         taken.view(&id)
@@ -558,8 +746,106 @@ async fn confirm(
     Shared(runtime): Shared<Runtime>,
     Named(id): Named<String>,
 ) -> Result<Json<api::ImportView>, StatusCode> {
+    if runtime.follower.has(&id) {
+        return runtime.follower.confirm(&id).map(Json);
+    }
     runtime.taking(|taken| {
         taken.state = api::ImportState::Done;
         taken.view(&id)
     })
+}
+
+/// Keeps whatever of a part has arrived.
+async fn following(
+    runtime: &Runtime,
+    id: &str,
+    round: Option<u32>,
+    offset: usize,
+    body: Body,
+) -> Result<Json<api::Received>, StatusCode> {
+    runtime.wake();
+    let (mut parts, mut at) = (body.into_data_stream(), offset);
+    while let Some(part) = futures::StreamExt::next(&mut parts).await {
+        let part = part.map_err(|_| StatusCode::BAD_REQUEST)?;
+        runtime.follower.take(id, round, at, &part)?;
+        at += part.len();
+    }
+    runtime.follower.received(id, round).map(|offset| Json(api::Received { offset }))
+}
+
+async fn announce(
+    Shared(runtime): Shared<Runtime>,
+    Named(id): Named<String>,
+    Json(asked): Json<api::FollowRequest>,
+) -> Result<Json<api::ImportView>, StatusCode> {
+    runtime.wake();
+    runtime.follower.announce(&id, asked).map(Json)
+}
+
+async fn delta(
+    Shared(runtime): Shared<Runtime>,
+    Named((id, round)): Named<(String, u32)>,
+    Query(asked): Query<HashMap<String, usize>>,
+    body: Body,
+) -> Result<Json<api::Received>, StatusCode> {
+    following(&runtime, &id, Some(round), asked["offset"], body).await
+}
+
+async fn delta_offset(
+    Shared(runtime): Shared<Runtime>,
+    Named((id, round)): Named<(String, u32)>,
+) -> Result<[(&'static str, String); 1], StatusCode> {
+    runtime.follower.received(&id, Some(round)).map(|offset| [("upload-offset", offset.to_string())])
+}
+
+async fn apply(
+    Shared(runtime): Shared<Runtime>,
+    Named((id, round)): Named<(String, u32)>,
+) -> Result<Json<api::ImportView>, StatusCode> {
+    runtime.wake();
+    runtime.follower.apply(&id, round).map(Json)
+}
+
+async fn activate(
+    Shared(runtime): Shared<Runtime>,
+    Named(id): Named<String>,
+    Json(asked): Json<api::ActivateRequest>,
+) -> axum::response::Response {
+    runtime.wake();
+    if runtime.follower.has_renounced(&asked.handover) {
+        return refused("cancelled").into_response();
+    }
+    match runtime.follower.activate(&id, asked) {
+        Ok(activated) => {
+            // Whatever departed from here is back.
+            runtime.archive.departed.lock().remove(&runtime.id);
+            Json(activated).into_response()
+        }
+        Err(status) => status.into_response(),
+    }
+}
+
+async fn renounce(
+    Shared(runtime): Shared<Runtime>,
+    Json(asked): Json<api::RenounceRequest>,
+) -> Json<export_format::moving::RecallAnswer> {
+    runtime.wake();
+    Json(runtime.follower.renounce(asked))
+}
+
+async fn recall(Shared(runtime): Shared<Runtime>) -> Result<Json<Signed>, StatusCode> {
+    let departed = runtime.archive.departed.lock().get(&runtime.id).cloned().ok_or(StatusCode::NOT_FOUND)?;
+    let handover = Handover::open(&departed.handover).unwrap();
+    let recall = Recall {
+        kind: Recall::KIND.into(),
+        id: handover.id,
+        handover: departed.handover.digest(),
+        server: handover.server,
+        at: handover.at,
+    };
+    Ok(Json(recall.sign(&own_key()).unwrap()))
+}
+
+async fn identity() -> Json<api::IdentityView> {
+    Json(api::IdentityView { did: own_key().public().did(), epoch: 1 })
 }

@@ -2,9 +2,14 @@
 
 mod clock;
 mod databases;
+mod dns;
+mod follower;
+mod freezr;
 mod memory_host;
 mod peers;
 mod smtp;
+mod source;
+mod target;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -13,15 +18,21 @@ use std::time::Duration;
 use billing::{Currency, Grace, PlanDraft, PlanId};
 use control_plane::accounts::{self, SignUp, SignedUp};
 use control_plane::business::{self, SetUp};
+use control_plane::domains::Dns;
 use control_plane::servers::{self, Host};
 use control_plane::{Actor, ControlPlane, PublicAddress, Settings, Smtp};
 use tempfile::TempDir;
 
 pub(crate) use clock::HandClock;
 pub(crate) use databases::Database;
+pub(crate) use dns::DnsServer;
+pub(crate) use follower::{Hitch, own_key};
+pub(crate) use freezr::{Freezr, USER};
 pub(crate) use memory_host::{MemoryHost, archive_of};
 pub(crate) use peers::{DavPeer, S3Peer, SECRET};
 pub(crate) use smtp::{Answer, PostOffice};
+pub(crate) use source::{At, Fault, Source};
+pub(crate) use target::{Recalled, Target, id as move_id};
 
 /// Where every request of the tests comes from.
 pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -37,6 +48,7 @@ pub(crate) struct World {
     pub(crate) clock: HandClock,
     pub(crate) database: Database,
     smtp: Option<Smtp>,
+    pub(crate) dns: Dns,
     data: TempDir,
 }
 
@@ -55,15 +67,28 @@ impl World {
     /// A control plane that was never set up.
     pub(crate) async fn new(database: Database, smtp: Option<Smtp>) -> Self {
         let (host, clock, data) = (Arc::new(MemoryHost::new()), HandClock::new(), TempDir::new().unwrap());
-        let plane = start(host.clone(), &clock, &database, &data, smtp.clone()).await;
-        Self { plane, host, clock, database, smtp, data }
+        // A resolver that nobody is at: a test that looks names up brings its own.
+        let nowhere = Dns { resolver: Some(([127, 0, 0, 1], 1).into()), addresses: Vec::new() };
+        let plane = start_with(host.clone(), &clock, &database, &data, smtp.clone(), nowhere.clone()).await;
+        Self { plane, host, clock, database, smtp, dns: nowhere, data }
     }
 
     /// The process is gone without a word, and the machine with it; both come back.
     pub(crate) async fn crash_and_start(&mut self) {
         self.plane.stop().await;
         self.host = Arc::new(MemoryHost::new());
-        self.plane = start(self.host.clone(), &self.clock, &self.database, &self.data, self.smtp.clone()).await;
+        self.begin().await;
+    }
+
+    /// The process is gone without a word; the machine with its servers is there still.
+    pub(crate) async fn restart(&mut self) {
+        self.plane.stop().await;
+        self.begin().await;
+    }
+
+    async fn begin(&mut self) {
+        let (host, smtp, dns) = (self.host.clone(), self.smtp.clone(), self.dns.clone());
+        self.plane = start_with(host, &self.clock, &self.database, &self.data, smtp, dns).await;
     }
 
     pub(crate) async fn end(self) {
@@ -123,6 +148,17 @@ pub(crate) async fn start(
     data: &TempDir,
     smtp: Option<Smtp>,
 ) -> ControlPlane {
+    start_with(host, clock, database, data, smtp, Dns::default()).await
+}
+
+async fn start_with(
+    host: Arc<dyn Host>,
+    clock: &HandClock,
+    database: &Database,
+    data: &TempDir,
+    smtp: Option<Smtp>,
+    dns: Dns,
+) -> ControlPlane {
     let settings = Settings {
         database: database.url.clone(),
         data_dir: data.path().to_owned(),
@@ -132,6 +168,7 @@ pub(crate) async fn start(
         idle_after: Duration::from_secs(3600),
         sign_ups_per_hour: 20,
         places: control_plane::places::Reach::Private,
+        dns,
         drills_every: Some(Duration::from_secs(30 * 24 * 3600)),
         grace: Grace::default(),
         clock: clock.clock(),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use export_format::EntryPath;
 use export_format::cover::Cover;
-use export_format::digest::Tally;
+use export_format::digest::{Summary, Tally};
 use export_format::entry::{Account, App, AppPart, Kind};
 use export_format::manifest::{Manifest, Snapshot, Source, Subject};
 use export_format::packed::{MAX_DOCUMENT, Packed, Stored};
@@ -43,9 +43,11 @@ pub(crate) struct Create {
 
 /// Where an entry's stored bytes come from.
 #[derive(Debug)]
-struct OnDisk {
-    path: PathBuf,
-    deflated: bool,
+pub(crate) enum From {
+    /// A file.
+    Disk { path: PathBuf, deflated: bool },
+    /// Here they are.
+    Memory(bytes::Bytes),
 }
 
 impl Create {
@@ -62,44 +64,7 @@ impl Create {
             reading.inc(1);
         }
         reading.finish_and_clear();
-        let signer = match &self.key {
-            None => Signer::random(),
-            Some(path) => crate::sign::signer(path)?,
-        };
-        let sealed = writer.seal(&signer)?;
-        let plan = sealed.plan();
-        let mut out =
-            File::create_new(&self.output).with_context(|| format!("{} could not be made", self.output.display()))?;
-        let writing = bar("writing");
-        writing.set_length(plan.len());
-        for piece in plan.range(0..plan.len()) {
-            match piece {
-                Piece::Inline(bytes) => {
-                    out.write_all(&bytes)?;
-                    writing.inc(bytes.len() as u64);
-                }
-                Piece::Stored { path, source, range } => {
-                    copy(source, range.clone(), &mut out).with_context(|| format!("{path} could not be written"))?;
-                    writing.inc(range.end - range.start);
-                }
-            }
-        }
-        out.sync_all()?;
-        writing.finish_and_clear();
-        if json {
-            say(
-                serde_json::json!({ "bytes": plan.len(), "entries": plan.entries(), "signedBy": signer.public().to_string() }),
-            );
-        } else {
-            say(format_args!(
-                "{}: {} bytes, {} entries, signed by {}",
-                self.output.display(),
-                plan.len(),
-                plan.entries(),
-                signer.public()
-            ));
-        }
-        Ok(Outcome::Good)
+        write(writer, self.key.as_deref(), &self.output, json)
     }
 
     fn manifest(&self) -> anyhow::Result<Manifest> {
@@ -123,7 +88,7 @@ impl Create {
         ))
     }
 
-    fn add(&self, writer: &mut Writer<export_format::writer::Open<OnDisk>>, path: EntryPath) -> anyhow::Result<()> {
+    fn add(&self, writer: &mut Writer<export_format::writer::Open<From>>, path: EntryPath) -> anyhow::Result<()> {
         let disk = self.folder.join(path.as_str());
         let context = || format!("{} could not be read", disk.display());
         let (summary, stored) = if is_document(&path, &disk)? {
@@ -132,22 +97,13 @@ impl Create {
             let packed = Packed::document(&content)?;
             (packed.summary, packed.stored)
         } else {
-            let mut tally = Tally::new();
-            let mut file = File::open(&disk).with_context(context)?;
-            let mut buffer = vec![0; 256 * 1024];
-            loop {
-                match file.read(&mut buffer).with_context(context)? {
-                    0 => break,
-                    count => tally.update(&buffer[..count]),
-                }
-            }
-            (tally.finish(), Stored::Whole)
+            (measure(&disk)?, Stored::Whole)
         };
         if let Kind::App(_, AppPart::File(_)) = Kind::of(&path) {
             writer.manifest_mut().counts.files += 1;
         }
         let deflated = matches!(stored, Stored::Deflated { .. });
-        writer.add(Payload { path, summary, stored, source: OnDisk { path: disk, deflated } })?;
+        writer.add(Payload { path, summary, stored, source: From::Disk { path: disk, deflated } })?;
         Ok(())
     }
 }
@@ -161,7 +117,7 @@ fn is_document(path: &EntryPath, disk: &Path) -> anyhow::Result<bool> {
 
 /// Adds to the counts and the page what a document tells.
 fn count(
-    writer: &mut Writer<export_format::writer::Open<OnDisk>>,
+    writer: &mut Writer<export_format::writer::Open<From>>,
     path: &EntryPath,
     content: &[u8],
 ) -> anyhow::Result<()> {
@@ -203,16 +159,80 @@ fn walk(folder: &Path, prefix: &str, paths: &mut Vec<EntryPath>) -> anyhow::Resu
     Ok(())
 }
 
-fn copy(source: &OnDisk, range: std::ops::Range<u64>, out: &mut File) -> anyhow::Result<()> {
-    if source.deflated {
-        let packed = Packed::document(&std::fs::read(&source.path)?)?;
-        let part = packed.bytes.get(range.start as usize..range.end as usize).context("the file changed meanwhile")?;
-        out.write_all(part)?;
+/// Signs and writes an archive, and says so.
+pub(crate) fn write(
+    writer: Writer<export_format::writer::Open<From>>,
+    key: Option<&Path>,
+    output: &Path,
+    json: bool,
+) -> anyhow::Result<Outcome> {
+    let signer = match key {
+        None => Signer::random(),
+        Some(path) => crate::sign::signer(path)?,
+    };
+    let sealed = writer.seal(&signer)?;
+    let plan = sealed.plan();
+    let mut out = File::create_new(output).with_context(|| format!("{} could not be made", output.display()))?;
+    let writing = bar("writing");
+    writing.set_length(plan.len());
+    for piece in plan.range(0..plan.len()) {
+        match piece {
+            Piece::Inline(bytes) => {
+                out.write_all(&bytes)?;
+                writing.inc(bytes.len() as u64);
+            }
+            Piece::Stored { path, source, range } => {
+                copy(source, range.clone(), &mut out).with_context(|| format!("{path} could not be written"))?;
+                writing.inc(range.end - range.start);
+            }
+        }
+    }
+    out.sync_all()?;
+    writing.finish_and_clear();
+    if json {
+        say(
+            serde_json::json!({ "bytes": plan.len(), "entries": plan.entries(), "signedBy": signer.public().to_string() }),
+        );
     } else {
-        let mut file = File::open(&source.path)?;
-        file.seek(SeekFrom::Start(range.start))?;
-        let wanted = range.end - range.start;
-        ensure!(io::copy(&mut file.take(wanted), out)? == wanted, "the file changed meanwhile");
+        say(format_args!(
+            "{}: {} bytes, {} entries, signed by {}",
+            output.display(),
+            plan.len(),
+            plan.entries(),
+            signer.public()
+        ));
+    }
+    Ok(Outcome::Good)
+}
+
+/// What an archive must know of a file.
+pub(crate) fn measure(disk: &Path) -> anyhow::Result<Summary> {
+    let context = || format!("{} could not be read", disk.display());
+    let mut tally = Tally::new();
+    let mut file = File::open(disk).with_context(context)?;
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer).with_context(context)? {
+            0 => return Ok(tally.finish()),
+            count => tally.update(&buffer[..count]),
+        }
+    }
+}
+
+fn copy(source: &From, range: std::ops::Range<u64>, out: &mut File) -> anyhow::Result<()> {
+    let (from, to) = (range.start as usize, range.end as usize);
+    match source {
+        From::Memory(bytes) => out.write_all(bytes.get(from..to).context("a document changed meanwhile")?)?,
+        From::Disk { path, deflated: true } => {
+            let packed = Packed::document(&std::fs::read(path)?)?;
+            out.write_all(packed.bytes.get(from..to).context("the file changed meanwhile")?)?;
+        }
+        From::Disk { path, deflated: false } => {
+            let mut file = File::open(path)?;
+            file.seek(SeekFrom::Start(range.start))?;
+            let wanted = range.end - range.start;
+            ensure!(io::copy(&mut file.take(wanted), out)? == wanted, "the file changed meanwhile");
+        }
     }
     Ok(())
 }

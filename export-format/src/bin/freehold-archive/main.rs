@@ -12,6 +12,7 @@ mod delta;
 mod diff;
 mod encrypt;
 mod extract;
+mod gather;
 mod list;
 mod opened;
 mod sign;
@@ -45,6 +46,8 @@ struct Arguments {
 enum Command {
     /// Make an archive from a folder that has a data/ folder inside.
     Create(create::Create),
+    /// Make an archive of any folder, that a server can take in: its files become files of one app.
+    Gather(gather::Gather),
     /// List what an archive holds. Reads the list of entries and the bag's own files only.
     List(list::List),
     /// Check an archive, or a folder with an unpacked one, and say everything that is wrong.
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
     let json = arguments.json;
     let outcome = match arguments.command {
         Command::Create(command) => command.run(json),
+        Command::Gather(command) => command.run(json),
         Command::List(command) => command.run(json),
         Command::Check(command) => command.run(json),
         Command::Extract(command) => command.run(json),

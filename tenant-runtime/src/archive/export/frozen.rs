@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use export_format::bag::names;
 use export_format::cover::Cover;
+use export_format::delta::{self, Base};
 use export_format::digest::Summary;
 use export_format::manifest::{Counts, Manifest, Omitted, Secrets, Snapshot, Source as MadeBy, Subject};
 use export_format::packed::Stored;
@@ -16,15 +18,22 @@ use export_format::{Digest, EntryPath};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::request::{self, Request};
+use super::former::Known;
+use super::freeze::Rendered;
+use super::request::{self, BaseExport, Request};
 use crate::admin::api::{self, ExportState, ExportView, Omission};
 use crate::archive::error::Error;
 use crate::archive::identity::Identity;
-use crate::archive::payload::{Payload, Source};
+use crate::archive::payload::Source;
 use crate::archive::work;
 
-/// The work file with the rendered documents.
-pub(super) const DOCUMENTS: &str = "documents";
+/// The work file with the rendered documents; those after the first are of exports that this one builds on.
+pub(super) fn documents(file: u32) -> String {
+    match file {
+        0 => "documents".into(),
+        file => format!("documents-{file}"),
+    }
+}
 /// The work file that says where everything lies; it is written last.
 const PLAN: &str = "plan.json";
 
@@ -33,23 +42,24 @@ const PLAN: &str = "plan.json";
 pub enum From {
     /// From among the server's files.
     Blob(Digest),
-    /// From the work file of documents, beginning there.
-    Documents(u64),
+    /// From a work file of documents, beginning there.
+    Documents(u32, u64),
 }
 
-/// An archive, ready to be given in any pieces.
+/// An archive, or a delta that leads to one, ready to be given in any pieces.
 #[derive(Debug)]
 pub struct Frozen {
+    /// The layout of what is given.
     plan: Plan<From>,
     /// The envelope around it, when the whole archive is sealed.
     sealed: Option<Sealed>,
     counts: api::Counts,
     omitted: Vec<Omission>,
-    /// SHA-256 of the payload manifest.
-    payload: Digest,
+    /// The payload manifest of the whole archive.
+    manifest: Bytes,
     /// How many groups of writes the home had seen.
     seq: u64,
-    documents: PathBuf,
+    folder: PathBuf,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,6 +74,9 @@ struct Written {
     #[serde(default)]
     words: Map<String, Value>,
     entries: Vec<Line>,
+    /// What an export that builds on this one has to know.
+    #[serde(default)]
+    known: Known,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,7 +90,14 @@ pub(super) fn is_written(folder: &Path) -> bool {
     folder.join(PLAN).is_file()
 }
 
-pub(super) fn write(folder: &Path, payload: &Payload, at_ms: i64, seq: u64, seed: &[u8; 32]) -> Result<(), Error> {
+/// What is known of an export for those that build on it; none while it is not ready.
+pub(super) fn known(folder: &Path) -> Result<Option<Known>, Error> {
+    let written: Option<Written> = work::read_json(&folder.join(PLAN))?;
+    Ok(written.map(|written| written.known))
+}
+
+pub(super) fn write(folder: &Path, rendered: &Rendered, at_ms: i64, seq: u64) -> Result<(), Error> {
+    let Rendered { payload, seed, known } = rendered;
     let entries = payload.entries.iter();
     let written = Written {
         at_ms,
@@ -90,6 +110,7 @@ pub(super) fn write(folder: &Path, payload: &Payload, at_ms: i64, seq: u64, seed
         entries: entries
             .map(|(path, entry)| Line { path: path.to_string(), summary: entry.summary, source: entry.source })
             .collect(),
+        known: known.clone(),
     };
     work::write_json(&folder.join(PLAN), &written)
 }
@@ -106,22 +127,25 @@ impl Frozen {
             let path: EntryPath = path.parse().map_err(|_| Error::Bug(format!("{path:?} is no path")))?;
             let (stored, source) = match source {
                 Source::Blob => (Stored::Whole, From::Blob(summary.digest)),
-                Source::Frozen { at, stored, deflated: true } => {
-                    (Stored::Deflated { bytes: stored }, From::Documents(at))
+                Source::Frozen { file, at, stored, deflated: true } => {
+                    (Stored::Deflated { bytes: stored }, From::Documents(file, at))
                 }
-                Source::Frozen { at, deflated: false, .. } => (Stored::Whole, From::Documents(at)),
+                Source::Frozen { file, at, deflated: false, .. } => (Stored::Whole, From::Documents(file, at)),
                 Source::Measured => return Err(Error::Bug(format!("{path} was measured, not kept"))),
             };
             writer
                 .add(Planned { path, summary, stored, source })
                 .map_err(|why| Error::Refused(format!("the archive cannot be laid out: {why}")))?;
         }
-        let sealed = writer
-            .seal(&Signer::from_seed(&seed))
-            .map_err(|why| Error::Bug(format!("the archive cannot be sealed: {why}")))?;
+        let signer = Signer::from_seed(&seed);
+        let sealed = writer.seal(&signer).map_err(|why| Error::Bug(format!("the archive cannot be sealed: {why}")))?;
         let plan = sealed.into_plan();
-        let payload = plan.tag_file(names::MANIFEST).map(|text| Digest::of(text));
-        let payload = payload.ok_or_else(|| Error::Bug("an archive without a payload manifest".into()))?;
+        let manifest = plan.tag_file(names::MANIFEST).cloned();
+        let manifest = manifest.ok_or_else(|| Error::Bug("an archive without a payload manifest".into()))?;
+        let plan = match &request.base {
+            Some(base) => lead(plan, base, folder, &signer)?,
+            None => plan,
+        };
         let envelope = request::envelope(folder)?;
         if request.sealed && envelope.is_none() {
             return Err(Error::Bug("the envelope of a sealed export is gone".into()));
@@ -129,9 +153,9 @@ impl Frozen {
         Ok(Self {
             counts: written.counts,
             omitted: written.omitted,
-            payload,
+            manifest,
             seq: written.seq,
-            documents: folder.join(DOCUMENTS),
+            folder: folder.to_owned(),
             sealed: envelope.map(|envelope| envelope.around(plan.len(), &plan.fingerprint())),
             plan,
         })
@@ -142,7 +166,24 @@ impl Frozen {
         self.sealed.as_ref()
     }
 
-    /// The layout of the archive, within its envelope if it has one.
+    /// The payload manifest of the whole archive, also of a delta's.
+    pub(super) fn manifest(&self) -> &Bytes {
+        &self.manifest
+    }
+
+    /// SHA-256 of that.
+    #[must_use]
+    pub fn payload(&self) -> Digest {
+        Digest::of(&self.manifest)
+    }
+
+    /// How many groups of writes the home had seen.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The layout of the archive or the delta, within its envelope if it has one.
     #[must_use]
     pub fn plan(&self) -> &Plan<From> {
         &self.plan
@@ -161,9 +202,9 @@ impl Frozen {
         format!("\"{}\"", self.sealed.as_ref().map_or_else(|| self.plan.fingerprint(), Sealed::fingerprint))
     }
 
-    /// The work file with the rendered documents.
-    pub(super) fn documents(&self) -> Result<File, Error> {
-        File::open(&self.documents).map_err(Error::file("opened"))
+    /// A work file with rendered documents.
+    pub(super) fn documents(&self, file: u32) -> Result<File, Error> {
+        File::open(self.folder.join(documents(file))).map_err(Error::file("opened"))
     }
 
     pub(super) fn describe(&self, view: &mut ExportView) {
@@ -171,11 +212,19 @@ impl Frozen {
         view.bytes = Some(self.len());
         view.counts = Some(self.counts);
         view.omitted.clone_from(&self.omitted);
-        view.payload = Some(self.payload.to_string());
+        view.payload = Some(self.payload().to_string());
         view.seq = Some(self.seq);
         view.done = self.counts.documents;
         view.total = self.counts.documents;
     }
+}
+
+/// What leads to this archive from the base's.
+fn lead(plan: Plan<From>, base: &BaseExport, folder: &Path, signer: &Signer) -> Result<Plan<From>, Error> {
+    let manifest = request::base(folder)?.ok_or_else(|| Error::Bug("the base of a delta is gone".into()))?;
+    Base::ours(&base.archive.urn().to_string(), &manifest)
+        .and_then(|base| delta::of(plan, &base, signer))
+        .map_err(|why| Error::Bug(format!("the delta cannot be laid out: {why}")))
 }
 
 fn manifest(request: &Request, written: &Written, did: &str) -> Manifest {

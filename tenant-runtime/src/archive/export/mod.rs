@@ -8,8 +8,13 @@
 //! With a passphrase the whole archive can be sealed ([`export_format::sealed`]). The passphrase is forgotten at once; the
 //! envelope made of it lies among the work files, so every request gets the same bytes, also of a sealed archive.
 //!
+//! With a base it is a delta ([`export_format::delta`]) that is fetched: what leads to this archive from one that was exported
+//! before. All else told of such an export is of its whole archive. With a hold, writes wait from before its moment on, so that
+//! whoever fetches it may know that nothing comes behind it (`moves`).
+//!
 //! Fails by saying so: an export that cannot be made is kept as failed with its reason until it is released.
 
+mod former;
 mod freeze;
 mod frozen;
 mod request;
@@ -19,6 +24,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use export_format::sealed::Envelope;
 use parking_lot::Mutex;
 
@@ -26,12 +32,13 @@ pub use frozen::Frozen;
 pub use request::Request;
 pub use stream::stream;
 
-use self::request::Secrets;
+use self::request::{BaseExport, Beside, Secrets};
 use super::error::Error;
 use super::identity::{self, Identity};
 use super::running::Running;
 use super::work;
 use crate::admin::api::{ExportRequest, ExportState, ExportView};
+use crate::documents::noting;
 use crate::launch::Launch;
 use crate::store::Home;
 
@@ -47,13 +54,16 @@ struct Inner {
     folder: PathBuf,
     running: Running,
     ready: Mutex<HashMap<String, Arc<Frozen>>>,
+    /// The export for which writes were held last.
+    holds: Mutex<Option<String>>,
 }
 
 impl Exports {
     /// The exports whose work files lie in `folder`.
     #[must_use]
     pub fn new(home: Home, launch: Launch, folder: PathBuf) -> Self {
-        let inner = Inner { home, launch, folder, running: Running::default(), ready: Mutex::default() };
+        let (running, ready, holds) = (Running::default(), Mutex::default(), Mutex::default());
+        let inner = Inner { home, launch, folder, running, ready, holds };
         Self { inner: Arc::new(inner) }
     }
 
@@ -74,17 +84,18 @@ impl Exports {
     /// A passphrase seals the secret keys, and with `sealed` the whole archive too; it is not kept.
     pub async fn begin(&self, id: &str, asked: ExportRequest, now_ms: i64) -> Result<ExportView, Error> {
         work::check_id(id)?;
-        let ExportRequest { passphrase, sealed, history, .. } = asked;
+        let ExportRequest { id: _, passphrase, sealed, history, base, hold_ms, followed } = asked;
         let folder = self.folder(id);
         if request::read(&folder)?.is_none() {
-            let identity = self.inner.home.write(identity::read_or_make).await?;
+            let (base, manifest) = base.map(|base| self.base(&base, sealed)).transpose()?.unzip();
+            let identity = identity::of(&self.inner.home).await?;
             let secrets = match passphrase {
                 Some(phrase) => work::blocking(move || secrets(&identity, &phrase, sealed)).await?,
                 None if sealed => return Err(Error::Refused("a sealed archive needs a passphrase".into())),
                 None => Secrets::default(),
             };
-            let request = Request { sealed, ..Request::new(id, now_ms, &self.inner.launch) };
-            request::write(&folder, &request, &secrets, history.as_ref())?;
+            let request = Request { sealed, base, hold_ms, followed, ..Request::new(id, now_ms, &self.inner.launch) };
+            request::write(&folder, &request, &Beside { secrets, history, base: manifest })?;
             self.go_on(id);
         }
         self.view(id)
@@ -96,6 +107,9 @@ impl Exports {
         let folder = self.folder(id);
         let request = request::read(&folder)?.ok_or(Error::Missing("export"))?;
         let mut view = request.view();
+        if self.inner.holds.lock().as_deref() == Some(id) {
+            view.held_until_ms = self.inner.home.held_until();
+        }
         if let Some(progress) = self.inner.running.progress(id) {
             view.done = progress.done();
             view.total = progress.total();
@@ -139,13 +153,54 @@ impl Exports {
     /// Lets go of an export: its work files and its snapshot. Letting go of nothing is fine.
     pub async fn release(&self, id: &str) -> Result<(), Error> {
         work::check_id(id)?;
+        let held = self.inner.holds.lock().take_if(|holder| holder == id);
+        if held.is_some() {
+            self.inner.home.end_hold().await?;
+        }
         self.inner.ready.lock().remove(id);
         work::remove(&self.folder(id))?;
         let name = freeze::snapshot_name(id);
         if self.inner.home.snapshots().await?.iter().any(|snapshot| snapshot.name == name) {
             self.inner.home.drop_snapshot(&name).await?;
         }
+        self.note_no_more()?;
         Ok(())
+    }
+
+    /// Changes need not be noted when no export builds on another. Nobody waits for that, for writes may be held.
+    fn note_no_more(&self) -> Result<(), Error> {
+        for id in work::list(&self.inner.folder)? {
+            if request::read(&self.folder(&id))?.is_some_and(|request| request.followed || request.base.is_some()) {
+                return Ok(());
+            }
+        }
+        let home = self.inner.home.clone();
+        tokio::spawn(async move {
+            let forgotten = async {
+                match home.read(|db| Ok::<_, Error>(noting::of(db)?)).await? {
+                    Some(_) => home.write(|db| Ok::<_, Error>(noting::forget(db)?)).await,
+                    None => Ok(()),
+                }
+            };
+            if let Err(error) = forgotten.await {
+                tracing::debug!(error = error.chain(), "changes are noted for longer than need be");
+            }
+        });
+        Ok(())
+    }
+
+    /// The export from whose archive a delta is to lead, and the payload manifest of that.
+    fn base(&self, id: &str, sealed: bool) -> Result<(BaseExport, Bytes), Error> {
+        work::check_id(id)?;
+        let folder = self.folder(id);
+        let gone = || Error::Refused(format!("there is no export {id} here from which a delta could lead"));
+        let request = request::read(&folder)?.filter(|_| !matches!(request::failure(&folder), Ok(Some(_))));
+        let request = request.ok_or_else(gone)?;
+        if sealed || request.sealed {
+            return Err(Error::Refused("a delta leads between archives that are not sealed".into()));
+        }
+        let manifest = self.frozen(id)?.manifest().clone();
+        Ok((BaseExport { id: id.to_owned(), archive: request.archive }, manifest))
     }
 
     fn folder(&self, id: &str) -> PathBuf {
@@ -158,7 +213,8 @@ impl Exports {
         let (this, id) = (self.clone(), id.to_owned());
         tokio::spawn(async move {
             let folder = this.folder(&id);
-            let freeze = || freeze::freeze(&this.inner.home, &folder, &id, progress.clone());
+            let holds = || *this.inner.holds.lock() = Some(id.clone());
+            let freeze = || freeze::freeze(&this.inner.home, &folder, &id, progress.clone(), holds);
             let outcome = work::until_there_is_room(&progress, freeze).await;
             if let Err(error) = &outcome
                 && error.is_a_pause()

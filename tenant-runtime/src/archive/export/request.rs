@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use bytes::Bytes;
 use export_format::sealed::Envelope;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ const REQUEST: &str = "request.json";
 const KEYS: &str = "keys.age";
 const ENVELOPE: &str = "envelope";
 const HISTORY: &str = "history.json";
+const BASE: &str = "base.txt";
 const FAILURE: &str = "failure.txt";
 
 /// The words of an export that its bytes depend on, apart from the snapshot.
@@ -38,6 +40,24 @@ pub struct Request {
     /// Whether the whole archive is sealed.
     #[serde(default)]
     pub sealed: bool,
+    /// The export from whose archive a delta is to lead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseExport>,
+    /// For how long writes are held from before its moment on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_ms: Option<u64>,
+    /// Others are going to be built on it.
+    #[serde(default)]
+    pub followed: bool,
+}
+
+/// The export a delta leads from. Its payload manifest stands beside the request, so that it may be let go of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseExport {
+    /// The export.
+    pub id: String,
+    /// Its archive's own id.
+    pub archive: uuid::Uuid,
 }
 
 /// What a passphrase made before it was forgotten.
@@ -47,6 +67,16 @@ pub(super) struct Secrets {
     pub(super) keys: Option<Vec<u8>>,
     /// What the whole archive is sealed in.
     pub(super) envelope: Option<Envelope>,
+}
+
+/// What an export needs beside its request.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    pub(super) secrets: Secrets,
+    /// What the provider handed over of its own.
+    pub(super) history: Option<ProviderHistory>,
+    /// The payload manifest of the base.
+    pub(super) base: Option<Bytes>,
 }
 
 impl Request {
@@ -63,6 +93,9 @@ impl Request {
             origin: launch.provider.console_origin.clone(),
             label: launch.site.name.clone(),
             sealed: false,
+            base: None,
+            hold_ms: None,
+            followed: false,
         }
     }
 
@@ -76,8 +109,15 @@ impl Request {
             done: 0,
             total: 0,
             bytes: None,
+            base: self.base.as_ref().map(|base| base.id.clone()),
+            held_until_ms: None,
             archive_id: Some(self.archive.urn().to_string()),
-            file_name: format!("{}-{day}.pcc.zip{}", self.label, if self.sealed { ".age" } else { "" }),
+            file_name: format!(
+                "{}-{day}{}.pcc.zip{}",
+                self.label,
+                if self.base.is_some() { ".delta" } else { "" },
+                if self.sealed { ".age" } else { "" }
+            ),
             sealed: self.sealed,
             counts: None,
             omitted: Vec::new(),
@@ -94,13 +134,12 @@ pub(super) fn read(folder: &Path) -> Result<Option<Request>, Error> {
 }
 
 /// Writes what belongs to a request first: it is only there when all of it is.
-pub(super) fn write(
-    folder: &Path,
-    request: &Request,
-    secrets: &Secrets,
-    history: Option<&ProviderHistory>,
-) -> Result<(), Error> {
+pub(super) fn write(folder: &Path, request: &Request, beside: &Beside) -> Result<(), Error> {
+    let Beside { secrets, history, base } = beside;
     work::make(folder)?;
+    if let Some(base) = base {
+        work::write(&folder.join(BASE), base)?;
+    }
     if let Some(history) = history {
         work::write_json(&folder.join(HISTORY), history)?;
     }
@@ -120,6 +159,11 @@ pub(super) fn sealed_keys(folder: &Path) -> Result<Option<Vec<u8>>, Error> {
 /// What the provider handed over with the request.
 pub(super) fn history(folder: &Path) -> Result<Option<ProviderHistory>, Error> {
     work::read_json(&folder.join(HISTORY))
+}
+
+/// The payload manifest of the archive a delta leads from.
+pub(super) fn base(folder: &Path) -> Result<Option<Vec<u8>>, Error> {
+    work::read(&folder.join(BASE))
 }
 
 /// The envelope of a sealed export.

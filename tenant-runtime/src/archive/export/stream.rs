@@ -1,5 +1,8 @@
 //! Any range of an archive as a stream, a little at a time in memory.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
@@ -68,7 +71,7 @@ async fn give(home: Home, frozen: Arc<Frozen>, range: Range<u64>, out: &mut Out)
     if out.sealer.is_some() && out.send(Bytes::new()).await.is_err() {
         return Ok(());
     }
-    let documents = Arc::new(frozen.documents().map_err(io::Error::other)?);
+    let mut files: BTreeMap<u32, Arc<File>> = BTreeMap::new();
     let mut at = range.start;
     while at < range.end {
         let next = next(&frozen, at..range.end)?;
@@ -82,7 +85,11 @@ async fn give(home: Home, frozen: Arc<Frozen>, range: Range<u64>, out: &mut Out)
                     return Ok(());
                 }
             }
-            Next::Stored(From::Documents(start), range) => {
+            Next::Stored(From::Documents(file, start), range) => {
+                let documents = match files.entry(file) {
+                    Entry::Occupied(open) => open.into_mut(),
+                    Entry::Vacant(place) => place.insert(Arc::new(frozen.documents(file).map_err(io::Error::other)?)),
+                };
                 let mut from = start + range.start;
                 let end = start + range.end;
                 while from < end {

@@ -11,10 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use export_format::bag::names;
 use export_format::row::Value as Row;
-use export_format::{AppId, EntryPath};
+use export_format::{AppId, Digest, EntryPath};
 use serde_json::{Map, Value, json};
 
 use super::archive::Checked;
+use crate::apps::Keeping;
 use crate::archive::error::Error;
 use crate::archive::payload::{CARRIED, account};
 use crate::archive::row::{self, instant};
@@ -68,6 +69,8 @@ pub(crate) struct AppIntake {
 pub(crate) struct Installed {
     pub(crate) label: String,
     pub(crate) manifest: String,
+    /// How it is kept up to date.
+    pub(crate) keeping: Keeping,
     pub(crate) installed_ms: Option<i64>,
     pub(crate) removed_ms: Option<i64>,
     /// True names and entries of its code.
@@ -123,11 +126,19 @@ pub(crate) fn sort(archive: &Checked, unusable: &Unusable) -> Result<Intake, Err
     Ok(intake)
 }
 
-/// The tables with a record that this server could not keep: each is read once, before anything is touched.
-pub(crate) fn unusable_tables(archive: &Checked, intake: &Intake) -> Result<Unusable, Error> {
+/// The tables with a record that this server could not keep: each is read once, before anything is touched. `is_known` says
+/// of a segment that it stood in a table that was read before and could be kept.
+pub(crate) fn unusable_tables(
+    archive: &Checked,
+    intake: &Intake,
+    is_known: impl Fn(&TableName, Digest) -> bool,
+) -> Result<Unusable, Error> {
     let mut unusable = Unusable::new();
     for table in intake.apps.iter().flat_map(|app| &app.tables) {
         for segment in &table.segments {
+            if archive.entries().get(segment).is_some_and(|entry| is_known(&table.table, entry.digest)) {
+                continue;
+            }
             match lines(&archive.document(segment)?).try_for_each(|line| row::from_line(line, 0).map(drop)) {
                 Ok(()) => {}
                 Err(row::Error::Id) => drop(unusable.insert(table.table.to_string())),

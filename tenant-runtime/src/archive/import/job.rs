@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DAY_MS;
 use super::intake::Unusable;
-use super::upload;
+use super::{rounds, upload};
 use crate::admin::api::{ImportReport, ImportState, ImportView};
 use crate::archive::error::Error;
 use crate::archive::work;
@@ -28,6 +28,43 @@ pub(super) struct Job {
     pub(super) undo_until_ms: Option<i64>,
     /// The owner wants the former content back.
     pub(super) undoing: bool,
+    /// It follows the server it comes from.
+    #[serde(default)]
+    pub(super) follow: bool,
+    /// What it stands on, once its archive is staged and verified.
+    #[serde(default)]
+    pub(super) standing: Option<Standing>,
+}
+
+/// What an import that follows stands on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Standing {
+    /// The round that is staged and verified; 0 for the archive.
+    pub(super) round: u32,
+    /// SHA-256 of the payload manifest, as computed from what is staged.
+    pub(super) payload: String,
+    /// The `did` of the key that signed the archive, which signs all others.
+    pub(super) signer: String,
+    /// The archive of that round: its id, the address it was frozen at, and when.
+    pub(super) archive: String,
+    pub(super) domain: String,
+    pub(super) at_ms: i64,
+    /// The moment that stands in for dates the archives do not say: the first one's, so that a row that says none does not
+    /// change with every round.
+    pub(super) taken_ms: i64,
+    /// The rounds whose deltas lead from the archive to that round, in their order.
+    pub(super) chain: Vec<u32>,
+    /// The last round that was announced.
+    pub(super) announced: Option<Announced>,
+}
+
+/// A round that was announced.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Announced {
+    pub(super) round: u32,
+    pub(super) bytes: u64,
+    /// It was not taken, and never will be.
+    pub(super) refused: bool,
 }
 
 /// What a check came to.
@@ -44,16 +81,17 @@ pub(super) fn read(folder: &Path) -> Result<Option<Job>, Error> {
     work::read_json(&folder.join(JOB))
 }
 
-pub(super) fn create(folder: &Path, id: &str, bytes: u64, now_ms: i64) -> Result<(), Error> {
+pub(super) fn create(folder: &Path, id: &str, bytes: u64, follow: bool, now_ms: i64) -> Result<(), Error> {
     work::make(folder)?;
-    Job { bytes, ..Job::fresh(id, ImportState::Uploading, now_ms) }.write(folder)
+    Job { bytes, follow, ..Job::fresh(id, ImportState::Uploading, now_ms) }.write(folder)
 }
 
 impl Job {
     fn fresh(id: &str, state: ImportState, created_ms: i64) -> Self {
         let (report, error, undo_until_ms) = (None, None, None);
         let (id, unusable) = (id.to_owned(), Unusable::default());
-        Self { id, bytes: 0, created_ms, state, report, unusable, error, undo_until_ms, undoing: false }
+        let (undoing, follow, standing) = (false, false, None);
+        Self { id, bytes: 0, created_ms, state, report, unusable, error, undo_until_ms, undoing, follow, standing }
     }
 
     /// An import that only the home remembers.
@@ -81,6 +119,7 @@ impl Job {
         }
         self.error = Some(why.to_owned());
         // First, for on a full disk this makes the room for the note; without its archive the import cannot go on.
+        rounds::discard(folder)?;
         upload::discard(folder)?;
         self.set(folder, ImportState::Failed)
     }
@@ -88,6 +127,7 @@ impl Job {
     pub(super) fn finish(&mut self, folder: &Path, arrived_ms: i64, undo_days: u32) -> Result<(), Error> {
         self.undo_until_ms = Some(arrived_ms + i64::from(undo_days) * DAY_MS);
         self.set(folder, ImportState::Done)?;
+        rounds::discard(folder)?;
         upload::discard(folder)
     }
 
@@ -103,6 +143,8 @@ impl Job {
             error: self.error.clone(),
             created_ms: self.created_ms,
             undo_until_ms: self.undo_until_ms,
+            round: self.standing.as_ref().map(|standing| standing.round),
+            payload: self.standing.as_ref().map(|standing| standing.payload.clone()),
         }
     }
 

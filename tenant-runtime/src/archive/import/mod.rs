@@ -11,11 +11,20 @@
 //! read from the content itself (its origin), never from a work file, so a crash at any point leaves no doubt.
 //!
 //! An import that was cut off before the swap is begun anew from the uploaded file when the runtime next starts.
+//!
+//! An import may follow a live server elsewhere: it is not swapped when it is verified but takes rounds (`rounds`,
+//! `follow`), and goes live by a hand-over (`activate`).
 
+mod activate;
 mod archive;
+mod catch_up;
+mod change;
+mod follow;
 pub(crate) mod intake;
 mod job;
+mod renounce;
 mod report;
+mod rounds;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -25,6 +34,7 @@ mod verify;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
@@ -32,6 +42,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
 use self::archive::{Archive, Checked};
+use self::follow::Followed;
 use self::intake::{Intake, Unusable};
 use self::job::{Job, Outcome};
 use self::report::Present;
@@ -47,6 +58,8 @@ use crate::launch::Launch;
 use crate::schema;
 use crate::store::Home;
 
+/// How long it is until somebody looks again whether a task has ended that is about to.
+const MOMENT: Duration = Duration::from_millis(2);
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Called after the content of the home was exchanged, so that nobody goes on with what they remember of the former.
@@ -66,6 +79,7 @@ struct Inner {
     running: Running,
     uploading: Mutex<HashSet<String>>,
     swapping: tokio::sync::Mutex<()>,
+    followed: Mutex<Option<Followed>>,
     /// One passphrase at a time: trying one takes memory.
     unlocking: tokio::sync::Mutex<()>,
 }
@@ -101,6 +115,7 @@ impl Imports {
             running: Running::default(),
             uploading: Mutex::default(),
             swapping: tokio::sync::Mutex::default(),
+            followed: Mutex::default(),
             unlocking: tokio::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -115,10 +130,18 @@ impl Imports {
             let is_live = origin.as_ref().is_some_and(|origin| origin.import == id);
             match job.state {
                 ImportState::Checking => self.run(&id),
-                ImportState::Staging | ImportState::Verifying | ImportState::Swapping if is_live => {
+                ImportState::Staging
+                | ImportState::Verifying
+                | ImportState::Following
+                | ImportState::CatchingUp
+                | ImportState::Swapping
+                    if is_live =>
+                {
                     job.finish(&folder, origin.as_ref().map_or(now_ms, |origin| origin.arrived_ms), self.undo_days())?;
                 }
-                ImportState::Staging | ImportState::Verifying | ImportState::Swapping => self.run(&id),
+                ImportState::Staging | ImportState::Verifying | ImportState::CatchingUp | ImportState::Swapping => {
+                    self.run(&id);
+                }
                 ImportState::Done if job.undoing && is_live => self.run(&id),
                 ImportState::Done if job.undoing => job.set(&folder, ImportState::Undone)?,
                 _ => {}
@@ -129,11 +152,24 @@ impl Imports {
 
     /// Announces an archive of so many bytes, or answers with what was announced under this id.
     pub async fn begin(&self, id: &str, bytes: u64, now_ms: i64) -> Result<ImportView, Error> {
+        self.begin_as(id, bytes, false, now_ms).await
+    }
+
+    /// The same for an archive of a server that is live elsewhere, and is followed until it is handed over.
+    pub async fn begin_following(&self, id: &str, bytes: u64, now_ms: i64) -> Result<ImportView, Error> {
+        self.begin_as(id, bytes, true, now_ms).await
+    }
+
+    async fn begin_as(&self, id: &str, bytes: u64, follow: bool, now_ms: i64) -> Result<ImportView, Error> {
         work::check_id(id)?;
         let folder = self.folder(id);
         match job::read(&folder)? {
             Some(job) if job.bytes != bytes => {
                 return Err(Error::State(format!("this import was announced with {} bytes, not {bytes}", job.bytes)));
+            }
+            Some(job) if job.follow != follow => {
+                let how = if job.follow { "to follow another server" } else { "not to follow another server" };
+                return Err(Error::State(format!("this import was announced {how}")));
             }
             Some(_) => {}
             None => {
@@ -141,7 +177,7 @@ impl Imports {
                 if bytes > limit {
                     return Err(Error::Full(report::too_big(bytes, limit)));
                 }
-                job::create(&folder, id, bytes, now_ms)?;
+                job::create(&folder, id, bytes, follow, now_ms)?;
             }
         }
         self.view(id).await
@@ -150,7 +186,7 @@ impl Imports {
     /// How many bytes of the archive are safely here.
     pub fn offset(&self, id: &str) -> Result<u64, Error> {
         let _ = self.job(id)?;
-        upload::offset(&self.folder(id))
+        upload::offset(&upload::path(&self.folder(id)))
     }
 
     /// Takes the next part of the archive, which begins at `offset`; answers with where the part after it begins.
@@ -169,7 +205,7 @@ impl Imports {
             return Err(Error::State("another part of this archive is arriving just now".into()));
         }
         let _free = Free { set: &self.inner.uploading, id };
-        upload::append(&self.folder(id), offset, job.bytes, part).await
+        upload::append(&upload::path(&self.folder(id)), offset, job.bytes, part).await
     }
 
     /// Checks the archive to the last byte and reports. Nothing changes.
@@ -223,7 +259,12 @@ impl Imports {
             ImportState::Failed | ImportState::Undone => {
                 return Err(Error::State("this import is over; begin another".into()));
             }
-            ImportState::Staging | ImportState::Verifying | ImportState::Swapping | ImportState::Done => {}
+            ImportState::Staging
+            | ImportState::Verifying
+            | ImportState::Following
+            | ImportState::CatchingUp
+            | ImportState::Swapping
+            | ImportState::Done => {}
         }
         self.view(id).await
     }
@@ -257,8 +298,19 @@ impl Imports {
         let Some(job) = job::read(&folder)? else { return self.remembered(id).await };
         let mut view = job.view();
         if job.state == ImportState::Uploading {
-            view.received = upload::offset(&folder)?;
+            view.received = upload::offset(&upload::path(&folder))?;
             (view.done, view.total) = (view.received, job.bytes);
+        }
+        if let (ImportState::Following | ImportState::CatchingUp, Some(standing)) = (job.state, &job.standing)
+            && let Some(announced) = standing.announced
+        {
+            view.bytes = announced.bytes;
+            // Of one that was refused nothing is awaited, nor kept.
+            view.received = match announced.refused {
+                true => announced.bytes,
+                false => upload::offset(&rounds::path(&folder, announced.round))?,
+            };
+            (view.done, view.total) = (view.received, view.bytes);
         }
         if let Some(progress) = self.inner.running.progress(id) {
             view.done = progress.done();
@@ -271,9 +323,11 @@ impl Imports {
     /// Lets go of an import that is not being taken just now. What it brought stays, and can still be undone.
     pub async fn remove(&self, id: &str) -> Result<(), Error> {
         work::check_id(id)?;
-        if self.inner.running.progress(id).is_some() {
-            return Err(Error::State("this import is at work just now".into()));
+        if let Some(progress) = self.inner.running.progress(id) {
+            progress.give_up();
         }
+        self.at_rest(id).await?;
+        self.forget(id);
         work::remove(&self.folder(id))?;
         Ok(self.inner.home.discard_stage(&stage_name(id)).await?)
     }
@@ -325,16 +379,48 @@ impl Imports {
         }
     }
 
+    /// Returns once nothing is at work: its task ends a moment after it has noted that it is done. Refuses when there is more
+    /// to do.
+    async fn at_rest(&self, id: &str) -> Result<(), Error> {
+        while self.inner.running.progress(id).is_some() {
+            if self.due(id).is_some() {
+                return Err(Error::State("this import is at work just now".into()));
+            }
+            tokio::time::sleep(MOMENT).await;
+        }
+        Ok(())
+    }
+
     /// Works until nothing is due; an error is noted already, or is a pause.
     async fn work_off(&self, id: &str, progress: &Arc<Progress>) -> Result<(), Stopped> {
         while let Some(what) = self.due(id) {
             let attempt = || self.work_now(id, what, progress.clone());
-            let Err(error) = work::patiently(progress, attempt).await else { continue };
+            // A live server elsewhere waits for one that follows; for want of room alone that is not ended.
+            let outcome = match job::read(&self.folder(id)) {
+                Ok(Some(job)) if job.follow => work::until_there_is_room(progress, attempt).await,
+                _ => work::patiently(progress, attempt).await,
+            };
+            let Err(error) = outcome else { continue };
             if error.is_a_pause() {
                 tracing::info!(import.id = id, "an import pauses; the next start goes on with it");
                 return Err(Stopped);
             }
             tracing::warn!(import.id = id, error = error.chain(), "an import did not go on");
+            if matches!(what, Work::Follow) {
+                match self.refuse_round(id, &error.to_string()).await {
+                    Ok(_) => continue,
+                    Err(error) if error.is_a_pause() => return Err(Stopped),
+                    Err(error) => {
+                        tracing::error!(
+                            import.id = id,
+                            error = error.chain(),
+                            "that a round was refused could not be noted"
+                        );
+                        tokio::time::sleep(work::PAUSE).await;
+                        continue;
+                    }
+                }
+            }
             if let Err(error) = self.inner.home.discard_stage(&stage_name(id)).await {
                 tracing::warn!(import.id = id, %error, "a stage could not be thrown away; it will be with the next import");
             }
@@ -365,6 +451,7 @@ impl Imports {
         match job.state {
             ImportState::Checking => Some(Work::Check),
             ImportState::Staging | ImportState::Verifying | ImportState::Swapping => Some(Work::Take),
+            ImportState::CatchingUp => Some(Work::Follow),
             ImportState::Done if job.undoing => Some(Work::Undo),
             _ => None,
         }
@@ -374,6 +461,7 @@ impl Imports {
         match what {
             Work::Check => self.check_now(id, progress).await,
             Work::Undo => self.take_back(id).await,
+            Work::Follow => self.follow_now(id, progress).await,
             Work::Take => match self.origin().await?.filter(|origin| origin.import == id) {
                 // A swap whose outcome was not learned has happened all the same.
                 Some(origin) => {
@@ -442,35 +530,16 @@ impl Imports {
         let _one_at_a_time = self.inner.swapping.lock().await;
         let folder = self.folder(id);
         let mut job = self.job(id)?;
-        let (source, unusable) = (folder.clone(), job.unusable.clone());
-        let own = Some(self.inner.home.write(super::identity::read_or_make).await?);
-        let checking = progress.clone();
-        let (archive, intake) = work::blocking(move || {
-            let unlocked = match upload::access(&source)? {
-                Access::Open => None,
-                Access::Unlocked(unlocked) => Some(unlocked),
-                Access::Locked => return Err(Error::Bug("a sealed archive was checked and is locked now".into())),
-            };
-            let opened = Archive::open(&upload::path(&source), unlocked.as_ref());
-            let opened = opened.and_then(|archive| archive.verify(own.as_ref(), &checking));
-            let archive = opened.map_err(|findings| Error::Refused(findings.join("; ")))?;
-            let intake = intake::sort(&archive, &unusable)?;
-            Ok((archive, intake))
-        })
-        .await?;
-        let taken_ms = super::row::instant(&archive.manifest().snapshot.at).unwrap_or(job.created_ms);
-        let origin = Origin {
-            import: id.to_owned(),
-            archive: archive.manifest().archive_id.clone(),
-            taken_ms,
-            domain: archive.manifest().subject.domain.clone(),
-            arrived_ms: jiff::Timestamp::now().as_millisecond(),
-        };
-        let arrived_ms = origin.arrived_ms;
+        let (archive, intake) = self.opened(id, &job, &progress).await?;
+        let origin = origin_of(id, &archive, job.created_ms);
+        let (taken_ms, arrived_ms) = (origin.taken_ms, origin.arrived_ms);
         progress.expect(archive.entries().values().map(|entry| entry.size).sum());
         let plan = stage::Plan { archive: Arc::new(archive), intake: Arc::new(intake), taken_ms, progress };
         let staged = stage::stage(&self.inner.home, &stage_name(id), &plan).await?;
         job.set(&folder, ImportState::Verifying)?;
+        if job.follow {
+            return self.stand(id, job, staged, plan).await;
+        }
         let about = About::of(&self.inner.launch);
         verify::verify(&staged, &plan, &about).await?;
         staged.write(move |tx| kept::set_origin(tx, &origin)).await?;
@@ -507,10 +576,23 @@ impl Imports {
     }
 }
 
+/// Where content comes from that an import brings; `otherwise` stands in for a moment that the archive does not say.
+fn origin_of(id: &str, archive: &Checked, otherwise: i64) -> Origin {
+    let manifest = archive.manifest();
+    let taken_ms = super::row::instant(&manifest.snapshot.at).unwrap_or(otherwise);
+    Origin {
+        import: id.to_owned(),
+        archive: manifest.archive_id.clone(),
+        taken_ms,
+        domain: manifest.subject.domain.clone(),
+        arrived_ms: jiff::Timestamp::now().as_millisecond(),
+    }
+}
+
 /// What an archive brings, and which of its tables can only be carried.
 fn sorted(checked: &Checked) -> Result<(Intake, Unusable), Error> {
     let intake = intake::sort(checked, &Unusable::new())?;
-    let unusable = intake::unusable_tables(checked, &intake)?;
+    let unusable = intake::unusable_tables(checked, &intake, |_, _| false)?;
     let intake = if unusable.is_empty() { intake } else { intake::sort(checked, &unusable)? };
     Ok((intake, unusable))
 }
@@ -534,6 +616,7 @@ struct Stopped;
 enum Work {
     Check,
     Take,
+    Follow,
     Undo,
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::archive::Checked;
 use super::intake::{Intake, lines};
-use crate::admin::api::{AppComing, Carried, Counts, GrantComing, ImportReport, Omission};
+use crate::admin::api::{AppComing, Carried, Counts, DomainSaid, GrantComing, ImportReport, Omission};
 use crate::archive::error::Error;
-use crate::archive::payload::account;
+use crate::archive::payload::{account, domains};
 use crate::archive::row;
 
 /// Bytes a second that an import manages on a small machine. Whoever keeps the books of several imports corrects the
@@ -78,6 +78,7 @@ pub(crate) fn tell(archive: &Checked, intake: &Intake, present: &Present) -> Res
         left_out: left_out(archive, intake),
         grants: grants(intake),
         schedules_paused: intake.schedules,
+        domains: owned(archive)?,
         replaced: present.counts,
         undo_days: present.undo_days,
         free_bytes: present.limit_bytes.saturating_sub(counts.bytes),
@@ -111,6 +112,14 @@ fn human(bytes: u64) -> String {
         1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
         1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
         _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// The domains it brings, which are wishes here.
+fn owned(archive: &Checked) -> Result<Vec<DomainSaid>, Error> {
+    match archive.entries().keys().find(|path| path.as_str() == domains::PATH) {
+        Some(path) => Ok(domains::read(&archive.document(path)?)),
+        None => Ok(Vec::new()),
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{apps, files, permissions, schema, settings};
 /// How many files are put away at once.
 const AT_ONCE: usize = 8;
 /// How many rows about files are written at once.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 /// How much of a file is in memory at once.
 const CHUNK: usize = 256 * 1024;
 
@@ -105,7 +105,7 @@ async fn stage_app(staged: &Home, plan: &Plan, at: usize) -> Result<(), Error> {
     Ok(())
 }
 
-fn record(app: &AppIntake, taken_ms: i64) -> AppRecord {
+pub(super) fn record(app: &AppIntake, taken_ms: i64) -> AppRecord {
     let installed = app.installed.as_ref();
     let at = installed.and_then(|installed| installed.installed_ms).unwrap_or(taken_ms);
     AppRecord {
@@ -118,15 +118,16 @@ fn record(app: &AppIntake, taken_ms: i64) -> AppRecord {
         installed: at,
         updated: at,
         removed: installed.and_then(|installed| installed.removed_ms),
+        keeping: installed.map(|installed| installed.keeping.clone()).unwrap_or_default(),
     }
 }
 
-fn code_file(truly: &str, blob: Summary) -> CodeFile {
+pub(super) fn code_file(truly: &str, blob: Summary) -> CodeFile {
     let mime = mime_guess::from_path(truly).first_or_octet_stream().to_string();
     CodeFile { path: truly.to_owned(), digest: blob.digest, size: blob.size, crc32: blob.crc32, mime }
 }
 
-fn file_record(app: &AppIntake, file: &FileIntake, blob: Summary, taken_ms: i64) -> FileRecord {
+pub(super) fn file_record(app: &AppIntake, file: &FileIntake, blob: Summary, taken_ms: i64) -> FileRecord {
     let modified = file.modified_ms.or(file.created_ms).unwrap_or(taken_ms);
     FileRecord {
         app: app.id.clone(),
@@ -162,7 +163,7 @@ async fn stage_carried(staged: &Home, plan: &Plan) -> Result<(), Error> {
 }
 
 /// Puts several entries away, in their order, a few at once.
-async fn put_all(staged: &Home, plan: &Plan, paths: Vec<EntryPath>) -> Result<Vec<Summary>, Error> {
+pub(super) async fn put_all(staged: &Home, plan: &Plan, paths: Vec<EntryPath>) -> Result<Vec<Summary>, Error> {
     let (staged, plan) = (staged.clone(), plan.clone());
     let put = stream::iter(paths).map(move |path| {
         let (staged, plan) = (staged.clone(), plan.clone());

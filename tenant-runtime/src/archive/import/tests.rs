@@ -1,8 +1,6 @@
 //! What cannot be timed from outside: a yes that comes between a report and the end of the task that wrote it.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
 use futures::{FutureExt as _, stream};
 
 use super::*;
@@ -21,6 +19,7 @@ fn launch() -> Launch {
         cache: "/nowhere".into(),
         limits: Limits { storage_bytes: 1 << 30, record_bytes: 1, memory_bytes: 1, undo_days: 30, loss_window_ms: 0 },
         standing: Access::Full,
+        domains: Vec::new(),
     }
 }
 

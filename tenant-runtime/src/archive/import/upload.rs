@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, pin_mut};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWriteExt as _, BufWriter};
 
 use export_format::sealed::{self, Key, Lock, SealedError, Unlocked};
 use export_format::secrets;
 
 use crate::archive::error::Error;
 use crate::archive::work;
+
+/// How much is written to the file at once.
+const AT_ONCE: usize = 1 << 20;
 
 /// The file that the archive arrives in.
 pub(super) fn path(folder: &Path) -> PathBuf {
@@ -78,9 +81,9 @@ fn start(folder: &Path) -> Result<Vec<u8>, Error> {
     Ok(start)
 }
 
-/// How much of it is here.
-pub(super) fn offset(folder: &Path) -> Result<u64, Error> {
-    match std::fs::metadata(path(folder)) {
+/// How much of a file is here.
+pub(super) fn offset(file: &Path) -> Result<u64, Error> {
+    match std::fs::metadata(file) {
         Ok(file) => Ok(file.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(Error::file("looked at")(error)),
@@ -89,17 +92,18 @@ pub(super) fn offset(folder: &Path) -> Result<u64, Error> {
 
 /// Appends a part, of which at most the announced length is taken; answers with the new offset once it is on the disk.
 pub(super) async fn append<E: std::fmt::Display>(
-    folder: &Path,
+    path: &Path,
     at: u64,
     announced: u64,
     part: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<u64, Error> {
-    let here = offset(folder)?;
+    let here = offset(path)?;
     if at != here {
         return Err(Error::State(format!("the next part must begin at {here}, not at {at}")));
     }
     let options = tokio::fs::OpenOptions::new().create(true).append(true).clone();
-    let mut file = options.open(path(folder)).await.map_err(Error::file("opened"))?;
+    let file = options.open(path).await.map_err(Error::file("opened"))?;
+    let mut file = BufWriter::with_capacity(AT_ONCE, file);
     let mut offset = here;
     let mut outcome = Ok(());
     pin_mut!(part);
@@ -122,7 +126,7 @@ pub(super) async fn append<E: std::fmt::Display>(
         offset += chunk.len() as u64;
     }
     let flushed = file.flush().await.map_err(Error::file("written"));
-    file.sync_data().await.map_err(Error::file("written"))?;
+    file.get_ref().sync_data().await.map_err(Error::file("written"))?;
     outcome.and(flushed).map(|()| offset)
 }
 

@@ -1,6 +1,7 @@
 //! The apps: what each is, its code, its tables and its files.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use export_format::AppId;
 use export_format::digest::Summary;
@@ -9,7 +10,9 @@ use export_format::path::Namer;
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
+use super::memory::Folder;
 use super::{Entry, Payload, Sink, Source, files, kept, render, tables};
+use crate::admin::api::Counts;
 use crate::apps;
 use crate::archive::error::Error;
 use crate::archive::row::written;
@@ -23,6 +26,11 @@ pub(super) fn render(db: &Connection, sink: &mut dyn Sink, payload: &mut Payload
     for id in ids(db)? {
         let document = folders.place(&format!("{id}/app.json"));
         let root = document.as_str().trim_end_matches("/app.json").to_owned();
+        if let Some(folder) = sink.memory().and_then(|memory| memory.folder(&id, &root)) {
+            recall(folder, payload)?;
+            continue;
+        }
+        let (before, omitted) = (payload.counts, payload.omitted.len());
         let mut ours = Map::new();
         ours.insert("schema".into(), APP_SCHEMA.into());
         ours.insert("id".into(), id.as_str().into());
@@ -35,6 +43,9 @@ pub(super) fn render(db: &Connection, sink: &mut dyn Sink, payload: &mut Payload
                 ours.insert("installed".into(), written(app.installed).into());
                 if let Some(removed) = app.removed.and_then(written) {
                     ours.insert("removed".into(), removed.into());
+                }
+                if let Some(updates) = app.keeping.portable() {
+                    ours.insert("updates".into(), updates);
                 }
                 ours.insert("manifest".into(), serde_json::from_str(&app.manifest).unwrap_or_default());
                 ours.insert("code".into(), code(db, &id, &root, payload)?);
@@ -53,8 +64,35 @@ pub(super) fn render(db: &Connection, sink: &mut dyn Sink, payload: &mut Payload
         files::render(db, &id, &root, sink, payload)?;
         let content = render::document(db, &document, ours)?;
         payload.add(document, sink.keep(&content)?)?;
+        if let Some(memory) = sink.memory() {
+            memory.learn_folder(&id, folder_of(payload, root, before, omitted));
+        }
     }
     Ok(())
+}
+
+fn recall(folder: Folder, payload: &mut Payload) -> Result<(), Error> {
+    for (path, entry) in folder.entries {
+        payload.add(path, entry)?;
+    }
+    payload.counts.tables += folder.tables;
+    payload.counts.documents += folder.documents;
+    payload.omitted.extend(folder.omitted);
+    Ok(())
+}
+
+/// All that stands below `root`, where there were so many tables, records and omissions before.
+fn folder_of(payload: &Payload, root: String, before: Counts, omitted: usize) -> Folder {
+    let within = format!("{root}/");
+    let below = payload.entries.range::<str, _>((Bound::Included(within.as_str()), Bound::Unbounded));
+    let below = below.take_while(|(path, _)| path.as_str().starts_with(&within));
+    Folder {
+        entries: below.map(|(path, entry)| (path.clone(), entry.clone())).collect(),
+        root,
+        tables: payload.counts.tables - before.tables,
+        documents: payload.counts.documents - before.documents,
+        omitted: payload.omitted[omitted..].to_vec(),
+    }
 }
 
 /// Every app that is installed or holds data.

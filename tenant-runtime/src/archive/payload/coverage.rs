@@ -58,11 +58,14 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("document_<n>_index_<id>", Fate::Derived),
     ("file", Fate::Exported),
     ("permission", Fate::Exported),
+    ("share", Fate::Derived),
     ("blob", Fate::Derived),
     ("blob_total", Fate::Derived),
     ("sqlite_sequence", Fate::Derived),
     ("carried", Fate::Exported),
     ("archive_words", Fate::Exported),
+    ("noting", NOTES),
+    ("noted", NOTES),
     ("archive_echo", SPELT),
     ("archive_echo_entry", SPELT),
     ("archive_origin", ORIGIN),
@@ -72,6 +75,8 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("session", SIGNED_IN),
     ("app_password", TICKETS),
     ("burnt_ticket", TICKETS),
+    ("validation_token", TICKETS),
+    ("visitor", SIGNED_IN),
 ];
 
 /// Columns of exported tables that are not in the archive as they stand, but can be worked out again or mean nothing

@@ -21,8 +21,8 @@ use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Payload, Sink, render};
-use crate::admin::api::{Bill, Omission, ProviderHistory};
+use super::{Payload, Sink, domains, render};
+use crate::admin::api::{Bill, DomainsHanded, Omission, ProviderHistory};
 use crate::archive::error::Error;
 
 /// Where all of it stands.
@@ -44,13 +44,31 @@ pub struct History {
     folder: String,
     /// What came of the folder; nothing when that was too much.
     came: Option<Documents>,
+    /// The domains that came.
+    domains: Option<Vec<u8>>,
 }
 
 impl History {
     /// What was handed over, to stand in `folder`, where `came` stands already.
     #[must_use]
     pub fn new(told: ProviderHistory, folder: String, came: Option<Documents>) -> Self {
-        Self { told, folder, came }
+        Self { told, folder, came, domains: None }
+    }
+
+    /// Says which domains came with an import.
+    #[must_use]
+    pub fn with_domains(self, domains: Option<Vec<u8>>) -> Self {
+        Self { domains, ..self }
+    }
+
+    /// The domains that the provider knows.
+    pub(super) fn domains(&self) -> &DomainsHanded {
+        &self.told.domains
+    }
+
+    /// The document with those that came.
+    pub(super) fn domains_came(&self) -> Option<&[u8]> {
+        self.domains.as_deref()
     }
 }
 
@@ -78,6 +96,16 @@ pub fn carried(db: &Connection, folder: &str) -> Result<Vec<(EntryPath, Digest, 
         }
     }
     Ok(found)
+}
+
+/// The carried document with domains: its digest and its length.
+pub fn carried_domains(db: &Connection) -> Result<Option<(Digest, u64)>, Error> {
+    let mut query = db.prepare("select digest, size from carried where path = ?1")?;
+    let mut rows = query.query([domains::PATH])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let digest: String = row.get(0)?;
+    let digest = digest.parse().map_err(|_| Error::Bug(format!("{digest:?} is no digest")))?;
+    Ok(Some((digest, row.get::<_, i64>(1)?.unsigned_abs())))
 }
 
 /// Adds the history to a payload that has everything else.

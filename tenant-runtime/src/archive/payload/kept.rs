@@ -218,6 +218,49 @@ pub fn keep_echo(db: &Connection, part: &str, rendered: Digest, entries: &[Echo]
     Ok(())
 }
 
+/// The parts whose own bytes are kept, and the rendering for which each is.
+pub(crate) fn echoes(db: &Connection) -> Result<BTreeMap<String, String>, Error> {
+    let mut query = db.prepare("select part, rendered from archive_echo")?;
+    Ok(query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+}
+
+/// Lets go of an archive's own bytes of a part.
+pub(crate) fn drop_echo(db: &Connection, part: &str) -> Result<(), Error> {
+    db.execute("delete from archive_echo_entry where part = ?1", [part])?;
+    db.execute("delete from archive_echo where part = ?1", [part])?;
+    Ok(())
+}
+
+/// Lets go of an entry that was carried.
+pub(crate) fn uncarry(db: &Connection, path: &EntryPath) -> Result<(), Error> {
+    db.execute("delete from carried where path = ?1", [path.as_str()])?;
+    Ok(())
+}
+
+/// Lets go of what was said of something.
+pub(crate) fn drop_words(db: &Connection, of: &str, kind: Words) -> Result<(), Error> {
+    db.execute("delete from archive_words where path = ?1 and kind = ?2", (of, kind.as_str()))?;
+    Ok(())
+}
+
+/// What was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// Members of a document or of something in one.
+    Members,
+    /// Lines of a document.
+    Lines,
+}
+
+impl Words {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Members => "members",
+            Self::Lines => "lines",
+        }
+    }
+}
+
 /// One digest for our whole rendering of a part.
 pub fn rendered(payload: &Payload, part_name: &str) -> Digest {
     let mut text = String::new();
@@ -286,6 +329,9 @@ fn taken_near(payload: &Payload, carried: &[(EntryPath, Entry)]) -> Taken {
     let near: HashSet<String> = carried.iter().map(|(path, _)| start(&path.folded(), 3)).collect();
     let folders: HashSet<String> = near.iter().map(|start_of| start(start_of, 2)).collect();
     let mut taken = Taken::default();
+    if carried.is_empty() {
+        return taken;
+    }
     for path in payload.entries.keys() {
         // Apps have thousands of names of their own; those of apps nothing was carried for need no look.
         let folded = fold(path.as_str());

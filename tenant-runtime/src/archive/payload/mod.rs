@@ -12,26 +12,32 @@
 pub(crate) mod account;
 pub(crate) mod apps;
 pub mod coverage;
+pub mod domains;
 pub(crate) mod files;
 pub mod history;
 pub mod kept;
+pub mod memory;
 mod render;
+mod segments;
 pub(crate) mod tables;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use export_format::EntryPath;
 use export_format::bag::names;
 use export_format::digest::Summary;
 use export_format::entry::{AppPart, Kind};
+use export_format::{Digest, EntryPath};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use self::history::History;
+use self::memory::Memory;
+pub use self::segments::{Changed, Former, Run, Segment};
 use super::error::Error;
 use crate::admin::api::{Counts, Omission};
+use crate::documents::TableName;
 use crate::launch::Launch;
 
 /// Under which name it is kept how many tables and records were carried.
@@ -45,8 +51,11 @@ const MOST_WORDS: usize = 256 << 10;
 pub enum Source {
     /// Among the server's files, by its digest.
     Blob,
-    /// In the file of frozen documents.
+    /// In a file of frozen documents.
     Frozen {
+        /// Which of them: 0 for this export's own, the others are of those before it.
+        #[serde(default)]
+        file: u32,
         /// Where it begins.
         at: u64,
         /// Its length there.
@@ -59,7 +68,7 @@ pub enum Source {
 }
 
 /// One entry of the payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Size, digest and checksum of its content.
     pub summary: Summary,
@@ -73,6 +82,22 @@ pub trait Sink {
     fn keep(&mut self, content: &[u8]) -> Result<Entry, Error>;
     /// Hears that so many more records are rendered.
     fn rendered(&mut self, records: u64);
+    /// A table as it was rendered before, where it is known what has changed since.
+    fn former(&mut self, _db: &Connection, _table: &TableName) -> Result<Option<Former>, Error> {
+        Ok(None)
+    }
+    /// The content of a segment of such a one.
+    fn content(&mut self, segment: &Segment) -> Result<Vec<u8>, Error> {
+        Err(Error::Bug(format!("the segment up to {:?} was not kept", segment.last)))
+    }
+    /// Hears of the segments of a table; of none where they are not all of it.
+    fn learn(&mut self, _db: &Connection, _table: &TableName, _segments: Option<&[Segment]>) -> Result<(), Error> {
+        Ok(())
+    }
+    /// What was rendered before and has not changed since.
+    fn memory(&mut self) -> Option<&mut Memory> {
+        None
+    }
 }
 
 /// A sink that only measures.
@@ -127,6 +152,13 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// SHA-256 of the manifest that an archive with this payload has.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let lines = self.entries.iter().map(|(path, entry)| format!("{}  {path}\n", entry.summary.digest));
+        Digest::of(lines.collect::<String>().as_bytes())
+    }
+
     fn add(&mut self, path: EntryPath, entry: Entry) -> Result<(), Error> {
         match self.entries.insert(path.clone(), entry) {
             None => Ok(()),
@@ -137,10 +169,17 @@ impl Payload {
 
 /// Renders the whole payload.
 pub fn derive(db: &Connection, about: &About, sink: &mut dyn Sink) -> Result<Payload, Error> {
-    let mut payload = derive_own(db, about, sink)?;
+    let own = derive_own(db, about, sink)?;
+    complete(db, about, sink, own)
+}
+
+/// The whole payload, from what this server itself would say.
+pub fn complete(db: &Connection, about: &About, sink: &mut dyn Sink, own: Payload) -> Result<Payload, Error> {
+    let mut payload = own;
     kept::apply(db, &mut payload)?;
     if let Some(history) = &about.history {
         history::add(history, sink, &mut payload)?;
+        domains::add(history.domains(), history.domains_came(), sink, &mut payload)?;
     }
     count(db, &mut payload)?;
     payload.words = words(db, &mut payload)?;

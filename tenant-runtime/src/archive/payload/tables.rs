@@ -4,21 +4,15 @@ use std::collections::HashMap;
 
 use export_format::AppId;
 use export_format::path::Namer;
-use export_format::row::Segments;
 use rusqlite::Connection;
 use serde_json::{Map, Value, json};
 
-use super::{Payload, Sink, kept, render};
-use crate::admin::api::Omission;
+use super::{Payload, Sink, kept, render, segments};
 use crate::archive::error::Error;
-use crate::archive::row;
-use crate::documents::{self, Collection, TableName};
+use crate::documents::{self, TableName};
 
 /// The archive's name for the table that carries the app's own name; no collection can be called so.
 pub(crate) const OWN: &str = "~";
-
-/// How many records go by between two words about progress.
-const STEP: u64 = 1000;
 
 /// Renders all tables of `app` and answers with their list for `app.json`.
 pub(super) fn render(
@@ -34,13 +28,13 @@ pub(super) fn render(
         namer.place(&carried);
     }
     let mut list = Vec::new();
-    for collection in documents::collections_of(db, app)? {
-        let name = name_of(&collection.table);
+    for table in documents::tables_of(db, app)? {
+        let name = name_of(&table);
         let schema = namer.place(&format!("{name}.schema.json"));
-        let content = render::document(db, &schema, schema_of(db, root, &collection)?)?;
+        let content = render::document(db, &schema, schema_of(db, root, &table)?)?;
         let schema_within = schema.as_str()[root.len() + 1..].to_owned();
         payload.add(schema, sink.keep(&content)?)?;
-        let (segments, count) = segments(db, &collection, name, &mut namer, sink, payload)?;
+        let (segments, count) = place(db, &table, &mut namer, sink, payload)?;
         let within: Vec<&str> = segments.iter().map(|path| &path[root.len() + 1..]).collect();
         list.push(json!({"name": name, "schema": schema_within, "count": count, "segments": within}));
         payload.counts.tables += 1;
@@ -72,8 +66,7 @@ pub(crate) fn plain_schema() -> Map<String, Value> {
 }
 
 /// What came knows the table better than we do, but for the indexes.
-fn schema_of(db: &Connection, root: &str, collection: &Collection) -> Result<Map<String, Value>, Error> {
-    let table = &collection.table;
+fn schema_of(db: &Connection, root: &str, table: &TableName) -> Result<Map<String, Value>, Error> {
     let sql = "select indexes from collection where app = ?1 and name = ?2";
     let indexes: String = db.query_row(sql, (table.app().as_str(), table.collection()), |row| row.get(0))?;
     let mut schema = kept::members(db, &schema_words(root, table))?;
@@ -114,49 +107,30 @@ pub(super) fn add_kept(ours: &mut Value, kept: Vec<Value>) {
     }
 }
 
-fn segments(
+fn place(
     db: &Connection,
-    collection: &Collection,
-    name: &str,
+    table: &TableName,
     namer: &mut Namer,
     sink: &mut dyn Sink,
     payload: &mut Payload,
 ) -> Result<(Vec<String>, u64), Error> {
-    let mut paths = Vec::new();
-    let mut rows = Segments::default();
-    let (mut count, mut since) = (0, 0);
-    let mut left_out = Vec::new();
-    let mut close = |segment: &[u8], sink: &mut dyn Sink| -> Result<(), Error> {
-        let path = namer.place(&format!("{name}/{:02}.ndjson", paths.len()));
-        paths.push(path.to_string());
-        payload.add(path, sink.keep(segment)?)
-    };
-    documents::each(db, &collection.table, |record| {
-        let line = match row::to_line(&record) {
-            Ok(line) => line,
-            Err(why) => {
-                left_out.push(Omission {
-                    what: format!("the record {:?} of {}", record.id, collection.table),
-                    why: why.to_string(),
-                });
-                return Ok(());
+    let rows = match sink.memory().and_then(|memory| memory.rows(table)) {
+        Some(rows) => rows,
+        None => {
+            let rows = segments::render(db, table, sink)?;
+            if let Some(memory) = sink.memory() {
+                memory.learn_rows(table, rows.clone());
             }
-        };
-        if let Some(segment) = rows.push(&record.id, line.trim_end_matches('\n')) {
-            close(&segment, sink)?;
+            rows
         }
-        count += 1;
-        since += 1;
-        if since == STEP {
-            sink.rendered(since);
-            since = 0;
-        }
-        Ok::<(), Error>(())
-    })?;
-    sink.rendered(since);
-    if let Some(segment) = rows.finish() {
-        close(&segment, sink)?;
+    };
+    let mut paths = Vec::with_capacity(rows.segments.len());
+    let count = rows.segments.iter().map(|segment| segment.rows).sum();
+    for segment in rows.segments {
+        let path = namer.place(&format!("{}/{:02}.ndjson", name_of(table), paths.len()));
+        paths.push(path.to_string());
+        payload.add(path, segment.entry)?;
     }
-    payload.omitted.append(&mut left_out);
+    payload.omitted.extend(rows.omitted);
     Ok((paths, count))
 }

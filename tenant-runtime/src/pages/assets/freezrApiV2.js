@@ -20,6 +20,15 @@
     return found ? found.slice(name.length) : null
   }
 
+  /* Where the server has moved to another provider, its address leads on, but a page's own calls may not follow. */
+  async function moved () {
+    const card = await fetch('/.well-known/pcc-server', { cache: 'no-store' }).then((r) => r.json()).catch(() => null)
+    if (!card || card.state !== 'moved') return null
+    const error = new Error('This server has moved to another provider. Copy what is not saved yet, then reload this page.')
+    error.code = 'moved'
+    return error
+  }
+
   async function call (method, url, body, more) {
     const options = { method, headers: { Accept: 'application/json' }, credentials: 'same-origin' }
     const known = token()
@@ -30,7 +39,8 @@
       options.headers['Content-Type'] = 'application/json'
       options.body = JSON.stringify(body)
     }
-    const response = await fetch(url, options)
+    let response
+    try { response = await fetch(url, options) } catch (e) { throw (await moved()) || e }
     const text = await response.text()
     let answer = null
     try { answer = text ? JSON.parse(text) : null } catch (e) { answer = { error: 'not_json', message: text } }
@@ -97,6 +107,12 @@
     },
     listFiles (options) { return call('POST', '/feps/read_user_file_tree/' + seg(app), options || {}) },
     publicquery (query) { return call('POST', '/public/query', query || {}) },
+    /* A record that is shared with everyone, by the name it has there; or behind a link, with the code of that. */
+    readPublic (publicid, options) { return call('GET', withParams('/public/readobject/' + path(publicid).replace(/^%40/, '@'), options)) },
+    publicFileUrl (id, options) {
+      const at = '/public/userfiles/' + seg((options && options.app) || app) + '/' + seg(meta.userId || meta.publicOwner) + '/' + path(id)
+      return withParams(at, { code: options && options.code })
+    },
     /* Calls back with {op, _id, _date_modified} for each change of a table; returns a function that stops it. */
     watch (name, callback) {
       const source = new EventSource('/feps/changes/' + seg(table(name)))
@@ -113,12 +129,25 @@
         const all = await call('GET', '/ceps/perms/get')
         return all.some((permission) => permission.name === name && permission.granted)
       },
+      /* One id, several, or a query; options: name, table_id (or collection), action, grantees, publicid. */
       shareRecords (id, options) {
-        return call('POST', '/ceps/perms/share_records', Object.assign({ record_id: id }, options))
+        const which = Array.isArray(id) ? { object_id_list: id } : id && typeof id === 'object' ? { query_criteria: id } : { record_id: id }
+        const more = Object.assign({ action: 'grant' }, options)
+        more.table_id = more.table_id || table(more.collection)
+        delete more.collection
+        return call('POST', '/ceps/perms/share_records', Object.assign(which, more))
       },
-      validateDataOwner (options) { return call('POST', '/ceps/perms/validationtoken/set', options) }
+      /* A proof for another person's server of whose app this is: {validation_token, requestor_host, expiration}. */
+      validateDataOwner (options) {
+        return call('POST', '/ceps/perms/validationtoken/set', Object.assign({ app_id: app, requestor_user: meta.userId }, options))
+      }
     },
-    messages: { send (message) { return call('POST', '/ceps/message/initiate', message) } },
+    messages: {
+      send (message) { return call('POST', '/ceps/message/initiate', Object.assign({ type: 'message_records', app_id: app, sender_id: meta.userId }, message)) },
+      got (options) { return call('GET', withParams('/ceps/message/got', options)) },
+      sent (options) { return call('GET', withParams('/ceps/message/sent', options)) },
+      markRead (ids) { return call('POST', '/ceps/message/mark_read', ids ? { message_ids: [].concat(ids) } : { mark_all: true }) }
+    },
     utils: {
       getCookie (name) {
         const found = document.cookie.split('; ').find((pair) => pair.startsWith(name + '='))

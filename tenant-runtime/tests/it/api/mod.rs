@@ -1,14 +1,21 @@
 //! The app API and the pages, asked over a real connection on a real home.
 
 mod apps;
+mod arriving;
+pub(crate) mod between;
+mod departing;
+mod domains;
 mod feed;
 mod files;
 mod indexes;
+mod matrix;
 mod query;
 mod quota;
 mod records;
 mod runtime;
 mod sessions;
+pub(crate) mod sharing;
+mod updates;
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,6 +76,7 @@ pub(crate) fn launch(folder: &std::path::Path, port: u16, key: &SigningKey, stor
             loss_window_ms: 0,
         },
         standing: Access::Full,
+        domains: Vec::new(),
     }
 }
 
@@ -99,7 +107,13 @@ impl Anna {
 
     /// A request to a host of this server: `""` is its own, `"notes"` the app's.
     pub(crate) fn ask(&self, method: Method, label: &str, path: &str) -> RequestBuilder {
-        let host = if label.is_empty() { "anna.localhost".into() } else { format!("{label}.anna.localhost") };
+        let site = &self.server.launch.site;
+        let host = if label.is_empty() { site.host() } else { site.app_host(label) };
+        self.ask_host(method, &host, path)
+    }
+
+    /// A request that names any host.
+    pub(crate) fn ask_host(&self, method: Method, host: &str, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("http://127.0.0.1:{}{path}", self.port));
         request.header("host", format!("{host}:{}", self.port))
     }
@@ -152,7 +166,11 @@ impl Anna {
         let cookie = self::cookie(&arrived, "freehold_app");
         let page =
             self.get(&label, &format!("/apps/{}/index", record.id)).header("cookie", &cookie).send().await.unwrap();
-        let token = self::cookie(&page, "app_token_anna").split_once('=').unwrap().1.to_owned();
+        let token = self::cookie(&page, &format!("app_token_{}", self.server.launch.site.name))
+            .split_once('=')
+            .unwrap()
+            .1
+            .to_owned();
         App { record, cookie, token }
     }
 
@@ -191,7 +209,7 @@ pub(crate) fn ticket_for(launch: &Launch, key: &SigningKey, change: impl FnOnce(
     let mut ticket = Ticket {
         v: 1,
         server: launch.server,
-        aud: "anna.localhost".into(),
+        aud: launch.site.host(),
         nonce: format!("nonce-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
         exp_ms: now() + 60_000,
         next: None,

@@ -17,7 +17,7 @@ use tokio::net::UnixStream;
 use crate::bounds::{PATIENCE, bounded};
 
 /// Starts the program with listeners at descriptors 3 and 4, by way of a shell that puts them there.
-fn start(launch: &Launch, public: &UnixListener, admin: &UnixListener) -> Child {
+pub(super) fn start(launch: &Launch, public: &UnixListener, admin: &UnixListener) -> Child {
     let duplicate = |listener: &UnixListener| {
         let copy = rustix::io::fcntl_dupfd_cloexec(listener, 20).unwrap();
         rustix::io::fcntl_setfd(&copy, rustix::io::FdFlags::empty()).unwrap();
@@ -40,7 +40,7 @@ fn log(launch: &Launch) -> PathBuf {
 }
 
 /// What it logged that somebody must look at.
-fn errors(launch: &Launch) -> Vec<String> {
+pub(super) fn errors(launch: &Launch) -> Vec<String> {
     let log = std::fs::read_to_string(log(launch)).unwrap();
     log.lines().filter(|line| line.trim_start().starts_with("ERROR")).map(str::to_owned).collect()
 }
@@ -66,7 +66,7 @@ async fn ask_for(socket: &std::path::Path, path: &str, accept: &str) -> String {
     bounded(path, answered).await
 }
 
-async fn end(child: Child) -> Option<i32> {
+pub(super) async fn end(child: Child) -> Option<i32> {
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
     ended(child).await
 }

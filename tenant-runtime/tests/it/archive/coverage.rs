@@ -18,6 +18,8 @@ async fn filled(root: &Path) -> Server {
     server.install("com.example.pictures", &[("index.html", "<p>Pictures</p>"), ("js/a b?.js", "let x = 1")]).await;
     let rows = (0..50).map(|n| row(&format!("n-{n:05}"), &format!(r#"{{"n":{n},"big":9007199254740993,"f":0.1}}"#)));
     server.put_rows("com.example.pictures", "albums", rows.collect()).await;
+    let seen = r#"{"_accessibles":[{"grantee":"_public","requestor_app":"com.example.pictures","permission_name":"share","granted":true,"since":7}]}"#;
+    server.put_rows("com.example.pictures", "shown", vec![row("seen", seen)]).await;
     server.put_rows("com.example.pictures", "", vec![row("own", r#"{"title":"Grüße"}"#)]).await;
     server.put_file("com.example.pictures", "Photos/IMG_0001.jpg", vec![7; 5001]).await;
     server.put_file("com.example.pictures", "Photos/img_0001.JPG", vec![8; 70_000]).await;
@@ -28,7 +30,9 @@ async fn filled(root: &Path) -> Server {
          insert into secret values ('session', x'00');
          insert into session values ('s', 'owner', null, 'a browser', 1, 1, 9);
          insert into app_password values ('d', 'com.example.pictures', 9);
-         insert into burnt_ticket values ('t', 9);"
+         insert into burnt_ticket values ('t', 9);
+         insert into validation_token values ('v', 'com.example.pictures', 't', 'p', 'bob@bob.example', 9);
+         insert into visitor values ('w', 'bob@bob.example', 'com.example.pictures', 'p', 't', 9);"
     );
     // So many that an index of them is being made for a while.
     let frames = (0..1001).map(|n| row(&format!("frame-{n:05}"), &format!(r#"{{"frame":{n}}}"#)));
@@ -36,6 +40,7 @@ async fn filled(root: &Path) -> Server {
     let declare = move |db: &Connection| {
         db.execute_batch(&rest)?;
         let table = |name: &str| documents::TableName::new(&"com.example.pictures".parse().unwrap(), name).unwrap();
+        documents::noting::begin(db, None)?;
         documents::declare(db, &table("albums"), &["n".into(), "text(title)".into()])?;
         documents::begin_declared(db, &table("frames"), &["frame".into(), "text(caption)".into()]).map_err(Error::from)
     };
@@ -120,6 +125,12 @@ fn derived(db: &Connection, table: &str, archive: &Haystack) -> Result<(), Strin
             let id = table.split("_index_").nth(1).unwrap().split('_').next().unwrap();
             let all = "(select id from document_index union all select id from document_index_making)";
             number(&format!("select count(*) from {all} where id = {id}")) == 1
+        }
+        // Who may see a record stands in the record.
+        "share" => {
+            let said = "select count(*) from share s join collection c on c.n = s.collection where c.name = 'shown'
+                 and s.record = 'seen' and s.grantee = '_public' and s.since = 7";
+            number(said) == 1
         }
         // SQLite's own counters of the numbers it gave out.
         "sqlite_sequence" => true,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use export_format::history::{self, Event, Invoice, InvoiceStatus, Provider, Usage, Who, WhoKind};
 use serde_json::{Map, Value, json};
-use tenant_runtime::admin::api::{Bill, ExportRequest, Omission, ProviderHistory};
+use tenant_runtime::admin::api::{Bill, DomainsHanded, ExportRequest, Omission, ProviderHistory};
 use tenant_runtime::archive::payload::kept;
 
 use super::*;
@@ -62,7 +62,7 @@ fn told(domain: &str, bills: Vec<Bill>, usage: Vec<Usage>, log: Vec<Event>) -> P
         other: Map::new(),
     };
     let omitted = vec![Omission { what: "letters".into(), why: "they lie in a mailbox".into() }];
-    ProviderHistory { provider, invoices: bills, usage, log, omitted }
+    ProviderHistory { provider, invoices: bills, usage, log, omitted, domains: DomainsHanded::default() }
 }
 
 pub(crate) fn first() -> ProviderHistory {

@@ -3,6 +3,10 @@
 mod arriving;
 mod at_home;
 mod coverage;
+mod deltas;
+mod following;
+mod following_any;
+mod following_torn;
 mod going_back;
 mod haystack;
 mod history;
@@ -67,6 +71,7 @@ pub(crate) fn launch(name: &str, domain: &str, storage_bytes: u64) -> Launch {
             loss_window_ms: 0,
         },
         standing: Access::Full,
+        domains: Vec::new(),
     }
 }
 
@@ -102,6 +107,21 @@ impl Server {
         let (root, launch) = (self.root.clone(), self.launch.clone());
         drop(self);
         Self::wake(&root, launch).await
+    }
+
+    /// The same server on another host, which has nothing but the objects.
+    pub(crate) async fn on_another_host(self) -> Self {
+        let (root, launch) = (self.root.clone(), self.launch.clone());
+        drop(self);
+        for lost in ["cache", "work"] {
+            std::fs::remove_dir_all(root.join(lost)).unwrap();
+        }
+        Self::wake(&root, launch).await
+    }
+
+    /// Where the work files of an import lie.
+    pub(crate) fn work(&self, id: &str) -> PathBuf {
+        self.root.join("work/imports").join(id)
     }
 
     pub(crate) async fn export(&self, id: &str) -> ExportView {
@@ -141,7 +161,11 @@ impl Server {
         let at_work = |state| {
             matches!(
                 state,
-                ImportState::Checking | ImportState::Staging | ImportState::Verifying | ImportState::Swapping
+                ImportState::Checking
+                    | ImportState::Staging
+                    | ImportState::Verifying
+                    | ImportState::CatchingUp
+                    | ImportState::Swapping
             )
         };
         let settled = async || !at_work(self.imports.view(id).await.unwrap().state);
@@ -203,6 +227,11 @@ impl Server {
             installed: NOW - 9000,
             updated: NOW - 9000,
             removed: None,
+            keeping: apps::Keeping {
+                maker: Some("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c".into()),
+                pinned: true,
+                ..apps::Keeping::default()
+            },
         };
         let asked = permissions::Permission {
             app: app.id.clone(),

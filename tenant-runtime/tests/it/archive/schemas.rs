@@ -13,13 +13,7 @@ const BASE: &str = "https://pcc.example/spec/v1/";
 
 /// Checks every document of an archive that has a schema; how many there were beneath `folder`.
 pub(crate) fn check(archive: &[u8], folder: &str) -> usize {
-    let mut compiler = Compiler::new();
-    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../export-format/schemas")).unwrap() {
-        let path = file.unwrap().path();
-        let schema: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let name = path.file_stem().unwrap().to_str().unwrap();
-        compiler.add_resource(&format!("{BASE}{name}.json"), schema).unwrap();
-    }
+    let mut compiler = compiler();
     let mut schemas = Schemas::new();
     let mut checked = 0;
     let mut zip = zip::ZipArchive::new(Cursor::new(archive)).unwrap();
@@ -40,6 +34,27 @@ pub(crate) fn check(archive: &[u8], folder: &str) -> usize {
         }
     }
     checked
+}
+
+/// Holds one document to the schema of this name.
+#[allow(dead_code)] // One of the two programs that share this has such documents.
+pub(crate) fn validate(name: &str, document: &Value) {
+    let mut schemas = Schemas::new();
+    let schema = compiler().compile(&format!("{BASE}{name}.json"), &mut schemas).unwrap();
+    if let Err(why) = schemas.validate(document, schema) {
+        panic!("{name}: {why}: {document}");
+    }
+}
+
+fn compiler() -> Compiler {
+    let mut compiler = Compiler::new();
+    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../export-format/schemas")).unwrap() {
+        let path = file.unwrap().path();
+        let schema: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        compiler.add_resource(&format!("{BASE}{name}.json"), schema).unwrap();
+    }
+    compiler
 }
 
 /// The schema of the documents at a path, and whether they are rows.

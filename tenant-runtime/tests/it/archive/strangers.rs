@@ -176,6 +176,33 @@ impl Stranger {
         usable.map(|(name, _)| id_of(name)).collect()
     }
 
+    /// The same server later: of each thing `turns` says whether it stayed, went, or became like one of `other`'s.
+    pub(crate) fn later(&self, other: &Self, turns: &[u8]) -> Self {
+        let mut turns = turns.iter().copied().cycle();
+        let mut turn = move || turns.next().unwrap_or_default();
+        let mut apps = BTreeMap::new();
+        let mut others = other.apps.values();
+        for (name, app) in &self.apps {
+            let like = others.next();
+            match (turn() % 5, like) {
+                (0, _) => {}
+                (1, Some(like)) => drop(apps.insert(name.clone(), like.clone())),
+                (2 | 3, Some(like)) => drop(apps.insert(name.clone(), app.later(like, &mut turn))),
+                _ => drop(apps.insert(name.clone(), app.clone())),
+            }
+        }
+        if turn().is_multiple_of(2) {
+            apps.extend(other.apps.clone());
+        }
+        let (grants, documents, providers, unknown, settings) = match turn() % 3 {
+            0 => (&other.grants, &self.documents, &other.providers, &self.unknown, &self.settings),
+            1 => (&self.grants, &other.documents, &self.providers, &other.unknown, &other.settings),
+            _ => (&self.grants, &self.documents, &self.providers, &self.unknown, &self.settings),
+        };
+        let (grants, documents, providers) = (grants.clone(), documents.clone(), providers.clone());
+        Self { apps, settings: settings.clone(), grants, documents, providers, unknown: unknown.clone() }
+    }
+
     /// As an archive, which is sound.
     pub(crate) fn write(&self) -> Written {
         let mut archive = Archive { entries: BTreeMap::new(), marks: 0, tables: 0, records: 0, files: 0 };
@@ -241,6 +268,29 @@ impl Stranger {
             // Where this server puts what has no place.
             archive.blob("data/carried/here/too", b"x".to_vec());
         }
+    }
+}
+
+impl App {
+    fn later(&self, like: &Self, turn: &mut impl FnMut() -> u8) -> Self {
+        let mut later = self.clone();
+        for (name, table) in &like.tables {
+            match later.tables.get_mut(name) {
+                Some(here) => here.records.extend(table.records.clone()),
+                None => drop(later.tables.insert(name.clone(), table.clone())),
+            }
+        }
+        later.tables.retain(|_, _| !turn().is_multiple_of(4));
+        for table in later.tables.values_mut() {
+            table.records.retain(|_, _| !turn().is_multiple_of(4));
+        }
+        if turn().is_multiple_of(2) {
+            later.code.clone_from(&like.code);
+        }
+        if turn().is_multiple_of(2) {
+            later.files.clone_from(&like.files);
+        }
+        later
     }
 }
 

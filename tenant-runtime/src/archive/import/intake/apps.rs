@@ -7,6 +7,7 @@ use export_format::{AppId, Digest, EntryPath};
 use serde_json::{Map, Value};
 
 use super::{AppIntake, Dormant, FileIntake, Installed, Intake, TableIntake, Unusable, json, lines, object, path};
+use crate::apps::Keeping;
 use crate::archive::error::Error;
 use crate::archive::import::archive::Checked;
 use crate::archive::payload::{apps, files, kept, tables};
@@ -61,6 +62,7 @@ pub(super) fn take_app(
             .get("manifest")
             .filter(|manifest| manifest.is_object())
             .map_or_else(|| "{}".into(), Value::to_string),
+        keeping: members.get("updates").map(Keeping::of_archive).unwrap_or_default(),
         installed_ms: instant(&text("installed")),
         removed_ms: instant(&text("removed")),
         code,
@@ -69,6 +71,10 @@ pub(super) fn take_app(
     let files = take_files(archive, root, rest, intake)?;
     for ours in ["schema", "id", "runtime", "name", "version", "label", "installed", "removed", "manifest", "tables"] {
         members.remove(ours);
+    }
+    // What cannot be read as ours is carried as it came.
+    if installed.as_ref().is_some_and(|app| app.keeping.portable().as_ref() == members.get("updates")) {
+        members.remove("updates");
     }
     if let Some(Value::Object(mut code)) = members.remove("code") {
         code.remove("path");
