@@ -21,6 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::digest::Digest;
 use crate::path::EntryPath;
+use crate::scan::Scan;
 
 use parse::Parser;
 
@@ -108,6 +109,21 @@ pub enum RowError {
     /// A row that is not an object.
     #[error("a row must be an object")]
     NotAnObject,
+}
+
+/// The members of a row as they stand in it, names without their quotation marks, where it surely is a sound row (or a record
+/// that is stored in the same text) without tagged values and escaped names. `None` says nothing: [`Value`] tells then.
+///
+/// ```
+/// use export_format::row::plain_members;
+/// assert_eq!(plain_members(r#"{"a":[1,"x"],"b":null}"#), Some(vec![("a", r#"[1,"x"]"#), ("b", "null")]));
+/// assert_eq!(plain_members(r#"{"b":1,"a":2}"#), None);
+/// ```
+#[must_use]
+pub fn plain_members(text: &str) -> Option<Vec<(&str, &str)>> {
+    let mut members = Vec::new();
+    let sound = Scan::new(text).members(0, |name, value| members.push((name, value)))?;
+    (sound.end == text.len()).then_some(members)
 }
 
 impl Value {

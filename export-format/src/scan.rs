@@ -35,17 +35,22 @@ impl<'r> Scan<'r> {
 
     /// Looks at the row that begins at `start`; `None` when unsure.
     pub(crate) fn row(&mut self, start: usize) -> Option<Sound<'r>> {
+        self.members(start, |_, _| {})
+    }
+
+    /// The same, and says each of its members: the name without its quotation marks, and the value as it stands.
+    pub(crate) fn members(&mut self, start: usize, mut seen: impl FnMut(&'r str, &'r str)) -> Option<Sound<'r>> {
         (self.at, self.id) = (start, None);
         if self.bytes.get(start) != Some(&b'{') {
             return None;
         }
-        self.top()?;
+        self.top(&mut seen)?;
         let ended = self.bytes.get(self.at).is_none_or(|&byte| byte == b'\n');
         (ended && self.at - start <= MAX_LINE).then_some(Sound { id: self.id, end: self.at })
     }
 
     /// The row's own object.
-    fn top(&mut self) -> Option<()> {
+    fn top(&mut self, seen: &mut impl FnMut(&'r str, &'r str)) -> Option<()> {
         self.at += 1;
         if self.bytes.get(self.at) == Some(&b'}') {
             self.at += 1;
@@ -63,7 +68,8 @@ impl<'r> Scan<'r> {
                     self.names.push(&self.bytes[start..self.at]);
                 }
             }
-            if self.bytes[start..self.at] == *b"\"_id\":" && self.bytes.get(self.at) == Some(&b'"') {
+            let value = self.at;
+            if self.bytes[start..value] == *b"\"_id\":" && self.bytes.get(self.at) == Some(&b'"') {
                 let (from, to, plain) = self.string()?;
                 if !plain {
                     return None;
@@ -72,6 +78,7 @@ impl<'r> Scan<'r> {
             } else {
                 self.value(1)?;
             }
+            seen(&self.text[start + 1..value - 2], &self.text[value..self.at]);
             match self.next()? {
                 b',' => {}
                 b'}' => return Some(()),

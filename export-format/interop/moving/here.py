@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+LONGEST = 64 * 1024
 
 
 class Here:
@@ -18,6 +22,9 @@ class Here:
             def do_GET(self) -> None:
                 outer.answer(self)
 
+            def do_POST(self) -> None:
+                outer.take(self)
+
             def log_message(self, *_args: object) -> None:
                 pass
 
@@ -25,6 +32,8 @@ class Here:
         self.origin = origin.replace(":0", f":{self.server.server_address[1]}")
         self.back: dict[str, str] = {}
         self.came = threading.Event()
+        # What is answered to a recall (8.1), by whoever was handed a server.
+        self.recalled: Callable[[str, dict[str, Any]], dict[str, Any] | None] = lambda _move, _asked: None
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
@@ -36,6 +45,17 @@ class Here:
             self.came.set()
             return self.say(request, 200, "Thank you. Go back to the program that sent you.", "text/plain")
         return self.say(request, 404, "{}", "application/json")
+
+    def take(self, request: BaseHTTPRequestHandler) -> None:
+        parts = urlsplit(request.path).path.split("/")
+        length = int(request.headers.get("Content-Length") or 0)
+        answer = None
+        if parts[:4] == ["", "move", "v1", "arrivals"] and parts[5:] == ["recall"] and length <= LONGEST:
+            try:
+                answer = self.recalled(parts[4], json.loads(request.rfile.read(length)))
+            except ValueError:
+                pass
+        return self.say(request, 404 if answer is None else 200, json.dumps(answer or {}), "application/json")
 
     def say(self, request: BaseHTTPRequestHandler, status: int, text: str, kind: str) -> None:
         content = text.encode("utf-8")

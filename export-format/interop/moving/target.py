@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+import threading
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class Move:
     folder: Path
     tried: Tried
     consent: Callable[[str], None]
+    await_owner: Callable[[], None]
     signed_by: str | None = None
 
     # What is known after each step.
@@ -88,7 +90,8 @@ class Move:
     id: str = ""
     archive: Path | None = None
 
-    def run(self, hand_over: bool) -> None:
+    def run(self, end: str) -> None:
+        """To the end that is called `cancel`, `hand-over` or `recall`."""
         self.find()
         self.ask_owner()
         first = self.round(0, {"round": 0}, None)
@@ -98,10 +101,14 @@ class Move:
         held = self.round(2, {"round": 2, "base": 1, "hold": True}, self.archive)
         self.hold(held)
         self.rules_of_hand_over(held)
-        if hand_over:
-            self.hand_over(held)
-        else:
+        if end == "cancel":
             self.cancel()
+            return
+        signed, key, did = self.stand_down(held)
+        if end == "recall":
+            self.give_back(signed, key, did)
+        else:
+            self.settle(signed, key, did)
 
     def find(self) -> None:
         """Who is who (3)."""
@@ -243,8 +250,8 @@ class Move:
         card = ask("GET", self.server + "/.well-known/pcc-server").json
         self.tried.holds("8", "the server is where it was", card.get("state") == "here", card)
 
-    def hand_over(self, said: dict[str, Any]) -> None:
-        """To the end (7, 8, 9). The server is at this target from then on, which has only its archive."""
+    def stand_down(self, said: dict[str, Any]) -> tuple[dict[str, str], Path, str]:
+        """The hand-over (7). Nobody is live from then on, and this target has the archive."""
         key, did = identity.key(self.folder)
         number = said["round"]
         for _ in range(10):
@@ -263,9 +270,43 @@ class Move:
         again = self.call("POST", "handover", message)
         self.tried.holds("7.3", "the same call gives the same document", again.status == 200 and again.json["handover"] == signed, again.body[:300])
         self.tried.refused("8", "to cancel now", self.call("POST", "cancel", {}), 409, "handed")
-        acceptance = {"type": "pcc-acceptance@1", "move": self.id, "handover": identity.digest(signed["document"]),
-                      "server": self.party(did), "at": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")}
-        answer = self.call("POST", "settled", identity.sign(acceptance, key))
+        return signed, key, did
+
+    def word(self, kind: str, signed: dict[str, str], key: Path, did: str) -> dict[str, str]:
+        """What the successor says on a hand-over."""
+        said = {"type": kind, "move": self.id, "handover": identity.digest(signed["document"]),
+                "server": self.party(did), "at": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        return identity.sign(said, key)
+
+    def give_back(self, signed: dict[str, str], key: Path, did: str) -> None:
+        """The owner takes the server back, and this target signs that it never went live (8.1, 8.2)."""
+        asked: list[dict[str, Any]] = []
+        heard = threading.Event()
+
+        def recalled(move: str, request: dict[str, Any]) -> dict[str, Any]:
+            asked.append({"move": move, **request})
+            heard.set()
+            return {"state": "cancelled", "renunciation": self.word("pcc-renunciation@1", signed, key, did)}
+
+        self.here.recalled = recalled
+        self.await_owner()
+        self.tried.needs("8.1", "the target is asked before the server lives there again", heard.wait(MOST_SECONDS), "nobody asked")
+        request = asked[0]
+        recall = identity.opened(request.get("recall"), "pcc-recall@1")
+        fits = recall["move"] == request["move"] == self.id and recall["handover"] == identity.digest(signed["document"])
+        self.tried.holds("8.1", "by the key of the server, on this hand-over", fits and recall["server"]["did"] == self.agreed["server"]["did"], recall)
+        self.tried.holds("8.1", "the hand-over goes along", request.get("handover") == signed, request)
+        card: dict[str, Any] = {}
+        until = time.monotonic() + MOST_SECONDS
+        while card.get("state") != "here" and time.monotonic() < until:
+            time.sleep(0.25)
+            card = ask("GET", self.server + "/.well-known/pcc-server").json
+        self.tried.holds("8.2", "the server lives there again", card.get("state") == "here", card)
+        self.tried.holds("8.3", "and the move is over", self.call("GET", "").json.get("state") == "cancelled", "")
+
+    def settle(self, signed: dict[str, str], key: Path, did: str) -> None:
+        """The server is at this target from now on, which has only its archive (8, 9)."""
+        answer = self.call("POST", "settled", self.word("pcc-acceptance@1", signed, key, did))
         self.tried.holds("8", "the move is settled", answer.status == 200 and answer.json.get("state") == "settled", answer.body[:300])
         answer = ask("GET", self.server + "/a/b?c=d")
         self.tried.holds("9.1", "the old address forwards", answer.status == 308 and answer.headers.get("location") == self.successor + "/a/b?c=d", (answer.status, answer.headers))

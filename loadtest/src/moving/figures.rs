@@ -27,8 +27,8 @@ const PHOTOS: &str = "org.freehold.photos";
 const TABLE: &str = "org.freehold.notes.filled";
 /// How long one file is.
 const FILE: u64 = 8_000_000;
-/// The most that they write during one move.
-const MOST_WRITTEN: usize = 100_000;
+/// How many records one question is answered with.
+const PAGE: usize = 5_000;
 /// How many programs write while it moves.
 const WRITERS: usize = 4;
 
@@ -177,13 +177,19 @@ async fn fill_files(server: &OwnServer, megabytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// The marks of what was written since a moment, as often as they are there.
+/// The marks of what was written since a moment, as often as they are there. Nobody writes meanwhile.
 async fn marks(server: &OwnServer, since_ms: i64) -> Result<Vec<String>> {
-    let ask = json!({"q": {"_date_modified": {"$gte": since_ms}}, "count": MOST_WRITTEN});
-    let found = server.json("notes", Method::POST, &format!("/ceps/query/{TABLE}"), Some(&ask)).await?;
-    let found = found.as_array().context("a query answers with a list")?;
-    ensure!(found.len() < MOST_WRITTEN, "more was written than is asked for");
-    Ok(found.iter().filter_map(|record| Some(record["mark"].as_str()?.to_owned())).collect())
+    let mut marks = Vec::new();
+    for skip in (0..).step_by(PAGE) {
+        let ask = json!({"q": {"_date_modified": {"$gte": since_ms}}, "count": PAGE, "skip": skip});
+        let found = server.json("notes", Method::POST, &format!("/ceps/query/{TABLE}"), Some(&ask)).await?;
+        let found = found.as_array().context("a query answers with a list")?;
+        marks.extend(found.iter().filter_map(|record| Some(record["mark"].as_str()?.to_owned())));
+        if found.len() < PAGE {
+            break;
+        }
+    }
+    Ok(marks)
 }
 
 struct Floor {

@@ -49,7 +49,7 @@ impl Extent {
 }
 
 /// The call that a move stands at while it is at a step.
-fn barrier(step: Step) -> Option<Barrier> {
+pub(crate) fn barrier(step: Step) -> Option<Barrier> {
     let (is, part): (fn(&str) -> bool, Part) = match step {
         Step::Consent => return None,
         Step::FirstRound => (|asked| asked.contains("/rounds/0/archive"), Part::Question),
@@ -97,12 +97,20 @@ impl Standing {
 
     /// Ends it in the way that `end` does, and brings it back.
     pub(crate) async fn again(&mut self, end: impl FnOnce(Process, &Path) + Send + 'static) {
-        let (process, data, port) = (self.process.take().unwrap(), self.data.clone(), self.address.port());
-        let environment = self.environment.clone();
-        let back = tokio::task::spawn_blocking(move || {
-            end(process, &data);
-            Process::start_with(&data, port, environment)
-        });
+        self.end(end).await;
+        self.come_back().await;
+    }
+
+    /// Ends it in the way that `end` does.
+    pub(crate) async fn end(&mut self, end: impl FnOnce(Process, &Path) + Send + 'static) {
+        let (process, data) = (self.process.take().unwrap(), self.data.clone());
+        tokio::task::spawn_blocking(move || end(process, &data)).await.unwrap();
+    }
+
+    /// Brings it back where it was.
+    pub(crate) async fn come_back(&mut self) {
+        let (data, port, environment) = (self.data.clone(), self.address.port(), self.environment.clone());
+        let back = tokio::task::spawn_blocking(move || Process::start_with(&data, port, environment));
         self.process = Some(back.await.unwrap());
     }
 }

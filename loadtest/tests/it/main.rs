@@ -29,6 +29,7 @@ mod moving_killed;
 #[path = "../../../control-plane/tests/it/support/peers.rs"]
 mod peers;
 mod places;
+mod recalled;
 mod signing_up;
 mod sleeping;
 mod storage_down;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 use crate::bounds::{PATIENCE, until};
-use crate::support::{NOTES, PHOTOS, TABLE, get_file, noise, put_file, records, write};
+use crate::support::{NOTES, PHOTOS, TABLE, get_file, noise, put_file, records, take_back, write};
 
 /// All marks on a server, as often as they are there.
 async fn marks(server: &OwnServer) -> Vec<String> {
@@ -151,28 +151,40 @@ async fn a_stranger_who_has_only_the_protocol_finds_that_we_keep_to_it() {
     for nth in 0..200 {
         write(&server, &json!({"nth": nth})).await;
     }
+    // It is cancelled, and then it is handed over and taken back.
+    for (end, least) in [(None, 40), (Some("--recall"), 48)] {
+        let said = tried_by_a_stranger(&server, end).await;
+        assert!(said.len() > least, "{said:#?}");
+        write(&server, &json!({"after": end})).await;
+    }
+    assert_eq!(records(&server).await.len(), 202);
+    a.close().await.unwrap();
+}
+
+/// Has the conformance client move the server, with its owner doing what they are asked to; what it says.
+async fn tried_by_a_stranger(server: &OwnServer, end: Option<&str>) -> Vec<String> {
     let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../export-format/interop");
     let mut stranger = Command::new("python3")
         .args(["-m", "moving", &server.address().unwrap(), "--origin", "http://target.localhost:0"])
+        .args(end)
         .current_dir(interop)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let mut said = Vec::new();
+    let (mut said, person) = (Vec::new(), &server.person);
     let mut lines = BufReader::new(stranger.stdout.take().unwrap()).lines();
     while let Some(line) = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it goes on").unwrap() {
         if let Some(address) = line.strip_prefix("open ") {
             let form = person.form(address.trim(), "/move/consent").await.unwrap();
             person.submit(form.with(&[("answer", "yes")])).await.unwrap();
+        } else if line.starts_with("recall ") {
+            take_back(server).await;
         }
         said.push(line);
     }
     let ended = stranger.wait().await.unwrap();
     let failed: Vec<_> = said.iter().filter(|line| !line.starts_with("ok ")).collect();
     assert!(ended.success(), "{ended}: {failed:#?}");
-    assert!(said.len() > 40, "{said:#?}");
-    // It is here as before.
-    write(&server, &json!({"after": "it was cancelled"})).await;
-    a.close().await.unwrap();
+    said
 }

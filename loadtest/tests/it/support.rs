@@ -8,6 +8,7 @@ use loadtest::person::OwnServer;
 use reqwest::{Method, multipart};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use url::Url;
 
 pub(crate) const NOTES: &str = "org.freehold.notes";
 pub(crate) const PHOTOS: &str = "org.freehold.photos";
@@ -33,6 +34,14 @@ pub(crate) async fn records(server: &OwnServer) -> BTreeMap<String, Value> {
             return all;
         }
     }
+}
+
+/// Its owner takes the server back where it stood down; where that leads, and what is said there.
+pub(crate) async fn take_back(server: &OwnServer) -> (Url, String) {
+    let back = format!("/servers/{}/moving/back", server.name);
+    let asked = server.person.form(&back, &back).await.unwrap();
+    let answer = server.person.send(asked).await.unwrap();
+    (answer.url().clone(), answer.text().await.unwrap())
 }
 
 /// Uploads a file into the Photos app.

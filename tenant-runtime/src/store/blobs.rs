@@ -20,7 +20,7 @@ use bytes::Bytes;
 use export_format::Digest;
 use export_format::digest::Tally;
 use futures::{Stream, StreamExt as _};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::{OnceCell, RwLock};
 
 use super::bucket::{Bucket, Writer};
 use super::error::Error;
@@ -62,9 +62,13 @@ pub struct Blobs {
 
 struct Inner {
     bucket: Bucket,
-    /// All files' bytes, once they have been counted; held while files appear and disappear, so that a sweep never
-    /// removes a file that is being stored again.
-    bytes: Mutex<Option<u64>>,
+    /// Read while files appear, written while they go or are counted, so that a sweep never removes a file that is being
+    /// stored again. Many may appear at once, for each waits until it is on the disk.
+    going: RwLock<()>,
+    /// All files' bytes, once they have been counted.
+    bytes: parking_lot::Mutex<Option<u64>>,
+    /// Files that are appearing; of two that are the same one counts.
+    appearing: parking_lot::Mutex<HashSet<Digest>>,
     /// Bytes stored since the home was opened.
     stored: AtomicU64,
     /// Files that are known to be something else than their names say.
@@ -74,9 +78,16 @@ struct Inner {
 
 impl Blobs {
     pub(super) fn new(bucket: Bucket) -> Self {
-        let (bytes, stored) = (Mutex::new(None), AtomicU64::new(0));
-        let (damaged, recalled) = (parking_lot::Mutex::default(), OnceCell::new());
-        Self { inner: Arc::new(Inner { bucket, bytes, stored, damaged, recalled }) }
+        let inner = Inner {
+            bucket,
+            going: RwLock::default(),
+            bytes: parking_lot::Mutex::default(),
+            appearing: parking_lot::Mutex::default(),
+            stored: AtomicU64::new(0),
+            damaged: parking_lot::Mutex::default(),
+            recalled: OnceCell::new(),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Stores a file; durable when it returns. With a limit, a longer one is refused with [`Error::TooLarge`].
@@ -98,12 +109,13 @@ impl Blobs {
     async fn keep(&self, writer: Box<dyn Writer>, tally: Tally) -> Result<Blob, Error> {
         let summary = tally.finish();
         let key = key(&summary.digest);
-        let mut bytes = self.inner.bytes.lock().await;
-        let known = self.inner.bucket.stat(&key).await?.is_some();
+        let _nothing_goes = self.inner.going.read().await;
+        let appearing = Appearing::of(&self.inner.appearing, summary.digest);
+        let known = appearing.is_none() || self.inner.bucket.stat(&key).await?.is_some();
         writer.commit(key).await?;
         self.inner.damaged.lock().remove(&summary.digest);
         self.inner.stored.fetch_add(summary.size, Ordering::Relaxed);
-        if let (Some(bytes), false) = (bytes.as_mut(), known) {
+        if let (Some(bytes), false) = (self.inner.bytes.lock().as_mut(), known) {
             *bytes += summary.size;
         }
         Ok(Blob { digest: summary.digest, size: summary.size, crc32: summary.crc32 })
@@ -196,12 +208,22 @@ impl Blobs {
 
     /// The bytes of all files; counted once, then kept.
     pub(super) async fn bytes(&self) -> Result<u64, Error> {
-        let mut bytes = self.inner.bytes.lock().await;
-        if bytes.is_none() {
-            let all = self.inner.bucket.list(FOLDER).await?;
-            *bytes = Some(all.iter().map(|line| line.size).sum());
+        let known = *self.inner.bytes.lock();
+        if let Some(bytes) = known {
+            return Ok(bytes);
         }
-        Ok(bytes.unwrap_or_default())
+        let _nothing_moves = self.inner.going.write().await;
+        let all = self.inner.bucket.list(FOLDER).await?;
+        let counted = all.iter().map(|line| line.size).sum();
+        *self.inner.bytes.lock() = Some(counted);
+        Ok(counted)
+    }
+
+    /// A file of so many bytes is gone.
+    fn less(&self, size: u64) {
+        if let Some(bytes) = self.inner.bytes.lock().as_mut() {
+            *bytes = bytes.saturating_sub(size);
+        }
     }
 
     /// Removes the files that are not in `referenced` and have not been stored within `grace`.
@@ -214,15 +236,13 @@ impl Blobs {
         for line in self.inner.bucket.list(FOLDER).await? {
             let digest = line.key.strip_prefix(FOLDER).and_then(|name| name.parse::<Digest>().ok());
             let Some(digest) = digest.filter(|digest| !referenced.contains(digest)) else { continue };
-            let mut bytes = self.inner.bytes.lock().await;
+            let _going = self.inner.going.write().await;
             match self.inner.bucket.stat(&key(&digest)).await? {
                 Some(found) if found.modified <= old => {
                     self.inner.bucket.delete(&found.key).await?;
                     swept.files += 1;
                     swept.bytes += found.size;
-                    if let Some(bytes) = bytes.as_mut() {
-                        *bytes = bytes.saturating_sub(found.size);
-                    }
+                    self.less(found.size);
                 }
                 Some(_) => swept.spared += 1,
                 None => {}
@@ -247,6 +267,26 @@ fn damaged(digest: &Digest) -> Error {
 fn took(mut tally: Tally, pieces: &[Bytes]) -> Tally {
     pieces.iter().for_each(|piece| tally.update(piece));
     tally
+}
+
+/// A file that is appearing, until this is dropped.
+struct Appearing<'a> {
+    all: &'a parking_lot::Mutex<HashSet<Digest>>,
+    digest: Digest,
+}
+
+impl<'a> Appearing<'a> {
+    /// Nothing when the same file is appearing already.
+    fn of(all: &'a parking_lot::Mutex<HashSet<Digest>>, digest: Digest) -> Option<Self> {
+        let first = all.lock().insert(digest);
+        first.then(|| Self { all, digest })
+    }
+}
+
+impl Drop for Appearing<'_> {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.digest);
+    }
 }
 
 /// Passes a stream on to a writer, a batch at a time, and tallies it.

@@ -113,4 +113,22 @@ async fn files_are_kept_by_content() {
     assert_eq!(home.blobs().stat(&blob.digest).await.expect("it is read"), Some(blob));
     let refused = home.blobs().put(pieces(), Some(1_999_999)).await.expect_err("it is too long");
     assert_eq!(refused.kind(), Kind::Full);
+
+    // The same file many times at once is one, and so is another.
+    let other = || futures::stream::iter([Ok(Bytes::from_static(b"other"))]);
+    let many = (0..16).map(|n| {
+        let (home, other) = (home.clone(), (n % 2 == 0).then(other));
+        let pieces = pieces().collect::<Vec<_>>();
+        tokio::spawn(async move {
+            let same = futures::stream::iter(pieces.await);
+            match other {
+                Some(other) => home.blobs().put(other, None).await,
+                None => home.blobs().put(same, None).await,
+            }
+        })
+    });
+    for put in futures::future::join_all(many).await {
+        put.expect("it ran").expect("it is stored");
+    }
+    assert_eq!(home.usage().await.expect("it counts").blob_bytes, 2_000_005);
 }

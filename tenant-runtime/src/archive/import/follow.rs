@@ -248,6 +248,7 @@ impl Imports {
     /// Nothing is remembered of an import that is over.
     pub(super) fn forget(&self, id: &str) {
         self.inner.followed.lock().take_if(|known| known.id == id);
+        self.inner.checked.lock().take_if(|known| known.id == id);
     }
 }
 

@@ -139,7 +139,7 @@ pub(crate) fn unusable_tables(
             if archive.entries().get(segment).is_some_and(|entry| is_known(&table.table, entry.digest)) {
                 continue;
             }
-            match lines(&archive.document(segment)?).try_for_each(|line| row::from_line(line, 0).map(drop)) {
+            match lines(&archive.document(segment)?).try_for_each(row::usable) {
                 Ok(()) => {}
                 Err(row::Error::Id) => drop(unusable.insert(table.table.to_string())),
                 Err(why) => return Err(Error::Refused(format!("a row of {segment} cannot be read: {why}"))),

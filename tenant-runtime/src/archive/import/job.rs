@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::DAY_MS;
 use super::intake::Unusable;
+use super::{DAY_MS, Sorted};
 use super::{rounds, upload};
 use crate::admin::api::{ImportReport, ImportState, ImportView};
 use crate::archive::error::Error;
@@ -70,7 +70,7 @@ pub(super) struct Announced {
 /// What a check came to.
 pub(super) enum Outcome {
     /// The archive is whole.
-    Reported(Box<ImportReport>, Unusable),
+    Reported(Box<ImportReport>, Unusable, Sorted),
     /// It is not; these are the findings.
     Refused(Vec<String>),
     /// It is sealed; its owner has to open it first.

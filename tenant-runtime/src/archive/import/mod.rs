@@ -34,7 +34,7 @@ mod verify;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::Stream;
@@ -48,6 +48,7 @@ use self::job::{Job, Outcome};
 use self::report::Present;
 use self::upload::Access;
 use super::error::Error;
+use super::identity;
 use super::keepsakes::Keepsakes;
 use super::payload::kept::{self, Origin};
 use super::payload::{self, About};
@@ -80,6 +81,7 @@ struct Inner {
     uploading: Mutex<HashSet<String>>,
     swapping: tokio::sync::Mutex<()>,
     followed: Mutex<Option<Followed>>,
+    checked: Mutex<Option<Sorted>>,
     /// One passphrase at a time: trying one takes memory.
     unlocking: tokio::sync::Mutex<()>,
 }
@@ -116,6 +118,7 @@ impl Imports {
             uploading: Mutex::default(),
             swapping: tokio::sync::Mutex::default(),
             followed: Mutex::default(),
+            checked: Mutex::default(),
             unlocking: tokio::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -474,10 +477,11 @@ impl Imports {
     }
 
     async fn check_now(&self, id: &str, progress: Arc<Progress>) -> Result<(), Error> {
+        let begun = Instant::now();
         let folder = self.folder(id);
         let present = self.present().await?;
-        let own = self.inner.home.read(super::identity::read).await?;
-        let read_from = folder.clone();
+        let own = self.inner.home.read(identity::read).await?;
+        let (read_from, read_for) = (folder.clone(), id.to_owned());
         let outcome = work::blocking(move || {
             let unlocked = match upload::access(&read_from) {
                 Ok(Access::Open) => None,
@@ -492,20 +496,30 @@ impl Imports {
                 Err(findings) => return Ok(Outcome::Refused(findings)),
             };
             let told = sorted(&checked)
-                .and_then(|(intake, unusable)| Ok((report::tell(&checked, &intake, &present)?, unusable)));
+                .and_then(|(intake, unusable)| Ok((report::tell(&checked, &intake, &present)?, intake, unusable)));
             match told {
-                Ok((report, unusable)) => Ok(Outcome::Reported(Box::new(report), unusable)),
+                Ok((report, intake, unusable)) => {
+                    let id = read_for;
+                    let sorted = Sorted { id, archive: Arc::new(checked), intake: Arc::new(intake) };
+                    Ok(Outcome::Reported(Box::new(report), unusable, sorted))
+                }
                 Err(Error::Refused(why)) => Ok(Outcome::Refused(vec![why])),
                 Err(error) => Err(error),
             }
         })
         .await?;
+        tracing::info!(
+            import.id = id,
+            checked_ms = begun.elapsed().as_millis() as u64,
+            "an archive was looked through"
+        );
         let mut job = self.job(id)?;
         match outcome {
             Outcome::Locked => job.set(&folder, ImportState::Locked),
-            Outcome::Reported(report, unusable) => {
+            Outcome::Reported(report, unusable, sorted) => {
                 job.report = Some(*report);
                 job.unusable = unusable;
+                *self.inner.checked.lock() = Some(sorted);
                 job.set(&folder, ImportState::Checked)
             }
             Outcome::Refused(findings) => {
@@ -530,12 +544,28 @@ impl Imports {
         let _one_at_a_time = self.inner.swapping.lock().await;
         let folder = self.folder(id);
         let mut job = self.job(id)?;
-        let (archive, intake) = self.opened(id, &job, &progress).await?;
+        let begun = Instant::now();
+        let known = self.inner.checked.lock().take_if(|known| known.id == id);
+        let (archive, intake) = match known {
+            Some(known) => {
+                // The stage is this server's, whose key is made when it is first asked for.
+                identity::of(&self.inner.home).await?;
+                (known.archive, known.intake)
+            }
+            None => {
+                let (archive, intake) = self.opened(id, &job, &progress).await?;
+                (Arc::new(archive), Arc::new(intake))
+            }
+        };
+        let opened = Instant::now();
         let origin = origin_of(id, &archive, job.created_ms);
         let (taken_ms, arrived_ms) = (origin.taken_ms, origin.arrived_ms);
         progress.expect(archive.entries().values().map(|entry| entry.size).sum());
-        let plan = stage::Plan { archive: Arc::new(archive), intake: Arc::new(intake), taken_ms, progress };
+        let plan = stage::Plan { archive, intake, taken_ms, progress };
         let staged = stage::stage(&self.inner.home, &stage_name(id), &plan).await?;
+        let millis = |from: Instant, to: Instant| (to - from).as_millis() as u64;
+        let (opened_ms, built_ms) = (millis(begun, opened), millis(opened, Instant::now()));
+        tracing::info!(import.id = id, opened_ms, built_ms, "an import is built beside the live server");
         job.set(&folder, ImportState::Verifying)?;
         if job.follow {
             return self.stand(id, job, staged, plan).await;
@@ -587,6 +617,13 @@ fn origin_of(id: &str, archive: &Checked, otherwise: i64) -> Origin {
         domain: manifest.subject.domain.clone(),
         arrived_ms: jiff::Timestamp::now().as_millisecond(),
     }
+}
+
+/// An archive that was checked, and what it brings: remembered until it is taken, so that it need not be read once more.
+struct Sorted {
+    id: String,
+    archive: Arc<Checked>,
+    intake: Arc<Intake>,
 }
 
 /// What an archive brings, and which of its tables can only be carried.

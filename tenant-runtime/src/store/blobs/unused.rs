@@ -107,7 +107,7 @@ impl Blobs {
         let bucket = &self.inner.bucket;
         let mut swept = Swept { spared: unused.spared, ..Swept::default() };
         for digest in unused.digests {
-            let mut bytes = self.inner.bytes.lock().await;
+            let _going = self.inner.going.write().await;
             let (stone, blob) = (bucket.stat(&tombstone(&digest)).await?, bucket.stat(&key(&digest)).await?);
             match (stone, blob) {
                 (Some(stone), Some(blob)) if blob.modified <= stone.modified => {
@@ -115,9 +115,7 @@ impl Blobs {
                     bucket.delete(&stone.key).await?;
                     swept.files += 1;
                     swept.bytes += blob.size;
-                    if let Some(bytes) = bytes.as_mut() {
-                        *bytes = bytes.saturating_sub(blob.size);
-                    }
+                    self.less(blob.size);
                 }
                 _ => swept.spared += 1,
             }
@@ -127,14 +125,14 @@ impl Blobs {
 
     /// Says that a file is about to be referred to again; whether it is here.
     pub async fn claim(&self, digest: &Digest) -> Result<bool, Error> {
-        let _nothing_goes = self.inner.bytes.lock().await;
+        let _nothing_goes = self.inner.going.read().await;
         self.inner.bucket.delete(&tombstone(digest)).await?;
         Ok(self.inner.bucket.stat(&key(digest)).await?.is_some())
     }
 
     /// Forgets since when files are unused; to be called before another state takes over, which may refer to them.
     pub async fn all_in_use_again(&self) -> Result<(), Error> {
-        let _nothing_goes = self.inner.bytes.lock().await;
+        let _nothing_goes = self.inner.going.read().await;
         for line in self.inner.bucket.list(TOMBSTONES).await? {
             self.inner.bucket.delete(&line.key).await?;
         }
