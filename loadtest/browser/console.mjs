@@ -70,6 +70,17 @@ export async function openApp(page, launcher, name) {
   await page.waitForLoadState('networkidle').catch(() => {});
 }
 
+/** Allows everything an app waits for, on the server's own page. */
+export async function allow(page, launcher, name) {
+  await page.goto(`${launcher}/.freehold/permissions`);
+  for (;;) {
+    const button = page.locator(`main li:has(b:text-is("${name}")) button:text-is("Allow")`).first();
+    if (!(await button.count())) break;
+    await button.click();
+    await page.waitForLoadState();
+  }
+}
+
 /** Exports, waits, downloads. Answers with the path of the archive. */
 export async function exportAll(page, origin, server, file) {
   await page.goto(`${origin}${server}/export`);

@@ -27,7 +27,7 @@ export async function useHomePage(world, anna, home, files, notesAddress) {
   await anna.goto(`${home}/.freehold/permissions`);
   await accessible(anna, 'permissions');
   await shoot(anna, 'permissions');
-  await anna.click('button:text-is("Allow")');
+  await anna.click('main li:has(b:text-is("Home page")) button:text-is("Allow")');
   await anna.waitForLoadState();
   await visitor.goto(home);
   await check('then they see the page', async () => (await visitor.locator('h1').innerText()) === 'Anna Berg');

@@ -12,9 +12,14 @@ import path from 'node:path';
 import { accessible, check, journey, person, quiet, shoot } from './lib.mjs';
 import { exportAll, fillSignUp, install, openApp, openServer, setUp, signUp, uploadArchive } from './console.mjs';
 import { differences, holdings } from './data.mjs';
+import { useBlog } from './blog.mjs';
+import { useContacts } from './contacts.mjs';
+import { useFiles } from './files.mjs';
 import { useHomePage } from './homepage.mjs';
 import { NOTE, useNotes } from './notes.mjs';
 import { usePhotos } from './photos.mjs';
+import { useReader } from './reader.mjs';
+import { useTasks } from './tasks.mjs';
 import { copyToBucket, importFromBucket } from './places.mjs';
 
 const PASSWORD = 'plaster door brass knob';
@@ -75,7 +80,7 @@ await journey('journey', async (world) => {
   await anna.goto(`${a.origin}${server.path}/apps`);
   await accessible(anna, 'app catalogue');
   await shoot(anna, 'catalogue');
-  for (const name of ['Notes', 'Photos', 'Home page']) await install(anna, a.origin, server.path, name);
+  for (const name of ['Notes', 'Photos', 'Home page', 'Contacts', 'Tasks', 'Files', 'Blog', 'Reader']) await install(anna, a.origin, server.path, name);
   await openServer(anna, a.origin, server.path);
   const home = new URL(anna.url()).origin;
   await check('two clicks lead to the own server', new URL(home).hostname.startsWith('anna.'), home);
@@ -85,11 +90,17 @@ await journey('journey', async (world) => {
   const notesAddress = await useNotes(anna, home);
   const { files, originals } = await usePhotos(world, anna, home, work);
   const editor = await useHomePage(world, anna, home, files, notesAddress);
+  await useContacts(anna, home, work);
+  await useTasks(anna, home);
+  await useFiles(world, anna, home, work);
+  const blog = await useBlog(world, anna, home, files);
+  await useReader(world, anna, home, blog);
 
   // --- what the server holds -------------------------------------------------------------
   const look = async (page, launcher) => {
     const held = {};
-    for (const [name, tables] of [['Notes', ['notes']], ['Photos', ['photos', 'albums', 'files']], ['Home page', ['page', 'files']]]) {
+    for (const [name, tables] of [['Notes', ['notes']], ['Photos', ['photos', 'albums', 'files']], ['Home page', ['page', 'files']],
+      ['Contacts', ['people']], ['Tasks', ['tasks', 'lists']], ['Files', ['files', 'folders']], ['Blog', ['drafts', 'posts', 'about', 'files']], ['Reader', ['posts', 'follows']]]) {
       await openApp(page, launcher, name);
       held[name] = await holdings(page, tables);
     }
@@ -199,7 +210,7 @@ await journey('journey', async (world) => {
   const confirm = there.locator('button:has-text("Import and check")');
   await confirm.waitFor({ timeout: 120000 });
   const report = await there.locator('main').innerText();
-  await check('the report says what comes', ['Notes', 'Photos', 'Home page'].every((name) => report.includes(name)), report.slice(0, 500));
+  await check('the report says what comes', ['Notes', 'Photos', 'Home page', 'Contacts', 'Tasks', 'Files', 'Blog', 'Reader'].every((name) => report.includes(name)), report.slice(0, 500));
   await accessible(there, 'import report');
   await shoot(there, 'import-report');
   await confirm.click();

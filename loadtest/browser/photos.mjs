@@ -69,7 +69,7 @@ export async function usePhotos(world, anna, home, work) {
   for (const index of [0, 1, 2]) await anna.locator('.tile').nth(index).click();
   await anna.click('#picked button:has-text("Album")');
   await anna.click('button:text-is("Put in")');
-  await anna.fill('#album-name', 'Summer at the lake');
+  await anna.fill('dialog input', 'Summer at the lake');
   await anna.click('button:text-is("Make it")');
   await anna.waitForSelector('#picked', { state: 'hidden' });
   await anna.click('#views button:has-text("Albums")');

@@ -21,6 +21,7 @@ use tenant_runtime::{apps, housekeeping};
 use tokio::net::TcpListener;
 
 use crate::arrival::Arrival;
+use crate::developing;
 
 /// Where a server lies, and what it is called.
 #[derive(Args)]
@@ -53,6 +54,10 @@ pub(crate) struct Serve {
     /// App packages to install or update first.
     #[arg(long)]
     install: Vec<PathBuf>,
+    /// For people who write apps: a Unix socket to hand over an app on, whose pages then load themselves anew. Whoever may
+    /// connect to it can install anything.
+    #[arg(long, value_name = "SOCKET")]
+    develop: Option<PathBuf>,
 }
 
 /// Serves until interrupted.
@@ -83,6 +88,11 @@ pub(crate) fn run(args: Serve) -> anyhow::Result<()> {
         }
         server.refresh().await;
         server.home.started().await;
+        let (mut public, mut private) = (router(server.clone()), None);
+        if let Some(socket) = &args.develop {
+            public = developing::around(public, &server);
+            private = Some(developing::listen(socket, &server)?);
+        }
         println!("Serving {}", server.launch.site.origin());
         println!("Sign in once with {}", link(&server, &key));
         tokio::spawn(housekeeping::run(server.clone()));
@@ -90,7 +100,12 @@ pub(crate) fn run(args: Serve) -> anyhow::Result<()> {
             stop.clone().await;
             server.stop();
         };
-        tokio::join!(serve(Listener::Tcp(listener), router(server.clone()), stop.clone()), feeds);
+        let handing_over = async {
+            if let Some((socket, apps)) = private {
+                serve(socket, apps, stop.clone()).await;
+            }
+        };
+        tokio::join!(serve(Listener::Tcp(listener), public, stop.clone()), handing_over, feeds);
         server.home.sleep().await?;
         Ok(())
     })

@@ -7,6 +7,7 @@
 mod arrival;
 mod by_hand;
 mod departure;
+mod developing;
 mod hosted;
 
 use std::process::ExitCode;

@@ -68,7 +68,8 @@ async function send(path, options = {}) {
   return response;
 }
 
-async function json(method, path, body, headers = {}) {
+/** A call with JSON both ways; throws a Failure. */
+export async function call(method, path, body, headers = {}) {
   const options = { method, headers };
   if (body !== undefined) {
     options.body = JSON.stringify(body);
@@ -82,11 +83,13 @@ async function json(method, path, body, headers = {}) {
 const part = encodeURIComponent;
 
 /** Records of one of this app's tables. */
-export function table(name) {
-  const at = `${app}.${name}`;
+export const table = (name) => tableOf(`${app}.${name}`);
+
+/** Records of any table this app may use, by its whole name. */
+export function tableOf(at) {
   return {
-    read: (id) => json('GET', `/ceps/read/${at}/${part(id)}`),
-    query: (q = {}, options = {}) => json('POST', `/ceps/query/${at}`, { q, count: 500, skip: 0, ...options }),
+    read: (id) => call('GET', `/ceps/read/${at}/${part(id)}`),
+    query: (q = {}, options = {}) => call('POST', `/ceps/query/${at}`, { q, count: 500, skip: 0, ...options }),
     /** Every record, page by page, in the order of their ids, which never changes while pages are read. */
     async all(q = {}) {
       const found = [];
@@ -98,20 +101,20 @@ export function table(name) {
       }
     },
     /** Makes a record under an id of our own, so that sending it twice cannot make two. Conflict when it exists. */
-    create: (id, record) => json('POST', `/feps/write/${at}/${part(id)}`, { _entity: record }),
+    create: (id, record) => call('POST', `/feps/write/${at}/${part(id)}`, { _entity: record }),
     /** Makes the record or replaces the given fields. */
-    upsert: (id, fields) => json('POST', `/feps/write/${at}/${part(id)}`, { _entity: fields, upsert: true }),
+    upsert: (id, fields) => call('POST', `/feps/write/${at}/${part(id)}`, { _entity: fields, upsert: true }),
     /** Replaces the record; with `base` only if it has not been modified since. */
     replace: (id, record, base) =>
-      json('PUT', `/ceps/update/${at}/${part(id)}`, record, base ? { 'If-Match': `"${base}"` } : {}),
+      call('PUT', `/ceps/update/${at}/${part(id)}`, record, base ? { 'If-Match': `"${base}"` } : {}),
     /** Changes the given fields. */
-    change: (id, fields) => json('PUT', `/feps/update/${at}/${part(id)}`, { _entity: fields }),
-    remove: (id) => json('DELETE', `/ceps/delete/${at}/${part(id)}`),
+    change: (id, fields) => call('PUT', `/feps/update/${at}/${part(id)}`, { _entity: fields }),
+    remove: (id) => call('DELETE', `/ceps/delete/${at}/${part(id)}`),
   };
 }
 
 /** What the owner has allowed this app. */
-export const permissions = () => json('GET', '/ceps/perms/get');
+export const permissions = () => call('GET', '/ceps/perms/get');
 
 let fileToken = null;
 
@@ -119,7 +122,7 @@ let fileToken = null;
 export const files = {
   async ready(again = false) {
     if (!fileToken || again) {
-      fileToken = (await json('GET', `/feps/getuserfiletoken/self/${app}/${part(user)}`)).fileToken;
+      fileToken = (await call('GET', `/feps/getuserfiletoken/self/${app}/${part(user)}`)).fileToken;
     }
   },
   address(path, download = false) {
@@ -140,7 +143,7 @@ export const files = {
     await files.ready();
     return (await send(files.address(path))).blob();
   },
-  remove: (path) => json('DELETE', `/ceps/delete/${app}.files/${part(path)}`),
+  remove: (path) => call('DELETE', `/ceps/delete/${app}.files/${part(path)}`),
 };
 
 const PIECE = 4 * 1024 * 1024;
@@ -148,9 +151,9 @@ const PIECE = 4 * 1024 * 1024;
 /** Uploads that go on where they were cut: the server remembers how far it has durably got. */
 export const uploads = {
   begin: (folder, name, size, type) =>
-    json('POST', `/feps/uploads/${app}`, { targetFolder: folder, fileName: name, size, type, overwrite: true }),
+    call('POST', `/feps/uploads/${app}`, { targetFolder: folder, fileName: name, size, type, overwrite: true }),
 
-  where: (id) => json('GET', `/feps/uploads/${app}/${part(id)}`),
+  where: (id) => call('GET', `/feps/uploads/${app}/${part(id)}`),
 
   abort: (id) => send(`/feps/uploads/${app}/${part(id)}`, { method: 'DELETE' }),
 

@@ -3,15 +3,18 @@
 //
 // Understood: headings, paragraphs, line breaks, bold, italic, struck, code, fenced code, quotes, nested lists, task
 // lists, tables, rules, links, bare addresses, backslash escapes. Pictures become links, so that opening a note tells
-// nobody about it.
+// nobody about it, except those that `picture` makes a node of.
 
 const SAFE = /^(https?:|mailto:|tel:)/i;
 
-/** Renders `text` to a fragment. `onTask(line)` is called when a task is ticked; without it tasks are only shown. */
-export function render(text, { onTask } = {}) {
+/**
+ * Renders `text` to a fragment. `onTask(line)` is called when a task is ticked; without it tasks are only shown.
+ * `picture(address, words)` may answer with the node of a picture, or with null where it is to be a link.
+ */
+export function render(text, options = {}) {
   const lines = text.replace(/\r\n?/g, '\n').replace(/\t/g, '    ').split('\n').map((content, at) => ({ content, at }));
   const fragment = document.createDocumentFragment();
-  fragment.append(...blocks(lines, onTask, 0));
+  fragment.append(...blocks(lines, options, 0));
   // The largest heading in use becomes an h2, below the page's own, so that no level is skipped.
   const headings = [...fragment.querySelectorAll('h1, h2, h3, h4, h5, h6')];
   const largest = Math.min(...headings.map((heading) => Number(heading.tagName[1])));
@@ -46,7 +49,7 @@ function startsBlock(line) {
 // Deeper nesting than anyone writes is shown as plain text, so that a hostile note cannot exhaust the stack.
 const DEEPEST = 12;
 
-function blocks(lines, onTask, depth) {
+function blocks(lines, options, depth) {
   const out = [];
   let at = 0;
   while (at < lines.length) {
@@ -59,7 +62,7 @@ function blocks(lines, onTask, depth) {
       out.push(make('pre', make('code', body.map((other) => other.content).join('\n'))));
       at = end < 0 ? lines.length : end + 1;
     } else if ((match = HEADING.exec(line.content))) {
-      out.push(make(`h${match[1].length}`, ...inline(match[2] ?? '')));
+      out.push(make(`h${match[1].length}`, ...inline(match[2] ?? '', 0, options)));
       at += 1;
     } else if (RULE.test(line.content)) {
       out.push(make('hr'));
@@ -68,21 +71,21 @@ function blocks(lines, onTask, depth) {
       const from = at;
       while (at < lines.length && !blank(lines[at]) && (QUOTE.test(lines[at].content) || !startsBlock(lines[at]))) at += 1;
       const inner = lines.slice(from, at).map((other) => ({ at: other.at, content: QUOTE.exec(other.content)?.[1] ?? other.content }));
-      out.push(make('blockquote', ...blocks(inner, onTask, depth + 1)));
+      out.push(make('blockquote', ...blocks(inner, options, depth + 1)));
     } else if (ITEM.test(line.content) && depth < DEEPEST) {
       const end = endOfList(lines, at);
-      out.push(list(lines.slice(at, end), onTask, depth));
+      out.push(list(lines.slice(at, end), options, depth));
       at = end;
     } else if (line.content.includes('|') && lines[at + 1] && TABLE_RULE.test(lines[at + 1].content) && lines[at + 1].content.includes('-')) {
       let end = at + 2;
       while (end < lines.length && !blank(lines[end]) && lines[end].content.includes('|')) end += 1;
-      out.push(tableOf(lines.slice(at, end)));
+      out.push(tableOf(lines.slice(at, end), options));
       at = end;
     } else {
       const from = at;
       at += 1;
       while (at < lines.length && !blank(lines[at]) && !(startsBlock(lines[at]) && depth < DEEPEST)) at += 1;
-      out.push(make('p', ...withBreaks(lines.slice(from, at))));
+      out.push(make('p', ...withBreaks(lines.slice(from, at), options)));
     }
   }
   return out;
@@ -108,7 +111,7 @@ function endOfList(lines, from) {
   return at;
 }
 
-function list(lines, onTask, depth) {
+function list(lines, options, depth) {
   const first = ITEM.exec(lines[0].content);
   const node = make(ordered(first[2]) ? 'ol' : 'ul');
   const start = Number.parseInt(first[2], 10);
@@ -125,27 +128,27 @@ function list(lines, onTask, depth) {
       inside.push({ at: lines[end].at, content: lines[end].content.slice(Math.min(indent(lines[end]), base + 2)) });
       end += 1;
     }
-    node.append(listItem(inside, onTask, depth));
+    node.append(listItem(inside, options, depth));
     at = end;
   }
   return node;
 }
 
-function listItem(lines, onTask, depth) {
+function listItem(lines, options, depth) {
   const task = TASK.exec(lines[0].content);
   const loose = lines.some((line, index) => index > 0 && index < lines.length - 1 && blank(line));
   if (task) lines[0] = { ...lines[0], content: task[2] };
-  const content = blocks(lines, onTask, depth + 1);
+  const content = blocks(lines, options, depth + 1);
   const li = make('li', ...content.flatMap((node) => (!loose && node.tagName === 'P' ? [...node.childNodes] : [node])));
   if (task) {
     li.className = 'task';
     const box = make('input');
     box.type = 'checkbox';
     box.checked = task[1] !== ' ';
-    box.disabled = !onTask;
+    box.disabled = !options.onTask;
     box.setAttribute('aria-label', task[2]);
     const at = lines[0].at;
-    box.addEventListener('change', () => onTask?.(at, box.checked));
+    box.addEventListener('change', () => options.onTask?.(at, box.checked));
     li.prepend(box, ' ');
   }
   return li;
@@ -156,9 +159,9 @@ function cells(line) {
   return plain.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll('\\|', '|'));
 }
 
-function tableOf(lines) {
+function tableOf(lines, options) {
   const head = cells(lines[0].content);
-  const row = (tag, texts) => make('tr', ...head.map((_, index) => make(tag, ...inline(texts[index] ?? ''))));
+  const row = (tag, texts) => make('tr', ...head.map((_, index) => make(tag, ...inline(texts[index] ?? '', 0, options))));
   const body = lines.slice(2).map((line) => row('td', cells(line.content)));
   const wrap = make('div', make('table', make('thead', row('th', head)), make('tbody', ...body)));
   wrap.className = 'scroll';
@@ -166,9 +169,9 @@ function tableOf(lines) {
   return wrap;
 }
 
-function withBreaks(lines) {
+function withBreaks(lines, options) {
   return lines.flatMap((line, index) => {
-    const nodes = inline(line.content.trim());
+    const nodes = inline(line.content.trim(), 0, options);
     return index + 1 < lines.length ? [...nodes, make('br')] : nodes;
   });
 }
@@ -177,14 +180,14 @@ function withBreaks(lines) {
 const SPANS = [
   [/^\\([\\`*_{}[\]()#+\-.!~|>])/, (match) => match[1]],
   [/^(`+)([^`]+)\1(?!`)/, (match) => make('code', match[2].trim() || match[2])],
-  [/^!?\[([^\][]*)\]\(\s*<?([^\s()<>]+(?:\([^\s()<>]*\))?)>?(?:\s+"[^"]*")?\s*\)/, (match, depth) => link(match[2], match[1] || match[2], depth)],
+  [/^!?\[([^\][]*)\]\(\s*<?([^\s()<>]+(?:\([^\s()<>]*\))?)>?(?:\s+"[^"]*")?\s*\)/, (match, depth, options) => (match[0][0] === '!' && options.picture?.(match[2], match[1])) || link(match[2], match[1] || match[2], depth)],
   [/^<((?:https?:\/\/|mailto:)[^\s<>]+)>/i, (match) => link(match[1], match[1], DEEPEST)],
   [/^https?:\/\/[^\s<>"')\]]*[^\s<>"')\].,;:!?*_~]/i, (match) => link(match[0], match[0], DEEPEST)],
-  [/^\*\*(?=\S)((?:[^*]|\*(?!\*))+?\S?)\*\*/, (match, depth) => make('strong', ...inline(match[1], depth + 1))],
-  [/^__(?=\S)([^_]+)__(?!\w)/, (match, depth) => make('strong', ...inline(match[1], depth + 1))],
-  [/^\*(?=[^\s*])([^*]+)\*/, (match, depth) => make('em', ...inline(match[1], depth + 1))],
-  [/^_(?=[^\s_])([^_]+)_(?!\w)/, (match, depth) => make('em', ...inline(match[1], depth + 1))],
-  [/^~~(?=\S)([^~]+)~~/, (match, depth) => make('s', ...inline(match[1], depth + 1))],
+  [/^\*\*(?=\S)((?:[^*]|\*(?!\*))+?\S?)\*\*/, (match, depth, options) => make('strong', ...inline(match[1], depth + 1, options))],
+  [/^__(?=\S)([^_]+)__(?!\w)/, (match, depth, options) => make('strong', ...inline(match[1], depth + 1, options))],
+  [/^\*(?=[^\s*])([^*]+)\*/, (match, depth, options) => make('em', ...inline(match[1], depth + 1, options))],
+  [/^_(?=[^\s_])([^_]+)_(?!\w)/, (match, depth, options) => make('em', ...inline(match[1], depth + 1, options))],
+  [/^~~(?=\S)([^~]+)~~/, (match, depth, options) => make('s', ...inline(match[1], depth + 1, options))],
 ];
 
 function link(address, text, depth) {
@@ -197,7 +200,7 @@ function link(address, text, depth) {
 }
 
 /** Renders the inside of a line. */
-export function inline(text, depth = 0) {
+export function inline(text, depth = 0, options = {}) {
   const out = [];
   let plain = '';
   let at = 0;
@@ -215,7 +218,7 @@ export function inline(text, depth = 0) {
     if (!span) { plain += text[at]; at += 1; continue; }
     const [match, build] = span;
     if (plain) { out.push(plain); plain = ''; }
-    out.push(build(match, depth));
+    out.push(build(match, depth, options));
     at += match[0].length;
   }
   if (plain) out.push(plain);

@@ -2,8 +2,8 @@
 
 import { el, icon, iconButton, empty, toast, when } from './kit/dom.js';
 import { render } from './kit/markdown.js';
+import { grow, markdownKey, tick } from './kit/keys.js';
 import { readTags } from './shelf.js';
-import { link, nextItem, tick, wrap } from './keys.js';
 
 export class Editor {
   constructor(root, store, { onback, ongone, onnew }) {
@@ -56,8 +56,8 @@ export class Editor {
     this.tags = el('input', { class: 'tagline', 'aria-label': 'Tags, separated by commas', placeholder: 'Tags, separated by commas', value: note.tags.join(', '), autocomplete: 'off', list: 'known-tags',
       onchange: () => { const tags = readTags(this.tags.value); this.tags.value = tags.join(', '); change({ tags }); } });
     this.text = el('textarea', { class: 'text', 'aria-label': 'Text, in Markdown', placeholder: 'Write here. # makes a heading, - a list, **bold**, [ ] a task.', value: note.text, spellcheck: 'true',
-      oninput: () => { change({ text: this.text.value }); this.#preview(); this.#grow(); },
-      onkeydown: (event) => this.#key(event) });
+      oninput: () => { change({ text: this.text.value }); this.#preview(); grow(this.text); },
+      onkeydown: markdownKey });
     this.preview = el('div', { class: 'prose preview', role: 'region', 'aria-label': 'Preview', tabindex: '0' });
     this.pin = iconButton('pin', 'Pin to the top', () => {
       const pinned = this.pin.getAttribute('aria-pressed') !== 'true';
@@ -78,14 +78,14 @@ export class Editor {
         el('div', { class: 'sides' }, this.text, this.preview)));
     this.read(this.reading);
     this.#preview();
-    this.#grow();
+    grow(this.text);
   }
 
   read(reading) {
     this.reading = reading;
     this.root.toggleAttribute('data-reading', reading);
     this.ways?.forEach((button, index) => button.setAttribute('aria-pressed', String((index === 1) === reading)));
-    this.#grow();
+    grow(this.text);
   }
 
   remove() {
@@ -111,7 +111,7 @@ export class Editor {
     if (!note || Boolean(note.deleted_at) !== !this.title) { const id = this.id; this.id = null; this.show(id); return; }
     if (!this.title || this.store.unsaved(this.id)) return;
     if (this.title.value !== note.title) this.title.value = note.title;
-    if (this.text.value !== note.text) { this.text.value = note.text; this.#preview(); this.#grow(); }
+    if (this.text.value !== note.text) { this.text.value = note.text; this.#preview(); grow(this.text); }
     if (document.activeElement !== this.tags) this.tags.value = note.tags.join(', ');
     this.pin.setAttribute('aria-pressed', String(note.pinned));
   }
@@ -120,19 +120,5 @@ export class Editor {
     const ticked = (at, done) => { this.text.value = tick(this.text.value, at, done); this.store.change(this.id, { text: this.text.value }); };
     this.preview.replaceChildren(render(this.text.value, { onTask: ticked }));
     if (!this.text.value.trim()) this.preview.replaceChildren(el('p', { class: 'soft' }, 'What you write shows here as it will be read.'));
-  }
-
-  // The page scrolls, not the field, so that title and text move together.
-  #grow() {
-    if (!this.text || CSS.supports('field-sizing', 'content')) return;
-    this.text.rows = Math.max(12, this.text.value.split('\n').length + 2);
-  }
-
-  #key(event) {
-    const command = event.ctrlKey || event.metaKey;
-    if (command && !event.altKey && !event.shiftKey) {
-      const act = { b: () => wrap(this.text, '**'), i: () => wrap(this.text, '*'), k: () => link(this.text) }[event.key.toLowerCase()];
-      if (act) { event.preventDefault(); act(); }
-    } else if (event.key === 'Enter' && !event.shiftKey && !event.isComposing && nextItem(this.text)) event.preventDefault();
   }
 }

@@ -2,14 +2,14 @@
 
 import { el, icon, banner, empty, sheet, toast, when } from './kit/dom.js';
 import { serverAddress } from './kit/api.js';
+import { Writings } from './kit/writings.js';
 import { Editor } from './editor.js';
-import { Notes } from './store.js';
 import { choose, snippet, tagsOf, titleOf } from './shelf.js';
 
 const $ = (id) => document.getElementById(id);
 const view = { search: '', tag: '', deleted: false };
 
-const store = await Notes.open();
+const store = await Writings.open('notes', { tags: [], pinned: false });
 const editor = new Editor($('editor'), store, { onback: (id) => open(typeof id === 'string' ? id : null), ongone: () => open(null), onnew: begin });
 
 $('new').prepend(icon('add'));

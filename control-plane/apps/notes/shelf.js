@@ -1,9 +1,7 @@
 // Which notes to show, in which order: pure functions over plain records.
 
+import { fold } from './kit/frame.js';
 import { plain } from './kit/markdown.js';
-
-/** Letters without case and marks, so that "cafe" finds "Café". */
-export const fold = (text) => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
 
 export const titleOf = (note) => note.title.trim() || plain(note.text).slice(0, 60) || 'Untitled';
 

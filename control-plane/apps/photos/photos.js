@@ -1,20 +1,21 @@
 // Photos: what is shown, what is chosen, and what the buttons do.
 
-import { banner, bar, bytes, el, empty, icon, iconButton, sheet, toast } from './kit/dom.js';
-import { files, serverAddress } from './kit/api.js';
+import { bytes, el, empty, icon, iconButton, sheet, toast } from './kit/dom.js';
+import { $, askText, takeDrops, trouble, trying, wayHome } from './kit/frame.js';
+import { showQueue } from './kit/queued.js';
+import { Queue } from './kit/queue.js';
+import { files } from './kit/api.js';
 import { Library, byDay } from './library.js';
-import { Queue } from './queue.js';
+import { originals } from './originals.js';
 import { Viewer } from './viewer.js';
 
-const $ = (id) => document.getElementById(id);
 const library = new Library();
-const queue = await Queue.open();
+const queue = await Queue.open(originals);
 const picked = new Set();
 let picking = false;
 let problem = null;
 
-$('home').append(icon('house'));
-$('home').href = serverAddress;
+wayHome();
 $('add').prepend(icon('upload'));
 $('add').addEventListener('click', () => $('chosen').click());
 $('chosen').addEventListener('change', () => { take([...$('chosen').files]); $('chosen').value = ''; });
@@ -123,21 +124,13 @@ function albumsPage() {
   return el('div', {}, el('div', { class: 'head row' }, el('h2', {}, 'Albums'), el('span', { class: 'push' }), add()), el('ul', { class: 'albums' }, cards));
 }
 
-async function askName(heading, value, label) {
-  const field = el('input', { class: 'input', id: 'album-name', maxlength: '80', value, autocomplete: 'off', required: true });
-  const answer = await sheet(heading, el('div', { class: 'field' }, el('label', { for: 'album-name' }, 'Name'), field), [{ label, value: 'yes', kind: 'main' }, { label: 'Cancel', value: '', kind: 'bare' }]);
-  return answer === 'yes' ? field.value.trim() : '';
-}
-
-const trying = (promise) => promise.catch((error) => { toast(error.message); throw error; });
-
 async function newAlbum() {
-  const name = await askName('A new album', '', 'Make it');
+  const name = await askText('A new album', 'Name', { button: 'Make it', maxlength: '80' });
   return name ? trying(library.addAlbum(name)) : null;
 }
 
 async function rename(one) {
-  const name = await askName('Rename the album', one.name, 'Rename');
+  const name = await askText('Rename the album', 'Name', { value: one.name, button: 'Rename', maxlength: '80' });
   if (name) await trying(library.renameAlbum(one, name));
 }
 
@@ -221,56 +214,14 @@ const viewer = new Viewer({ ondelete: (photo) => remove([photo]), onalbum: (phot
 async function take(chosen) {
   const pictures = chosen.filter((file) => file.type.startsWith('image/') || /\.(heic|heif|avif|tiff?|dng)$/i.test(file.name));
   const others = chosen.length - pictures.length;
-  const doubles = await queue.add(pictures, (file) => library.has(file), albumId());
+  const doubles = await queue.add(pictures, (file) => library.has(file), { albums: albumId() ? [albumId()] : [] });
   if (others) toast(`${others} ${others === 1 ? 'file is not a picture and was' : 'files are not pictures and were'} left out.`);
   if (doubles) toast(`${doubles} ${doubles === 1 ? 'picture was' : 'pictures were'} here already.`);
 }
 
-function line(item) {
-  const state = { waiting: 'Waits', sending: `${bytes(item.sent)} of ${bytes(item.size)}`, cut: `Cut: ${item.problem} Goes on by itself.`, failed: item.problem }[item.state];
-  return el('li', { 'data-upload': item.id, class: item.state }, el('span', { class: 'name' }, item.name), bar(item.sent, item.size, `Upload of ${item.name}`), el('small', { class: 'soft' }, state),
-    item.state === 'failed' ? iconButton('undo', `Try ${item.name} again`, () => queue.retry(item)) : null,
-    iconButton('close', `Stop the upload of ${item.name}`, () => queue.stop(item)));
-}
-
-const SHOWN = 6;
-
-function drawQueue() {
-  const { items, finished } = queue;
-  $('queue').hidden = !items.length;
-  if (!items.length) return;
-  const order = { sending: 0, failed: 1, cut: 2, waiting: 3 };
-  const sorted = [...items].sort((a, b) => order[a.state] - order[b.state]);
-  const all = items.length + finished;
-  const safe = queue.lasting ? 'You may close this window; it goes on when you come back.' : 'Keep this window open until it is done.';
-  $('queue').replaceChildren(
-    el('h2', {}, `Uploading, ${finished} of ${all} done`), bar(finished, all, 'All uploads'), el('p', { class: 'soft small' }, safe),
-    el('ul', { class: 'uploads' }, sorted.slice(0, SHOWN).map(line)),
-    sorted.length > SHOWN ? el('p', { class: 'soft small' }, `and ${sorted.length - SHOWN} more`) : '');
-}
-
-queue.addEventListener('change', drawQueue);
-queue.addEventListener('progress', ({ detail: item }) => {
-  const row = document.querySelector(`[data-upload="${item.id}"]`);
-  if (!row) return;
-  row.querySelector('progress').value = Math.min(item.sent, item.size);
-  row.querySelector('small').textContent = `${bytes(item.sent)} of ${bytes(item.size)}`;
-});
-queue.addEventListener('photo', ({ detail }) => library.arrived(detail));
-queue.addEventListener('empty', () => {
-  const failed = queue.items.length;
-  if (queue.finished && !failed) toast(queue.finished === 1 ? 'The picture is on your server.' : `${queue.finished} pictures are on your server.`);
-  queue.finished = 0;
-});
-addEventListener('online', () => queue.wake());
-addEventListener('beforeunload', (event) => { if (queue.busy && !queue.lasting) event.preventDefault(); });
-
-let over = 0;
-const carries = (event) => [...(event.dataTransfer?.types ?? [])].includes('Files');
-addEventListener('dragenter', (event) => { if (carries(event)) { event.preventDefault(); over += 1; $('drop').hidden = false; } });
-addEventListener('dragover', (event) => { if (carries(event)) event.preventDefault(); });
-addEventListener('dragleave', () => { over = Math.max(0, over - 1); $('drop').hidden = over === 0; });
-addEventListener('drop', (event) => { event.preventDefault(); over = 0; $('drop').hidden = true; take([...event.dataTransfer.files]); });
+showQueue($('queue'), queue, (many) => (many === 1 ? 'The picture is on your server.' : `${many} pictures are on your server.`));
+queue.addEventListener('arrived', ({ detail }) => library.arrived(detail));
+takeDrops('Let go to add these pictures', take);
 
 // --- start ------------------------------------------------------------------------------
 
@@ -283,11 +234,9 @@ async function load() {
   try {
     await library.load();
   } catch (error) {
-    problem = banner(error.kind === 'offline' ? 'warn' : 'danger', `${error.message} Your pictures are safe on your server.`,
-      error.kind === 'signed-out' ? el('a', { href: `${serverAddress}/open/org.freehold.photos` }, 'Sign in again') : el('button', { type: 'button', onclick: load }, 'Try again'));
+    problem = trouble(error, load, 'Your pictures are safe on your server.');
     draw();
   }
 }
 
-drawQueue();
 await load();

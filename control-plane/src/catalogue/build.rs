@@ -17,7 +17,7 @@ const MAX_FILES: usize = 5_000;
 #[derive(Debug, Clone)]
 pub struct AppFolder {
     at: String,
-    files: Files,
+    pub(super) files: Files,
 }
 
 impl AppFolder {
@@ -118,12 +118,17 @@ pub fn build(apps_dir: &Path, out: &Path, key: &SigningKey, made: jiff::Timestam
 /// As for [`build`].
 pub fn build_apps(apps: &[AppFolder], out: &Path, key: &SigningKey, made: jiff::Timestamp) -> Result<Built, Error> {
     let (index, files) = plan(apps, made)?;
+    put_down(&index, &files, out, key)
+}
+
+/// Writes a whole catalogue and lets it take the place of what is in `out`.
+pub(super) fn put_down(index: &Index, files: &Files, out: &Path, key: &SigningKey) -> Result<Built, Error> {
     let bytes = index.to_bytes();
     let beside = out.with_extension("new");
     remove(&beside)?;
     write(&beside, "index.json.sig", &key.sign(&bytes))?;
     write(&beside, "key.pub", format!("{}\n", key.trusted()).as_bytes())?;
-    for (path, bytes) in &files {
+    for (path, bytes) in files {
         write(&beside, path, bytes)?;
     }
     write(&beside, "index.json", &bytes)?;

@@ -8,30 +8,50 @@ use super::error::Error;
 use super::index;
 use super::key::SigningKey;
 
-/// The files of one first-party app, compiled in.
-macro_rules! app {
+/// Files of one folder of `apps`, compiled in.
+macro_rules! files {
     ($folder:literal: $($file:literal)*) => {
-        AppFolder::from_files($folder, [
-            $(($file, include_bytes!(concat!("../../apps/", $folder, "/", $file)) as &[u8]),)*
-        ])
+        &[$(($file, include_bytes!(concat!("../../apps/", $folder, "/", $file)) as &[u8]),)*]
     };
 }
 
-/// Every first-party app. A test checks that these lists and the folders agree.
+/// The files of one folder by their names.
+type Files = &'static [(&'static str, &'static [u8])];
+
+/// What every first-party app has under `kit/`.
+#[rustfmt::skip]
+const KIT: Files = files!("notes":
+    "kit/api.js" "kit/dom.js" "kit/frame.js" "kit/keys.js" "kit/kit.css" "kit/local.js" "kit/markdown.js"
+    "kit/panes.css" "kit/prose.css" "kit/queue.js" "kit/queued.js" "kit/records.js" "kit/sharing.js" "kit/small.js"
+    "kit/tokens.css" "kit/writings.js");
+
+/// Every first-party app without the kit. A test checks that these lists and the folders agree.
+#[rustfmt::skip]
+const APPS: &[(&str, Files)] = &[
+    ("blog", files!("blog":
+        "CHANGELOG.md" "blog.css" "blog.js" "editor.js" "icon.svg" "index.html" "manifest.json" "paper.js" "press.js")),
+    ("contacts", files!("contacts":
+        "CHANGELOG.md" "card.js" "contacts.css" "contacts.js" "icon.svg" "index.html" "manifest.json" "people.js"
+        "vcard.js")),
+    ("files", files!("files":
+        "CHANGELOG.md" "cabinet.js" "files.css" "files.js" "icon.svg" "index.html" "kinds.js" "manifest.json"
+        "public/folder.html" "public/folder.js" "viewer.js")),
+    ("home", files!("home":
+        "CHANGELOG.md" "draft.js" "home.css" "home.js" "icon.svg" "index.html" "manifest.json" "page.js")),
+    ("notes", files!("notes":
+        "CHANGELOG.md" "editor.js" "icon.svg" "index.html" "manifest.json" "notes.css" "notes.js" "shelf.js")),
+    ("photos", files!("photos":
+        "CHANGELOG.md" "exif.js" "icon.svg" "index.html" "library.js" "manifest.json" "originals.js" "photos.css"
+        "photos.js" "viewer.js")),
+    ("reader", files!("reader":
+        "CHANGELOG.md" "icon.svg" "index.html" "manifest.json" "reader.css" "reader.js" "sources.js")),
+    ("tasks", files!("tasks":
+        "CHANGELOG.md" "days.js" "ical.js" "icon.svg" "index.html" "manifest.json" "one.js" "tasks.css" "tasks.js")),
+];
+
 fn apps() -> Vec<AppFolder> {
-    vec![
-        app!("home":
-            "CHANGELOG.md" "draft.js" "home.css" "home.js" "icon.svg" "index.html" "kit/api.js" "kit/dom.js"
-            "kit/kit.css" "kit/local.js" "kit/markdown.js" "kit/prose.css" "kit/tokens.css" "manifest.json" "page.js"),
-        app!("notes":
-            "CHANGELOG.md" "editor.js" "icon.svg" "index.html" "keys.js" "kit/api.js" "kit/dom.js" "kit/kit.css"
-            "kit/local.js" "kit/markdown.js" "kit/prose.css" "kit/tokens.css" "manifest.json" "notes.css" "notes.js" "shelf.js"
-            "store.js"),
-        app!("photos":
-            "CHANGELOG.md" "exif.js" "icon.svg" "index.html" "kit/api.js" "kit/dom.js" "kit/kit.css" "kit/local.js"
-            "kit/markdown.js" "kit/prose.css" "kit/tokens.css" "library.js" "manifest.json" "photos.css" "photos.js" "queue.js"
-            "small.js" "viewer.js"),
-    ]
+    let whole = |(folder, own): &(&str, Files)| AppFolder::from_files(folder, own.iter().chain(KIT).copied());
+    APPS.iter().map(whole).collect()
 }
 
 /// The catalogue in the data directory, built when it is missing, damaged, or of another program version.

@@ -69,7 +69,12 @@ impl SigningKey {
 
     /// A detached signature in OpenSSH's armoured form.
     pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
-        let signature = self.0.sign(NAMESPACE, HashAlg::Sha512, message).expect("an unencrypted key signs");
+        self.sign_for(NAMESPACE, message)
+    }
+
+    /// The same for another purpose.
+    pub(super) fn sign_for(&self, namespace: &str, message: &[u8]) -> Vec<u8> {
+        let signature = self.0.sign(namespace, HashAlg::Sha512, message).expect("an unencrypted key signs");
         signature.to_pem(LineEnding::LF).expect("a signature has a text form").into_bytes()
     }
 }

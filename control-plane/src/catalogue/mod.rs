@@ -19,6 +19,7 @@ mod fetch;
 mod index;
 mod key;
 mod package;
+mod publish;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use error::{Error, Kind};
 pub use index::{Index, Listing, Permission, Revocation};
 pub use key::{NAMESPACE, SigningKey, TrustedKey};
 pub(crate) use package::pack;
+pub use publish::publish;
 
 use source::Source;
 

@@ -65,13 +65,13 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 #[tokio::test]
 async fn what_was_built_is_accepted_and_says_what_the_manifests_say() {
     let (_temp, folder) = built();
-    assert_eq!(check(&folder).await.unwrap().apps, 3);
+    assert_eq!(check(&folder).await.unwrap().apps, 8);
     let catalogue = Catalogue::open(folder.to_str().unwrap(), &key().trusted()).await.unwrap();
     let names: Vec<&str> = catalogue.list().iter().map(|listing| listing.name.as_str()).collect();
-    assert_eq!(names, ["Home page", "Notes", "Photos"]);
-    let home = &catalogue.list()[0];
+    assert_eq!(names, ["Blog", "Contacts", "Files", "Home page", "Notes", "Photos", "Reader", "Tasks"]);
+    let home = catalogue.list().iter().find(|listing| listing.name == "Home page").unwrap();
     assert_eq!(home.permissions[0].allows, "Show a public page at your server’s own address");
-    assert!(!home.permissions[0].why.is_empty() && home.changes.starts_with("The first version"));
+    assert!(!home.permissions[0].why.is_empty() && home.changes.starts_with("Looks and parts"));
     assert!(catalogue.entry(&notes()).unwrap().permissions.is_empty());
     assert!(catalogue.icon(&notes()).await.unwrap().starts_with(b"<svg"));
     assert!(catalogue.package(&notes()).await.unwrap().starts_with(b"PK"));
@@ -146,7 +146,7 @@ async fn a_changed_package_or_icon_is_refused() {
 async fn a_signed_index_still_may_not_point_out_of_its_folder_or_be_of_a_newer_format() {
     let (_temp, folder) = built();
     let text = fs::read_to_string(folder.join("index.json")).unwrap();
-    let package = "\"package\": \"packages/org.freehold.notes-1.0.0.zip\"";
+    let package = "\"package\": \"packages/org.freehold.notes-1.0.1.zip\"";
     assert!(text.contains(package));
     for (from, to) in [
         (package, "\"package\": \"../../etc/passwd\""),
@@ -210,12 +210,12 @@ async fn a_catalogue_is_read_over_the_web_and_checked_the_same() {
     let address = format!("http://{}/shop", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
 
-    assert_eq!(verify(&address, &key().trusted()).await.unwrap().apps, 3);
-    assert_eq!(verify(&format!("{address}/index.json"), &key().trusted()).await.unwrap().apps, 3);
+    assert_eq!(verify(&address, &key().trusted()).await.unwrap().apps, 8);
+    assert_eq!(verify(&format!("{address}/index.json"), &key().trusted()).await.unwrap().apps, 8);
     let elsewhere = verify(&format!("{address}/nothing"), &key().trusted()).await.unwrap_err();
     assert!(matches!(elsewhere, Error::Status { status: 404, .. }), "{elsewhere}");
 
-    let package = folder.join("packages/org.freehold.photos-1.0.0.zip");
+    let package = folder.join("packages/org.freehold.photos-1.0.1.zip");
     flip(&package);
     assert!(matches!(verify(&address, &key().trusted()).await, Err(Error::Digest { .. })));
     fs::write(&package, vec![0; 4 << 20]).unwrap();

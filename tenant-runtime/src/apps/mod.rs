@@ -1,5 +1,6 @@
 //! Apps: packages of web pages that live in the person's storage and run on origins of their own.
 
+pub mod check;
 mod examine;
 mod install;
 mod keeping;

@@ -15,11 +15,11 @@ use super::manifest::Manifest;
 /// How large a package may be, packed.
 pub const PACKED_LIMIT: u64 = 32 * 1024 * 1024;
 /// How large it may be, unpacked.
-const UNPACKED_LIMIT: u64 = 128 * 1024 * 1024;
+pub(super) const UNPACKED_LIMIT: u64 = 128 * 1024 * 1024;
 /// How large one of its files may be.
-const FILE_LIMIT: u64 = 16 * 1024 * 1024;
+pub(super) const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 /// How many files it may have.
-const FILES_LIMIT: usize = 5_000;
+pub(super) const FILES_LIMIT: usize = 5_000;
 /// The name of the manifest.
 const MANIFEST: &str = "manifest.json";
 

@@ -8,6 +8,12 @@ use axum::response::{IntoResponse as _, Response};
 /// The document.
 pub const TEXT: &str = include_str!("openapi.json");
 
+/// The same for TypeScript, made from it by the test below.
+pub const TYPES: &str = include_str!("freehold.d.ts");
+
+#[cfg(test)]
+mod typed;
+
 pub(super) async fn document() -> Response {
     let mut response = ([(header::CONTENT_TYPE, "application/json")], TEXT).into_response();
     let headers = response.headers_mut();
@@ -47,6 +53,20 @@ mod tests {
         });
         let all = all.collect();
         (document, all)
+    }
+
+    #[test]
+    fn the_types_are_those_of_the_document() {
+        let made = super::typed::declarations(&serde_json::from_str(super::TEXT).unwrap());
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ceps/freehold.d.ts");
+        if std::env::var_os("FREEHOLD_WRITE_TYPES").is_some() {
+            std::fs::write(path, &made).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap();
+        assert!(
+            made == kept,
+            "the API has changed: run this test once with FREEHOLD_WRITE_TYPES=1, and commit what it wrote"
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::enter::local_path;
 use super::place::{Address, Place};
-use super::{Note, code, html, note, policy, public_page, started, wrap};
+use super::{Note, code, html, note, policy, public_page, published, started, wrap};
 use crate::apps::CodeFile;
 use crate::apps::manifest::Page;
 use crate::ceps;
@@ -150,7 +150,7 @@ async fn app_code(State(server): State<Server>, path: Path<Vec<(String, String)>
     }
     let answer = async {
         let file = code::find(&server, &app, path).await?.ok_or_else(|| missing(path))?;
-        code::respond(&server, &file, &parts).await
+        code::respond(&server, &app, &file, &parts).await
     };
     answer.await.unwrap_or_else(IntoResponse::into_response)
 }
@@ -163,7 +163,7 @@ fn addressed<'a>(
     Ok((installed(parts)?, part(0), part(1)))
 }
 
-/// Any other path: a plain site's files.
+/// Any other path: what the app shows to everyone, or a plain site's files.
 async fn site(State(server): State<Server>, parts: Parts) -> Response {
     let app = match installed(&parts) {
         Ok(app) => app,
@@ -171,6 +171,11 @@ async fn site(State(server): State<Server>, parts: Parts) -> Response {
     };
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         return Problem::not_found("There is nothing to send this to.").into_response();
+    }
+    if server.apps.publishes(&app.record.id)
+        && let Some(response) = shown(&server, &app, &parts).await
+    {
+        return response;
     }
     let session = match visit(&server, &app, &parts) {
         Ok(session) => session,
@@ -192,6 +197,27 @@ async fn site(State(server): State<Server>, parts: Parts) -> Response {
     answer.unwrap_or_else(IntoResponse::into_response)
 }
 
+/// What an app shows to everyone at this path. At the start the owner gets the app itself instead.
+async fn shown(server: &Server, app: &Installed, parts: &Parts) -> Option<Response> {
+    let is_owner = owner_at(server, &parts.headers, &app.record.id).is_some();
+    let is_start = parts.uri.path() == "/";
+    if is_start && is_owner && !published::as_visitor(parts) {
+        return None;
+    }
+    match published::at(server, app.record.id.clone(), parts).await {
+        Ok(Some(mut response)) => {
+            if is_start {
+                published::is_also_the_owners(response.headers_mut());
+            }
+            Some(response)
+        }
+        // Whoever is not the owner is not asked to sign in for a page that is not there.
+        Ok(None) if !is_owner && !is_start => Some(missing_page(server, app)),
+        Ok(None) => None,
+        Err(problem) => Some(problem.into_response()),
+    }
+}
+
 /// A file of the code, as a page if it is one.
 async fn file(
     server: &Server,
@@ -208,7 +234,7 @@ async fn file(
         },
     };
     if !code::is_html(&found) {
-        return code::respond(server, &found, parts).await;
+        return code::respond(server, app, &found, parts).await;
     }
     let text = code::text(server, &found).await?;
     if html::is_whole(&text) {
@@ -243,12 +269,15 @@ async fn whole(
     parts: &Parts,
 ) -> Result<Response, Problem> {
     let mut response = match app.record.keeping.trial {
-        None => code::respond(server, found, parts).await?,
+        None => code::respond(server, app, found, parts).await?,
         Some(_) => {
             let page = started::watched(app, text);
             let mut response = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response();
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            policy::set(response.headers_mut(), &policy::of_app(&html::script_hashes(text)));
+            policy::set(
+                response.headers_mut(),
+                &policy::of_app(&html::script_hashes(text), policy::reach(server, app)),
+            );
             response
         }
     };
@@ -261,7 +290,7 @@ fn wrapped(server: &Server, app: &Installed, page: &Page, body: &str, session: &
     let text = wrap::page(server, app, page, body, &nonce);
     let mut response = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    policy::set(response.headers_mut(), &policy::of_app(&format!(" 'nonce-{nonce}'")));
+    policy::set(response.headers_mut(), &policy::of_app(&format!(" 'nonce-{nonce}'"), policy::reach(server, app)));
     with_token(server, app, session, &mut response);
     response
 }

@@ -21,23 +21,28 @@ pub(super) async fn find(server: &Server, app: &Installed, path: &str) -> Result
 }
 
 /// Answers with a file as it is. A whole HTML document gets the policy its inline scripts need.
-pub(super) async fn respond(server: &Server, file: &CodeFile, parts: &Parts) -> Result<Response, Problem> {
+pub(super) async fn respond(
+    server: &Server,
+    app: &Installed,
+    file: &CodeFile,
+    parts: &Parts,
+) -> Result<Response, Problem> {
     let served = Served { digest: file.digest, size: file.size, mime: file.mime.clone(), modified: None };
     let mut response = blob::respond(server, &served, &parts.method, &parts.headers).await?;
     let headers = response.headers_mut();
     if is_html(file) {
         let hashes = html::script_hashes(&text(server, file).await?);
-        policy::set(headers, &policy::of_app(&hashes));
+        policy::set(headers, &policy::of_app(&hashes, policy::reach(server, app)));
     } else {
         policy::set(headers, "default-src 'none'; style-src 'unsafe-inline'; sandbox");
     }
     // A worker may look after the whole origin, which is the app's own.
     if parts.headers.get("service-worker").is_some_and(|value| value == "script") {
         headers.insert("service-worker-allowed", HeaderValue::from_static("/"));
-        policy::set(headers, &policy::of_app(""));
+        policy::set(headers, &policy::of_app("", policy::reach(server, app)));
     } else if file.mime.starts_with("text/javascript") {
         // A worker's script brings its own policy.
-        policy::set(headers, &policy::of_app(""));
+        policy::set(headers, &policy::of_app("", policy::reach(server, app)));
     }
     Ok(response)
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use export_format::Digest;
 
 /// Whether a text is a whole document.
-pub(super) fn is_whole(text: &str) -> bool {
+pub(crate) fn is_whole(text: &str) -> bool {
     let head: String = text.trim_start_matches('\u{feff}').chars().take(1024).collect::<String>().to_ascii_lowercase();
     head.contains("<!doctype") || head.contains("<html")
 }

@@ -17,12 +17,14 @@ pub(crate) mod place;
 mod plain;
 mod policy;
 mod public_page;
+mod published;
 pub(crate) mod shared;
 mod started;
 pub(crate) mod trouble;
 mod wrap;
 
 pub(crate) use home_address::{router as server_origin, style};
+pub(crate) use html::is_whole as is_whole_page;
 pub(crate) use plain::{Note, note};
 pub(crate) use policy::guard;
 

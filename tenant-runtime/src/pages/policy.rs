@@ -2,6 +2,8 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
+use crate::server::{Installed, Server};
+
 /// For our own pages: no script at all.
 pub(super) const OWN: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -11,10 +13,35 @@ pub(super) const PUBLISHED: &str = "default-src 'none'; img-src 'self' data:; me
 /// For files people uploaded, opened by themselves: nothing in them may act.
 pub(super) const UPLOADED: &str = "default-src 'none'; img-src data:; media-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox";
 
+/// Where the scripts of an app may ask for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// At its own origin.
+    Own,
+    /// Anywhere that answers over TLS: the owner allowed `external_fetch`.
+    Secure,
+    /// Anywhere; for a server that has no TLS itself.
+    Any,
+}
+
+/// How far an app's scripts reach: what the owner allowed counts at every page that is opened.
+pub(super) fn reach(server: &Server, app: &Installed) -> Reach {
+    match (server.apps.may_fetch(&app.record.id), server.launch.site.is_secure()) {
+        (false, _) => Reach::Own,
+        (true, true) => Reach::Secure,
+        (true, false) => Reach::Any,
+    }
+}
+
 /// For pages of apps. `scripts` are further sources such as a nonce or hashes.
-pub(super) fn of_app(scripts: &str) -> String {
+pub(super) fn of_app(scripts: &str, reach: Reach) -> String {
+    let more = match reach {
+        Reach::Own => "",
+        Reach::Secure => " https:",
+        Reach::Any => " https: http:",
+    };
     format!(
-        "default-src 'self'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; img-src * data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self'; frame-src 'none'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'self'; script-src 'self'{scripts}; style-src 'self' 'unsafe-inline'; img-src * data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'{more}; worker-src 'self'; frame-src 'none'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
     )
 }
 

@@ -36,13 +36,13 @@ pub(super) async fn show(
     let found = code::find(&server, &app, &page.html_file).await?.ok_or_else(nothing)?;
     let text = code::text(&server, &found).await?;
     if html::is_whole(&text) {
-        return code::respond(&server, &found, &parts).await;
+        return code::respond(&server, &app, &found, &parts).await;
     }
     let nonce = base64::engine::general_purpose::STANDARD.encode(rand::random::<[u8; 18]>());
     let text = wrap::public_page(&server, &app, page, &text, &nonce);
     let mut response = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    policy::set(response.headers_mut(), &policy::of_app(&format!(" 'nonce-{nonce}'")));
+    policy::set(response.headers_mut(), &policy::of_app(&format!(" 'nonce-{nonce}'"), policy::Reach::Own));
     Ok(response)
 }
 

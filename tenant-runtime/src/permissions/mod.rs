@@ -81,7 +81,7 @@ pub fn words(kind: &str, tables: &[String]) -> String {
         "write_all" => format!("read, change and delete everything in {tables}"),
         "share_records" => format!("share single entries of {tables} with people you choose"),
         "message_records" => format!("send single entries of {tables} to people you choose"),
-        "upload_pages" => "publish pages of its own".to_owned(),
+        "upload_pages" => "show pages to everyone at its own address".to_owned(),
         "use_home_address" => "show a public page at your server’s own address".to_owned(),
         "use_microphone" => "use the microphone while it is open".to_owned(),
         "use_camera" => "use the camera while it is open".to_owned(),

@@ -140,6 +140,24 @@ impl Registry {
         known.by_id.contains_key(app) && known.permissions.iter().any(|p| is_it(&p))
     }
 
+    /// Whether an app may show its public files at its own address.
+    #[must_use]
+    pub(crate) fn publishes(&self, app: &AppId) -> bool {
+        self.is_allowed(app, "upload_pages")
+    }
+
+    /// Whether the pages of an app may ask other computers for something.
+    #[must_use]
+    pub(crate) fn may_fetch(&self, app: &AppId) -> bool {
+        self.is_allowed(app, "external_fetch")
+    }
+
+    fn is_allowed(&self, app: &AppId, kind: &str) -> bool {
+        let known = self.known.read();
+        let granted = |p: &Permission| p.app == *app && p.status == Status::Granted && p.kind == kind;
+        known.permissions.iter().any(granted)
+    }
+
     /// The app that may show its public files at the server's own address.
     #[must_use]
     pub fn at_home_address(&self) -> Option<AppId> {

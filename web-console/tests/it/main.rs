@@ -13,6 +13,7 @@ mod freezr;
 mod host;
 mod house;
 mod leaving;
+mod making;
 mod pages;
 mod past;
 mod program;

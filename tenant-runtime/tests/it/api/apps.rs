@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tenant_runtime::apps;
 use tenant_runtime::server::now;
 
+use super::sharing::answer_wish;
 use super::{Anna, answer, location, zip};
 
 const ID: &str = "com.example.notes";
@@ -208,6 +209,84 @@ async fn hostile_packages_are_refused_whole() {
 
 fn zip_of(files: &[(&str, &str)]) -> Vec<u8> {
     zip(files)
+}
+
+#[tokio::test]
+async fn an_app_shows_its_pages_to_everyone_at_its_own_address_while_it_is_allowed() {
+    let anna = Anna::start().await;
+    let manifest = json!({"identifier": "org.example.blog", "display_name": "Blog", "pages": {"index": {}},
+        "permissions": [{"name": "pages", "type": "upload_pages", "description": "to show what you publish"}]});
+    let files = [("manifest.json", manifest.to_string()), ("index.html", "<p>The editor".into())];
+    let record = anna.install(&files.each_ref().map(|(name, text)| (*name, text.as_str()))).await;
+    let app = anna.open(record).await;
+    for (folder, name, text) in [
+        ("public", "index.html", "<h1>All posts</h1>"),
+        ("public/2026", "hello.html", "<h1>Hello</h1><script>evil()</script>"),
+        ("public", "feed.xml", "<feed/>"),
+        ("drafts", "secret.html", "not yet"),
+    ] {
+        let body = json!({"targetFolder": folder, "fileName": name, "size": text.len(), "overwrite": true});
+        let (_, begun) = anna.post(&app, "/feps/uploads/org.example.blog", body).await;
+        let path = format!("/feps/uploads/org.example.blog/{}?offset=0", begun["upload_id"].as_str().unwrap());
+        let sent = anna.ask(Method::PATCH, "blog", &path).bearer_auth(&app.token).body(text).send().await.unwrap();
+        assert_eq!(sent.status(), 200);
+    }
+    let visit = async |path: &str| {
+        let answer = anna.get("blog", path).send().await.unwrap();
+        (answer.status().as_u16(), answer.headers().clone(), answer.text().await.unwrap())
+    };
+    assert!(
+        matches!(visit("/2026/hello").await.0, 302 | 303 | 307),
+        "before it is allowed everyone is asked to sign in"
+    );
+    answer_wish(&anna, "org.example.blog", "pages", "Accept").await;
+    let (status, headers, text) = visit("/2026/hello").await;
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("sandbox") && !policy.contains("allow-scripts"), "{policy}");
+    assert_eq!((status, text.contains("<h1>Hello</h1>")), (200, true));
+    assert!(visit("/").await.2.contains("All posts"));
+    assert_eq!(visit("/2026/hello.html").await.0, 200);
+    let (_, headers, _) = visit("/feed.xml").await;
+    assert_eq!(headers["access-control-allow-origin"], "*", "other people's readers may have it");
+    for hidden in ["/drafts/secret", "/../drafts/secret.html", "/%2e%2e/drafts/secret.html", "/index.html/x", "/2026"] {
+        let (status, _, text) = visit(hidden).await;
+        assert!(status == 404 && !text.contains("not yet"), "{hidden}: {status}");
+    }
+    let start = async |path: &str| {
+        let asked = anna.get("blog", path).header("cookie", &app.cookie).send().await.unwrap();
+        asked.text().await.unwrap()
+    };
+    assert!(!start("/").await.contains("All posts") && start("/?as=visitor").await.contains("All posts"));
+    answer_wish(&anna, "org.example.blog", "pages", "Deny").await;
+    assert!(!visit("/").await.2.contains("All posts"));
+}
+
+#[tokio::test]
+async fn an_apps_pages_reach_other_computers_only_while_that_is_allowed() {
+    let anna = Anna::start().await;
+    let manifest = json!({"identifier": "org.example.reader", "display_name": "Reader", "pages": {"index": {}},
+        "permissions": [{"name": "others", "type": "external_fetch", "description": "to read other people"}]});
+    let files = [
+        ("manifest.json", manifest.to_string()),
+        ("index.html", "<p>".into()),
+        ("whole.html", "<!doctype html><p>".into()),
+    ];
+    let record = anna.install(&files.each_ref().map(|(name, text)| (*name, text.as_str()))).await;
+    let app = anna.open(record).await;
+    let policy = async |path: &str| {
+        let answer = anna.get("reader", path).header("cookie", &app.cookie).send().await.unwrap();
+        answer.headers()["content-security-policy"].to_str().unwrap().to_owned()
+    };
+    for (said, reaches) in [(None, false), (Some("Accept"), true), (Some("Deny"), false)] {
+        if let Some(said) = said {
+            answer_wish(&anna, "org.example.reader", "others", said).await;
+            eprintln!("DEBUG {:?}", anna.server.apps.asked_by(&app.record.id));
+        }
+        for path in ["/apps/org.example.reader/index", "/apps/org.example.reader/whole"] {
+            let policy = policy(path).await;
+            assert_eq!(policy.contains("connect-src 'self' https:"), reaches, "{path}: {policy}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,9 @@ pub(crate) enum Command {
     /// Build and check catalogues of apps
     #[command(subcommand)]
     Catalogue(Catalogue),
+    /// Make apps: begin one, run it with live reload, check it, publish it
+    #[command(subcommand)]
+    App(App),
 }
 
 /// Options of `serve`. Each overrides the environment, which overrides the file.
@@ -94,5 +97,56 @@ The key is made when it is not there. Keep it: followers know the catalogue by i
         /// The public key that must have signed it, like \"ssh-ed25519 AAAA…\"
         #[arg(long, value_name = "KEY")]
         key: String,
+    },
+}
+
+/// What people who make apps need.
+#[derive(Debug, Subcommand)]
+pub(crate) enum App {
+    /// Write a small app that works into a new folder
+    #[command(after_help = "Example:
+  freehold app create shopping --id com.example.shopping --name Shopping")]
+    Create {
+        /// The new folder
+        folder: PathBuf,
+        /// The app's id: a domain of yours written backwards, and a name [default: org.example.FOLDER]
+        #[arg(long, value_name = "ID")]
+        id: Option<String>,
+        /// What people call it [default: the folder's name]
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Look for mistakes, and say of each what to do
+    Check {
+        /// The app's folder
+        folder: PathBuf,
+    },
+    /// Run it on a server on this machine; pages load themselves anew when a file changes
+    Run {
+        /// The app's folder
+        folder: PathBuf,
+        /// The folder that holds the server [default: .freehold in the app's folder]
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// Where the server listens
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8181")]
+        listen: SocketAddr,
+    },
+    /// Check it, sign it as its maker, and put it into a catalogue that any web server can host
+    #[command(after_help = "Example:
+  freehold app publish shopping --key maker.key --to catalogue
+Keys are made when they are not there. Keep them: servers take updates only from the key of the first release.")]
+    Publish {
+        /// The app's folder
+        folder: PathBuf,
+        /// The file of the maker's key
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// The folder of the catalogue
+        #[arg(long, value_name = "DIR", default_value = "catalogue")]
+        to: PathBuf,
+        /// The file of the key that signs the catalogue
+        #[arg(long, value_name = "FILE", default_value = "catalogue.key")]
+        catalogue_key: PathBuf,
     },
 }

@@ -25,7 +25,7 @@ pub(crate) fn run(command: Catalogue) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn chain<E: Error>(error: E) -> String {
+pub(crate) fn chain<E: Error>(error: E) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

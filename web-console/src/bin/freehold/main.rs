@@ -1,5 +1,6 @@
 //! `freehold`: a provider of personal servers in one program.
 
+mod app;
 mod args;
 mod catalogue;
 mod config;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         args::Command::Config => config::print(),
         args::Command::CheckConfig(options) => config::check(&options),
         args::Command::Catalogue(command) => catalogue::run(command),
+        args::Command::App(command) => app::run(command),
     };
     match told {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,14 +2,11 @@
 //
 // A chosen file is first kept in this browser together with what is known of its upload. So a cut line, a closed
 // window or a crash costs nothing: the next time the page is open, the upload goes on where the server has got to.
-// A picture appears in the library only when its original is whole on the server.
+// What came of a file appears in the app only when it is whole on the server: `finish` makes a record of it then.
 
-import { files, newId, table, uploads, user } from './kit/api.js';
-import { Local } from './kit/local.js';
-import { takenAt } from './exif.js';
-import { small } from './small.js';
+import { newId, uploads, user } from './api.js';
+import { Local } from './local.js';
 
-const photos = table('photos');
 const AT_ONCE = 2;
 
 /** Whether this window is the one that holds `name`, from now until it is closed. */
@@ -28,8 +25,10 @@ export class Queue extends EventTarget {
   items = [];
   finished = 0;
 
-  static async open() {
+  /** `place(item)` says in which folder and under which name a file is kept, `finish(item, done)` what is made of it. */
+  static async open({ place, finish }) {
     const queue = new Queue();
+    Object.assign(queue, { place, finish });
     queue.local = await Local.open(`uploads-${user}`);
     // Two windows must not send the same file: the first one open takes up what is left over.
     const leftOver = (await holds(`uploads-${user}`)) ? await queue.local.all().catch(() => []) : [];
@@ -41,13 +40,13 @@ export class Queue extends EventTarget {
   get busy() { return this.items.some((item) => item.state !== 'failed'); }
   get lasting() { return this.local.lasting; }
 
-  /** Takes files in; `known(file)` says whether such a picture is already there. Answers with how many were. */
-  async add(chosen, known, album) {
+  /** Takes files in; `known(file)` says whether such a one is already there. Answers with how many were. `more` is kept with each. */
+  async add(chosen, known, more = {}) {
     let doubles = 0;
     for (const file of chosen) {
       const double = known(file) || this.items.some((item) => item.name === file.name && item.size === file.size && item.file.lastModified === file.lastModified);
       if (double) { doubles += 1; continue; }
-      const kept = { id: newId(), file, name: file.name, size: file.size, upload: null, albums: album ? [album] : [] };
+      const kept = { id: newId(), file, name: file.name, size: file.size, upload: null, more };
       const item = { ...kept, sent: 0, state: 'waiting', problem: '', pause: 1000 };
       // A full disk here only means that a closed window forgets the file; the upload itself goes on.
       await this.local.put(kept.id, kept).catch(() => {});
@@ -113,24 +112,14 @@ export class Queue extends EventTarget {
 
   async #send(item) {
     const { file } = item;
-    const ending = /\.([A-Za-z0-9]{1,5})$/.exec(file.name)?.[1].toLowerCase() ?? 'bin';
-    const name = `${item.id}.${ending}`;
-    const offset = await this.#offset(item, name);
+    const offset = await this.#offset(item);
     const progress = (sent) => { item.sent = sent; this.dispatchEvent(new CustomEvent('progress', { detail: item })); };
     const done = await uploads.send(item.upload, file, offset, progress, item.control.signal);
-    const picture = await small(file);
-    let thumb = '';
-    if (picture) thumb = (await files.put('small', `${item.id}.jpg`, picture.blob))._id;
-    const record = {
-      name: file.name, file: done._id, thumb, type: file.type, size: file.size, width: picture?.width ?? 0, height: picture?.height ?? 0,
-      taken_at: (await takenAt(file)) || file.lastModified, changed_at: file.lastModified, albums: item.albums, deleted_at: 0,
-    };
-    const answer = await photos.upsert(item.id, record);
-    this.dispatchEvent(new CustomEvent('photo', { detail: { ...record, ...answer, _id: item.id } }));
+    this.dispatchEvent(new CustomEvent('arrived', { detail: await this.finish(item, done) }));
   }
 
   /** Begins the upload, or asks how far an earlier one has got. */
-  async #offset(item, name) {
+  async #offset(item) {
     if (item.upload) {
       try {
         return (await uploads.where(item.upload)).offset;
@@ -138,10 +127,11 @@ export class Queue extends EventTarget {
         if (error.kind !== 'gone') throw error;
       }
     }
-    const { upload_id: upload, offset } = await uploads.begin('originals', name, item.size, item.file.type || 'application/octet-stream');
+    const { folder, name } = this.place(item);
+    const { upload_id: upload, offset } = await uploads.begin(folder, name, item.size, item.file.type || 'application/octet-stream');
     item.upload = upload;
-    const { id, file, size, albums } = item;
-    await this.local.put(id, { id, file, name: item.name, size, upload, albums }).catch(() => {});
+    const { id, file, size, more } = item;
+    await this.local.put(id, { id, file, name: item.name, size, upload, more }).catch(() => {});
     return offset ?? 0;
   }
 

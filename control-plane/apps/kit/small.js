@@ -1,9 +1,7 @@
 // Small versions, made in the browser: the server keeps files and does not look into them.
 
-const EDGE = 480;
-
-/** `{ blob, width, height }` for a picture this browser can show, otherwise null. */
-export async function small(file) {
+/** `{ blob, width, height }` for a picture this browser can show, otherwise null; the smaller side is `edge` pixels at most. */
+export async function small(file, edge = 480) {
   let picture;
   try {
     picture = await createImageBitmap(file);
@@ -11,7 +9,7 @@ export async function small(file) {
     return null; // for instance HEIC: kept and downloadable, shown as a card with its name
   }
   const { width, height } = picture;
-  const scale = Math.min(1, EDGE / Math.min(width, height));
+  const scale = Math.min(1, edge / Math.min(width, height));
   const canvas = document.createElement('canvas');
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));

@@ -1,7 +1,7 @@
 // Keys that help while writing. Each works on a textarea and leaves the browser's own undo intact.
 
 /** Replaces the selection as if it were typed, so that Ctrl+Z takes it back. */
-function type(area, text) {
+export function type(area, text) {
   area.focus();
   if (!document.execCommand('insertText', false, text)) {
     area.setRangeText(text, area.selectionStart, area.selectionEnd, 'end');
@@ -56,4 +56,20 @@ export function tick(text, at, done) {
   const lines = text.split('\n');
   lines[at] = lines[at].replace(/\[[ xX]\]/, done ? '[x]' : '[ ]');
   return lines.join('\n');
+}
+
+/** Ctrl+B, I and K, and Enter in a list. */
+export function markdownKey(event) {
+  const area = event.currentTarget;
+  const command = event.ctrlKey || event.metaKey;
+  if (command && !event.altKey && !event.shiftKey) {
+    const act = { b: () => wrap(area, '**'), i: () => wrap(area, '*'), k: () => link(area) }[event.key.toLowerCase()];
+    if (act) { event.preventDefault(); act(); }
+  } else if (event.key === 'Enter' && !event.shiftKey && !event.isComposing && nextItem(area)) event.preventDefault();
+}
+
+/** Makes a field as high as its text: the page scrolls, not the field, so that title and text move together. */
+export function grow(area) {
+  if (!area || CSS.supports('field-sizing', 'content')) return;
+  area.rows = Math.max(12, area.value.split('\n').length + 2);
 }

@@ -1,24 +1,21 @@
-// The notes, here and on the server.
+// What people write, here and on the server: the records of one table, with a title and a text.
 //
 // Writing never waits for the line: a change goes to this browser's own store at once and to the server as soon as it
 // can be reached. Rules that keep every word:
-// - A note keeps the server's time of its last known version (`base`). A newer one on the server is never written over:
-//   what was written here then becomes a note of its own, beside the other.
-// - New notes carry an id made here, so that sending one twice makes one note.
+// - A record keeps the server's time of its last known version (`base`). A newer one on the server is never written over:
+//   what was written here then becomes a record of its own, beside the other.
+// - New records carry an id made here, so that sending one twice makes one.
 // - A change made while an earlier one is on its way stays marked unsaved (`edits` has moved on).
 
-import { Failure, newId, table, user } from './kit/api.js';
-import { Local } from './kit/local.js';
+import { Failure, newId, table, user } from './api.js';
+import { Local } from './local.js';
 
-const notes = table('notes');
-const FIELDS = ['title', 'text', 'tags', 'pinned', 'written_at', 'deleted_at'];
 const KEEP_DELETED = 30 * 24 * 3600 * 1000;
 
-const fresh = () => ({ title: '', text: '', tags: [], pinned: false, written_at: Date.now(), deleted_at: 0 });
-const fieldsOf = (record) => Object.fromEntries(FIELDS.map((name) => [name, record[name] ?? fresh()[name]]));
-const sameWords = (a, b) => ['title', 'text', 'pinned', 'deleted_at'].every((name) => a[name] === b[name]) && a.tags.join() === b.tags.join();
-
-export class Notes extends EventTarget {
+export class Writings extends EventTarget {
+  #table;
+  #name;
+  #own;
   #kept = new Map(); // id → { id, note, base, edits, saved }
   #timer = 0;
   #pause = 1000;
@@ -28,14 +25,28 @@ export class Notes extends EventTarget {
   state = 'opening';
   problem = '';
 
-  static async open() {
-    const store = new Notes();
-    store.local = await Local.open(`notes-${user}`);
+  /** `own` has the fields a record has beside title, text and its times, as they are when nobody said anything. */
+  static async open(name, own) {
+    const store = new Writings();
+    store.#table = table(name);
+    store.#name = `${name}-${user}`;
+    store.#own = own;
+    store.local = await Local.open(store.#name);
     for (const kept of await store.local.all().catch(() => [])) store.#kept.set(kept.id, kept);
-    store.channel = globalThis.BroadcastChannel ? new BroadcastChannel(`notes-${user}`) : null;
+    store.channel = globalThis.BroadcastChannel ? new BroadcastChannel(store.#name) : null;
     store.channel?.addEventListener('message', ({ data }) => store.#heard(data));
     return store;
   }
+
+  #fresh() { return { title: '', text: '', ...structuredClone(this.#own), written_at: Date.now(), deleted_at: 0 }; }
+
+  #fieldsOf(record) {
+    const fresh = this.#fresh();
+    return Object.fromEntries(Object.keys(fresh).map((name) => [name, record[name] ?? fresh[name]]));
+  }
+
+  /** Whether two differ in nothing a person would miss. */
+  #same(a, b) { return Object.keys(this.#fresh()).every((name) => name === 'written_at' || JSON.stringify(a[name]) === JSON.stringify(b[name])); }
 
   all() { return [...this.#kept.values()].map(({ id, note }) => ({ id, ...note })); }
   get(id) { const kept = this.#kept.get(id); return kept && { id, ...kept.note }; }
@@ -45,7 +56,7 @@ export class Notes extends EventTarget {
 
   create(fields = {}) {
     const id = newId();
-    this.#kept.set(id, { id, note: { ...fresh(), ...fields }, base: 0, edits: 1, saved: 0 });
+    this.#kept.set(id, { id, note: { ...this.#fresh(), ...fields }, base: 0, edits: 1, saved: 0 });
     this.#touched(id);
     return id;
   }
@@ -59,10 +70,10 @@ export class Notes extends EventTarget {
     this.#touched(id);
   }
 
-  /** Forgets a note for good, here and there. */
+  /** Forgets a record for good, here and there. */
   async erase(id) {
     const kept = this.#kept.get(id);
-    if (kept?.base) await notes.remove(id).catch((error) => { if (error.kind !== 'gone') throw error; });
+    if (kept?.base) await this.#table.remove(id).catch((error) => { if (error.kind !== 'gone') throw error; });
     this.#drop(id);
     this.#changed();
   }
@@ -71,7 +82,7 @@ export class Notes extends EventTarget {
   async sync() {
     clearTimeout(this.#timer);
     const run = () => this.#syncAlone();
-    await (navigator.locks ? navigator.locks.request(`notes-${user}`, run) : run());
+    await (navigator.locks ? navigator.locks.request(this.#name, run) : run());
   }
 
   async #syncAlone() {
@@ -98,13 +109,13 @@ export class Notes extends EventTarget {
     const note = { ...kept.note };
     let answer;
     try {
-      answer = kept.base ? await notes.replace(kept.id, note, kept.base) : await notes.create(kept.id, note);
+      answer = kept.base ? await this.#table.replace(kept.id, note, kept.base) : await this.#table.create(kept.id, note);
     } catch (error) {
       if (error.kind === 'conflict') return this.#settle(kept);
       if (error.kind !== 'gone') throw error;
       // Erased elsewhere while it was written here: what was written stays.
       kept.base = 0;
-      answer = await notes.create(kept.id, note);
+      answer = await this.#table.create(kept.id, note);
     }
     kept.base = answer._date_modified;
     kept.saved = sent;
@@ -114,12 +125,12 @@ export class Notes extends EventTarget {
 
   /** The server has a version that was not known here. */
   async #settle(kept) {
-    const theirs = await notes.read(kept.id);
-    const remote = fieldsOf(theirs);
-    if (!sameWords(remote, kept.note)) {
+    const theirs = await this.#table.read(kept.id);
+    const remote = this.#fieldsOf(theirs);
+    if (!this.#same(remote, kept.note)) {
       const day = new Date().toLocaleString(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
       const title = `${kept.note.title || 'Untitled'} (other version, ${day})`;
-      const copy = this.create({ ...kept.note, title, pinned: false });
+      const copy = this.create({ ...kept.note, ...structuredClone(this.#own), ...('tags' in kept.note ? { tags: kept.note.tags } : {}), title });
       this.dispatchEvent(new CustomEvent('both', { detail: { id: kept.id, copy } }));
     }
     kept.note = remote;
@@ -132,14 +143,14 @@ export class Notes extends EventTarget {
   async #pull() {
     const started = Date.now();
     const first = this.#pulled === 0;
-    const found = await notes.all(first ? {} : { _date_modified: { $gte: this.#pulled - 60000 } });
+    const found = await this.#table.all(first ? {} : { _date_modified: { $gte: this.#pulled - 60000 } });
     const seen = new Set();
     for (const record of found) {
       seen.add(record._id);
       const kept = this.#kept.get(record._id);
       if (kept && (kept.edits !== kept.saved || kept.base >= record._date_modified)) continue;
       const edits = kept?.edits ?? 0;
-      const next = { id: record._id, note: fieldsOf(record), base: record._date_modified, edits, saved: edits };
+      const next = { id: record._id, note: this.#fieldsOf(record), base: record._date_modified, edits, saved: edits };
       this.#kept.set(record._id, next);
       await this.#keep(next);
       this.#changed(record._id);
@@ -178,7 +189,7 @@ export class Notes extends EventTarget {
     this.channel?.postMessage({ id, dropped: true });
   }
 
-  // Another tab has changed a note. Both tabs share one store, and each keeps what its person is writing.
+  // Another tab has changed a record. Both tabs share one store, and each keeps what its person is writing.
   #heard(data) {
     const mine = this.#kept.get(data.id);
     if (data.dropped) { if (mine && mine.edits === mine.saved) this.#kept.delete(data.id); }
