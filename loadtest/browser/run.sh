@@ -74,6 +74,7 @@ node "$here/noscript.mjs" || good=1
 node "$here/moving.mjs" || good=1
 node "$here/store.mjs" || good=1
 node "$here/domains.mjs" || good=1
+FREEHOLD_BIN=$bin node "$here/making.mjs" || good=1
 if [ $good -ne 0 ]; then
     for name in a b; do
         echo "--- the last lines of provider $name"

@@ -27,7 +27,7 @@ pub(super) fn check(files: &Files, manifest: &Manifest, found: &mut Findings) {
         let Ok(text) = std::str::from_utf8(bytes) else { continue };
         match path.rsplit('.').next().unwrap_or_default() {
             "html" | "htm" => page(path, text, found),
-            "js" | "mjs" => script(path, text, files, reaches_out, found),
+            "js" | "mjs" => script(path, &without_comments(text), files, reaches_out, found),
             "css" => style(path, text, found),
             _ => {}
         }
@@ -39,7 +39,8 @@ pub(super) fn check(files: &Files, manifest: &Manifest, found: &mut Findings) {
         let (mut seen, mut waiting) =
             (BTreeSet::new(), named.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>());
         while let Some(path) = waiting.pop() {
-            let text = files.get(&path).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
+            let text =
+                files.get(&path).map(|bytes| without_comments(&String::from_utf8_lossy(bytes))).unwrap_or_default();
             for (_, needed) in imports(&path, &text) {
                 if !open(&needed) && files.contains_key(&needed) {
                     found.mistake(&path, format!("The page {} for visitors needs {needed}, which only the owner gets: name it under the page's modules, or put it below public/.", page.name));
@@ -132,6 +133,12 @@ fn script(path: &str, text: &str, files: &Files, reaches_out: bool, found: &mut 
             found.mistake(format!("{path}:{}", line(text, call.start())), "It asks another computer, which the page's policy refuses: ask for a permission of type external_fetch in the manifest, and say why.");
         }
     }
+}
+
+/// A script whose comments are blank, on the same lines. Types in comments import what no browser fetches.
+fn without_comments(text: &str) -> String {
+    let blank = |found: &regex::Captures<'_>| "\n".repeat(found[0].matches('\n').count());
+    pattern(r"(?s)/\*.*?\*/|(?m:^[ \t]*//[^\n]*)").replace_all(text, blank).into_owned()
 }
 
 fn style(path: &str, text: &str, found: &mut Findings) {

@@ -174,6 +174,13 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_in_a_comment_is_no_code() {
+        let code = "/** @type {import('./types/x').T}\n * eval(1) */\n// import './gone.js'\nlet x;\neval('1');";
+        let all = findings(|files| files[2].1 = code);
+        assert!(all.len() == 1 && all[0].contains("app.js:5: eval"), "{all:#?}");
+    }
+
+    #[test]
     fn permissions_are_held_to_what_the_app_does_with_them() {
         let asking = |permissions: &str, code: &'static str| {
             let text = good()[0].1.replacen('{', &format!("{{\"permissions\":{permissions},"), 1);

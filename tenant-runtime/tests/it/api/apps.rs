@@ -280,7 +280,6 @@ async fn an_apps_pages_reach_other_computers_only_while_that_is_allowed() {
     for (said, reaches) in [(None, false), (Some("Accept"), true), (Some("Deny"), false)] {
         if let Some(said) = said {
             answer_wish(&anna, "org.example.reader", "others", said).await;
-            eprintln!("DEBUG {:?}", anna.server.apps.asked_by(&app.record.id));
         }
         for path in ["/apps/org.example.reader/index", "/apps/org.example.reader/whole"] {
             let policy = policy(path).await;
