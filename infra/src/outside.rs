@@ -94,7 +94,7 @@ async fn attend(mut socket: UnixStream, Outward(carrier): Outward) {
         Err(_) => return tracing::warn!("a connection to the outside did not say for whom it is"),
     };
     // Most runtimes hang up without ever having said anything.
-    if let Err(error) = serve(socket, carrier).await {
+    if let Err(error) = serve(socket, server, carrier).await {
         tracing::debug!(server.id = %server, cause = %error, "a runtime's way outside ended");
     }
 }

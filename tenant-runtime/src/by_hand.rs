@@ -17,7 +17,7 @@ use tenant_runtime::server::listen::Listener;
 use tenant_runtime::server::serve::{serve, stop_signal};
 use tenant_runtime::server::{Server, now, router};
 use tenant_runtime::sessions::ticket::{self, Ticket};
-use tenant_runtime::{apps, housekeeping};
+use tenant_runtime::{apps, happenings, housekeeping};
 use tokio::net::TcpListener;
 
 use crate::arrival::Arrival;
@@ -96,6 +96,7 @@ pub(crate) fn run(args: Serve) -> anyhow::Result<()> {
         println!("Serving {}", server.launch.site.origin());
         println!("Sign in once with {}", link(&server, &key));
         tokio::spawn(housekeeping::run(server.clone()));
+        tokio::spawn(happenings::run(server.clone()));
         let feeds = async {
             stop.clone().await;
             server.stop();

@@ -18,7 +18,7 @@ use tenant_runtime::server::serve::{reap, serve, stop_signal};
 use tenant_runtime::server::{Server, now, router, unavailable};
 use tenant_runtime::store::bucket::Brokered;
 use tenant_runtime::store::{Bucket, Kind};
-use tenant_runtime::{admin, housekeeping, rest, store};
+use tenant_runtime::{admin, happenings, housekeeping, rest, store};
 use tokio::net::UnixListener;
 
 /// How long a runtime that could not open its home for a passing reason says so before it ends.
@@ -48,7 +48,12 @@ pub(crate) fn run() -> anyhow::Result<()> {
                     let server = swapped.clone();
                     Box::pin(async move { server.refresh().await })
                 });
-                let state = admin::State::new(server.home.clone(), launch, work_dir, on_swap);
+                let whose = server.clone();
+                let doing: admin::Doing = std::sync::Arc::new(move || {
+                    let server = whose.clone();
+                    Box::pin(async move { happenings::round(&server).await.map(drop) })
+                });
+                let state = admin::State::new(server.home.clone(), launch, work_dir, on_swap).with(doing);
                 if let Err(error) = state.resume().await {
                     // Serving matters more than an old export.
                     tracing::error!(cause = error.chain(), "what was under way could not be taken up again");
@@ -136,6 +141,7 @@ async fn run_both(
     stop: impl Future<Output = ()> + Clone + Send + 'static,
 ) {
     tokio::spawn(housekeeping::run(server.clone()));
+    tokio::spawn(happenings::run(server.clone()));
     tokio::spawn(refresh_when_exchanged_late(server.clone()));
     tokio::spawn(rest::whenever_idle());
     let admin = admin.layer(axum::middleware::map_request(async |request: Request| {

@@ -1,7 +1,7 @@
 //! One person's server: durable home, documents, files, apps, the app API and the archive.
 //!
 //! From the inside out: [`store`] keeps one SQLite database and its files durable; [`documents`], [`files`], [`apps`],
-//! [`permissions`], [`sharing`], [`messages`] and [`settings`] give that a meaning; [`sessions`] knows who asks; [`moves`] keeps the number of its life; [`events`] are what it tells its provider of; [`ceps`] and the pages answer
+//! [`permissions`], [`sharing`], [`messages`] and [`settings`] give that a meaning; [`sessions`] knows who asks; [`moves`] keeps the number of its life; [`events`] are what it tells its provider of; [`happenings`] are what starts by itself; [`ceps`] and the pages answer
 //! browsers and programs; [`outside`] is the way to other people's servers; [`archive`] and [`admin`] let everything leave and come back.
 
 pub mod admin;
@@ -12,6 +12,8 @@ pub mod changes;
 pub mod documents;
 pub mod events;
 pub mod files;
+pub(crate) mod handlers;
+pub mod happenings;
 pub mod housekeeping;
 pub mod ids;
 pub mod indexing;

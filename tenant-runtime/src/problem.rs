@@ -243,6 +243,7 @@ impl From<apps::Error> for Problem {
             Error::Files(files) => files.into(),
             Error::Records(records) => records.into(),
             Error::Permissions(permissions) => permissions.into(),
+            Error::Happenings(happenings) => happenings.into(),
             Error::Database(_) => Self::internal("reading or writing apps", &error),
         }
     }

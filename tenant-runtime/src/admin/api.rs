@@ -28,6 +28,20 @@ pub struct Held {
     pub seq: Option<u64>,
 }
 
+/// When a server has something to do next by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    /// Unix milliseconds; nothing where there is nothing to wake it for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_ms: Option<i64>,
+    /// How many notices its owner has not put away.
+    #[serde(default)]
+    pub notices: u64,
+    /// Whether what was due is still being done.
+    #[serde(default)]
+    pub busy: bool,
+}
+
 /// What a server holds against its plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {

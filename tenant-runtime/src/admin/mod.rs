@@ -6,6 +6,7 @@
 
 pub mod api;
 mod apps;
+mod due;
 mod exports;
 mod imports;
 mod moves;
@@ -19,7 +20,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
-pub use state::State;
+pub use state::{Doing, State};
 
 use crate::apps::package::PACKED_LIMIT;
 
@@ -29,6 +30,7 @@ pub fn router(state: State) -> Router {
         .route("/health", get(usage::health))
         .route("/usage", get(usage::usage))
         .route("/held", get(usage::held))
+        .route("/due", get(due::view).post(due::attend))
         .route("/events", get(usage::events))
         .route("/apps", get(apps::list).merge(post(apps::install).layer(DefaultBodyLimit::max(PACKED_LIMIT as usize))))
         .route("/apps/look", post(apps::look).layer(DefaultBodyLimit::max(PACKED_LIMIT as usize)))

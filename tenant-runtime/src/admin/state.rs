@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+
 use crate::archive;
 use crate::archive::export::Exports;
 use crate::archive::import::{Imports, OnSwap};
+use crate::happenings;
 use crate::launch::Launch;
 use crate::past::Past;
 use crate::store::Home;
@@ -14,7 +17,11 @@ use crate::store::Home;
 #[derive(Clone)]
 pub struct State {
     inner: Arc<Inner>,
+    doing: Option<Doing>,
 }
+
+/// Does what is due on the server.
+pub type Doing = Arc<dyn Fn() -> BoxFuture<'static, Result<(), happenings::Error>> + Send + Sync>;
 
 struct Inner {
     home: Home,
@@ -32,7 +39,17 @@ impl State {
         let exports = Exports::new(home.clone(), launch.clone(), work_dir.join("exports"));
         let imports = Imports::new(home.clone(), launch.clone(), work_dir.join("imports"), on_swap.clone());
         let past = Past::new(home.clone(), launch.clone(), on_swap.clone());
-        Self { inner: Arc::new(Inner { home, launch, exports, imports, past, on_swap }) }
+        Self { inner: Arc::new(Inner { home, launch, exports, imports, past, on_swap }), doing: None }
+    }
+
+    /// The same, with somebody who does what is due.
+    #[must_use]
+    pub fn with(self, doing: Doing) -> Self {
+        Self { doing: Some(doing), ..self }
+    }
+
+    pub(super) fn doing(&self) -> Option<Doing> {
+        self.doing.clone()
     }
 
     /// Goes on with what a sleep or a crash has cut off. To be called once, before serving.

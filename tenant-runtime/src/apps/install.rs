@@ -14,6 +14,7 @@ use super::package::{Package, Refused};
 use super::store::{self, AppRecord, CodeFile};
 use super::{Error, Grant, Keeping, Revoked, Trial, label, trial, version};
 use crate::documents::{self, TableName};
+use crate::happenings;
 use crate::permissions::{self, Permission, Status};
 use crate::sessions;
 use crate::store::Home;
@@ -174,6 +175,7 @@ fn settle(
         }
     }
     ask(db, &app.id, package, now)?;
+    happenings::asked(db, &app.id, &read.schedules, now)?;
     tracing::info!(app.id = %app.id, app.version = app.version, files = code.len(), "installed an app");
     Ok(app)
 }
@@ -272,6 +274,7 @@ pub async fn erase(home: &Home, app: &AppId) -> Result<AppRecord, Error> {
         for asked in permissions::of(db, &app)? {
             permissions::remove(db, &app, &asked.name)?;
         }
+        happenings::forget_app(db, &app)?;
         store::forget(db, &app)?;
         Ok(record)
     })

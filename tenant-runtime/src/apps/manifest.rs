@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::happenings::{Action, Draft, Written};
+
 /// A manifest, as far as a server must understand it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Manifest {
@@ -28,6 +30,8 @@ pub struct Manifest {
     pub permissions: Vec<Asked>,
     /// Who says to have made it.
     pub author: Option<String>,
+    /// What it wants to run when.
+    pub schedules: Vec<Draft>,
 }
 
 /// One page.
@@ -86,6 +90,7 @@ impl Manifest {
             public_pages: named(&all, "public_pages").filter_map(|(name, page)| Page::read(name, page)).collect(),
             tables: tables(&all, identifier.as_deref().unwrap_or_default()),
             permissions: permissions(&all),
+            schedules: schedules(&all),
             author: string(&all, "author").or_else(|| string(&all, "maker")),
             identifier,
         }
@@ -174,6 +179,27 @@ fn tables(all: &Map<String, Value>, app: &str) -> Vec<Table> {
         Table { collection: own(name), indexes: indexes.into_iter().take(8).collect() }
     };
     named(all, "app_tables").map(|(name, value)| read(name, value)).take(200).collect()
+}
+
+/// What makes no sense is left out.
+fn schedules(all: &Map<String, Value>) -> Vec<Draft> {
+    let read = |name: Option<&str>, value: &Value| {
+        let wanted = value.as_object()?;
+        let action = match (wanted.get("notice"), wanted.get("handler")) {
+            (Some(notice), None) => Action::Notice(serde_json::from_value(notice.clone()).ok()?),
+            (None, Some(payload)) => Action::Handler(payload.clone()),
+            _ => return None,
+        };
+        let when: Written = serde_json::from_value(value.clone()).ok()?;
+        let name = string(wanted, "name").or(name.map(str::to_owned))?;
+        let title = string(wanted, "title").unwrap_or_else(|| name.clone());
+        Some(Draft { name, title, when, action, paused: false })
+    };
+    match all.get("schedules") {
+        Some(Value::Array(list)) => list.iter().filter_map(|value| read(None, value)).take(50).collect(),
+        Some(Value::Object(by_name)) => by_name.iter().filter_map(|(name, v)| read(Some(name), v)).take(50).collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn permissions(all: &Map<String, Value>) -> Vec<Asked> {

@@ -54,6 +54,9 @@ pub enum Error {
     /// Its data of before the update could not be brought back.
     #[error("the app's data could not be brought back")]
     Files(#[from] crate::files::Error),
+    /// What it wants to run when could not be written down.
+    #[error("what the app wants to run could not be written down")]
+    Happenings(#[from] crate::happenings::Error),
     /// SQLite failed.
     #[error("the apps could not be reached")]
     Database(#[from] rusqlite::Error),

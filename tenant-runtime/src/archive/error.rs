@@ -48,6 +48,9 @@ pub enum Error {
     /// Permissions could not be reached.
     #[error("the server's permissions did not answer")]
     Permissions(#[from] crate::permissions::Error),
+    /// What starts by itself could not be reached.
+    #[error("what starts by itself did not answer")]
+    Happenings(#[from] crate::happenings::Error),
     /// The sessions could not be reached.
     #[error("the server's sessions did not answer")]
     Sessions(#[from] crate::sessions::Error),

@@ -1,8 +1,9 @@
 //! The app API: CEPS, its `/feps` extensions, and a few of ours, all on every app's origin and on the server's.
 //!
 //! What each call takes and answers is written down in CEPS; where that is silent, our extensions are: ETags and
-//! `If-Match` on records, answers page by page (`_cursor`), resumable uploads under `/feps/uploads`, and the change feed under
-//! `/feps/changes`.
+//! `If-Match` on records, answers page by page (`_cursor`), resumable uploads under `/feps/uploads`, the change feed under
+//! `/feps/changes`, and what starts by itself under `/feps/schedules`, `/feps/webhooks` and
+//! `/feps/happenings`.
 //!
 //! A handler reads the request, asks the domain, and writes the answer. Who may do what is decided in
 //! `auth` and [`crate::permissions::decide`], and for what is shared in [`crate::sharing`]; there is no other door.
@@ -21,9 +22,11 @@ mod ping;
 mod public;
 mod query;
 mod records;
+mod schedules;
 mod sharing;
 mod tokens;
 mod uploads;
+mod webhooks;
 
 pub(crate) use grants::decide;
 
@@ -74,6 +77,13 @@ pub fn router() -> Router<Server> {
         .route("/feps/uploads/{app}", post(uploads::begin))
         .route("/feps/uploads/{app}/{id}", get(uploads::offset).patch(uploads::part).delete(uploads::abort))
         .route("/feps/uploads/{app}/{id}/finish", post(uploads::finish))
+        .route("/feps/schedules", get(schedules::list))
+        .route("/feps/schedules/{name}", get(schedules::one).put(schedules::put).delete(schedules::remove))
+        .route("/feps/webhooks", get(webhooks::list))
+        .route("/feps/webhooks/{name}", put(webhooks::put).delete(webhooks::remove))
+        .route("/feps/webhooks/{name}/rotate", post(webhooks::rotate))
+        .route("/hooks/{secret}", post(webhooks::call))
+        .route("/feps/happenings", get(schedules::log))
         .route("/feps/manifest/{app}", get(manifest::manifest))
         .route("/feps/permissions/getall/{app}", get(grants::all))
         .route("/feps/permissions/change", put(grants::change))

@@ -43,6 +43,7 @@ pub(crate) async fn run(server: Server) {
                 AFTER_TROUBLE
             }
         };
+        server.clockwork.tell(&server).await;
         tokio::select! {
             () = server.stopped() => return,
             () = server.home.departs() => return,

@@ -8,14 +8,15 @@
 //! Invariants: a message is in `sent` durably before anything is told of it; it is in `got` once, under an id made of its
 //! nonce, however often it is told of; the nonce gives the message to nobody once it has arrived or was given up.
 //!
-//! It fails by trying again, less and less often, for three days; then `sent` says that it failed, and why.
+//! It fails by trying again, less and less often, for three days, for which a sleeping server is woken; then `sent` says that it failed, and why.
 
 mod deliver;
 mod store;
 
 pub(crate) use deliver::{Trouble, run};
 pub(crate) use store::{
-    Draft, Envelope, GOT, KIND, SENT, claimed, got, got_id, has_got, mark_read, of_app, put_got, put_sent, sent,
+    Draft, Envelope, GOT, KIND, SENT, claimed, got, got_id, has_got, mark_read, next_due, of_app, put_got, put_sent,
+    sent,
 };
 
 use std::sync::Arc;

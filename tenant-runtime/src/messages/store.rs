@@ -128,6 +128,13 @@ pub(crate) fn letters(db: &Connection) -> Result<Vec<Letter>, Error> {
     Ok(rows.iter().filter_map(letter).collect())
 }
 
+/// When the next message under way is to be tried.
+pub(crate) fn next_due(db: &Connection) -> Result<Option<i64>, Error> {
+    let sort = vec![Key { path: "due".into(), descending: false }];
+    let search = Search { filter: is("status", "sending"), sort, count: 1, ..Search::default() };
+    Ok(documents::search(db, &table(SENT), &search)?.iter().find_map(letter).map(|letter| letter.due))
+}
+
 fn letter(row: &Row) -> Option<Letter> {
     let fields = row.fields();
     let number = |name: &str| fields.get(name).and_then(Value::as_i64);

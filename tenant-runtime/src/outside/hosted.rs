@@ -12,9 +12,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::Mutex;
 
 use super::{Carrier, Errand, Error, Reply};
+use crate::ids::ServerId;
 
 /// The header with the status of the other server.
 pub(super) const STATUS: &str = "x-status";
+/// Where the host is told when the server wants to be awake.
+pub(super) const REMEMBER: &str = "/remember";
 
 /// A carrier behind a connected socket. Nothing is said on it before the first errand, so that a server that has none pays nothing.
 pub struct Hosted(Mutex<Line>);
@@ -65,6 +68,16 @@ impl Hosted {
             _ => Err(Error::Later(words())),
         })
     }
+
+    async fn tell(&self, at_ms: i64) -> io::Result<Result<(), Error>> {
+        let body = Full::new(at_ms.to_string().into());
+        let request = Request::post(format!("http://outside{REMEMBER}")).body(body).map_err(io::Error::other)?;
+        let answer = self.open().await?.send_request(request).await.map_err(io::Error::other)?;
+        Ok(match answer.status() {
+            StatusCode::OK => Ok(()),
+            _ => Err(Error::Later("the host does not remember it just now".to_owned())),
+        })
+    }
 }
 
 impl Carrier for Hosted {
@@ -79,5 +92,9 @@ impl Carrier for Hosted {
             }
         }
         .boxed()
+    }
+
+    fn remember(&self, _: ServerId, at_ms: i64) -> BoxFuture<'_, Result<(), Error>> {
+        async move { self.tell(at_ms).await.unwrap_or_else(|error| Err(Error::Later(error.to_string()))) }.boxed()
     }
 }

@@ -14,6 +14,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use crate::ids::ServerId;
+
 pub use hosted::Hosted;
 pub use served::serve;
 
@@ -70,6 +72,13 @@ pub enum Error {
 pub trait Carrier: Send + Sync {
     /// Carries one, and brings back what the other server said.
     fn carry(&self, errand: Errand) -> BoxFuture<'_, Result<Reply, Error>>;
+
+    /// Remembers that a server wants to be awake at a moment (Unix milliseconds), whatever becomes of its process. Once this has
+    /// succeeded it is remembered durably. Where nobody wakes anybody, nothing is.
+    fn remember(&self, server: ServerId, at_ms: i64) -> BoxFuture<'_, Result<(), Error>> {
+        let _ = (server, at_ms);
+        Box::pin(std::future::ready(Err(Error::NoWay)))
+    }
 }
 
 impl Errand {

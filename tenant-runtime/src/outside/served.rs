@@ -15,8 +15,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use tokio::net::UnixStream;
 
-use super::hosted::STATUS;
+use super::hosted::{REMEMBER, STATUS};
 use super::{Carrier, Errand, Error, LONGEST};
+use crate::ids::ServerId;
 
 /// How many errands of one runtime are under way at once.
 const AT_ONCE: u32 = 4;
@@ -29,18 +30,26 @@ const RATE: f64 = 0.5;
 ///
 /// # Errors
 /// When the connection broke; a runtime that was killed breaks it.
-pub async fn serve(socket: UnixStream, carrier: Arc<dyn Carrier>) -> io::Result<()> {
+pub async fn serve(socket: UnixStream, server: ServerId, carrier: Arc<dyn Carrier>) -> io::Result<()> {
     let purse = Arc::new(Mutex::new(Purse { left: BURST, at: Instant::now() }));
     let mut builder = Builder::new(TokioExecutor::new());
     builder.max_concurrent_streams(AT_ONCE).max_header_list_size(4 << 10).auto_date_header(false);
     let service = service_fn(move |request| {
         let (carrier, purse) = (Arc::clone(&carrier), Arc::clone(&purse));
-        async move { Ok::<_, Infallible>(answer(request, &*carrier, &purse).await) }
+        async move { Ok::<_, Infallible>(answer(request, server, &*carrier, &purse).await) }
     });
     builder.serve_connection(TokioIo::new(socket), service).await.map_err(io::Error::other)
 }
 
-async fn answer(request: Request<Incoming>, carrier: &dyn Carrier, purse: &Mutex<Purse>) -> Response<Full<Bytes>> {
+async fn answer(
+    request: Request<Incoming>,
+    server: ServerId,
+    carrier: &dyn Carrier,
+    purse: &Mutex<Purse>,
+) -> Response<Full<Bytes>> {
+    if request.uri().path() == REMEMBER {
+        return remember(request, server, carrier).await;
+    }
     // An errand's body is a text within a text.
     let Ok(body) = Limited::new(request.into_body(), LONGEST * 2).collect().await else {
         return told(StatusCode::BAD_REQUEST, "this is too long to be sent to another server");
@@ -64,6 +73,17 @@ async fn answer(request: Request<Incoming>, carrier: &dyn Carrier, purse: &Mutex
         }
         Ok(_) => told(StatusCode::BAD_REQUEST, "the other server said more than an answer may be long"),
         Err(error @ Error::Never(_)) => told(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error) => told(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+    }
+}
+
+/// Has it remembered when a server wants to be awake. It costs the host a row, however often it is said.
+async fn remember(request: Request<Incoming>, server: ServerId, carrier: &dyn Carrier) -> Response<Full<Bytes>> {
+    let body = Limited::new(request.into_body(), 64).collect().await.map(|body| body.to_bytes());
+    let at = body.ok().and_then(|body| std::str::from_utf8(&body).ok()?.trim().parse::<i64>().ok());
+    let Some(at) = at else { return told(StatusCode::BAD_REQUEST, "this is no moment") };
+    match carrier.remember(server, at).await {
+        Ok(()) => told(StatusCode::OK, ""),
         Err(error) => told(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
     }
 }

@@ -16,7 +16,7 @@ use crate::sessions::token::Purpose;
 use crate::sessions::{self, Session};
 
 /// A path on the same origin, and nothing that a browser could take for another one.
-pub(super) fn local_path(text: &str) -> Option<&str> {
+pub(crate) fn local_path(text: &str) -> Option<&str> {
     let sound = text.starts_with('/')
         && !text.starts_with("//")
         && !text.contains('\\')

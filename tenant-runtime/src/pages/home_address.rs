@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::{Note, code, enter, launcher, note, owner, people, public_page, published};
+use super::{Note, code, enter, launcher, note, owner, people, public_page, published, schedules};
 use crate::ceps;
 use crate::ceps::auth;
 use crate::problem::Problem;
@@ -31,6 +31,8 @@ pub(crate) fn router() -> Router<Server> {
         .route("/.freehold/people/add", post(people::add))
         .route("/.freehold/people/change", post(people::change))
         .route("/.freehold/people/end", post(people::end))
+        .route("/.freehold/schedules", get(schedules::page).post(schedules::change))
+        .route("/.freehold/notices/dismiss", post(schedules::dismiss))
         .route("/public/pages/{app}/{page}", get(public_page::show))
         .fallback(published)
 }

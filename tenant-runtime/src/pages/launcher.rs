@@ -10,6 +10,7 @@ use super::blob::{self, Served};
 use super::plain::own;
 use super::{bytes, code, enter, policy};
 use crate::ceps::auth;
+use crate::happenings::{self, Notice, notices};
 use crate::launch::Access;
 use crate::permissions::Permission;
 use crate::problem::Problem;
@@ -56,6 +57,18 @@ struct Launcher<'a> {
     shows_home_page: bool,
     questions: Vec<Question>,
     notices: Vec<(String, String)>,
+    told: Vec<Told>,
+    /// How much came with an archive and waits for the owner's word.
+    held: u64,
+}
+
+/// Something an app tells the owner.
+struct Told {
+    id: String,
+    app: String,
+    title: String,
+    text: String,
+    link: Option<String>,
 }
 
 #[derive(Template)]
@@ -73,6 +86,11 @@ pub(super) async fn page(server: &Server, _: &Session) -> Response {
     let held = match server.home.read(Held::read).await {
         Ok(held) => held.total(),
         Err(problem) => return problem.into_response(),
+    };
+    let told = server.home.read(|db| Ok::<_, happenings::Error>((notices::all(db)?, happenings::held(db)?))).await;
+    let (told, waits) = match told {
+        Ok(found) => found,
+        Err(error) => return Problem::from(error).into_response(),
     };
     let launch = &server.launch;
     let console = &launch.provider.console_origin;
@@ -92,6 +110,8 @@ pub(super) async fn page(server: &Server, _: &Session) -> Response {
         read_only: launch.standing == Access::ReadOnly,
         shows_home_page: server.apps.at_home_address().is_some(),
         notices: server.apps.notices(),
+        told: told.into_iter().map(|notice| tell(server, notice)).collect(),
+        held: waits,
         questions: server.apps.unanswered().iter().map(|asked| question(server, asked)).collect(),
     };
     own(StatusCode::OK, &page)
@@ -120,6 +140,15 @@ fn tile(app: &Installed) -> Tile {
         letter: app.record.name.chars().next().map_or('?', |c| c.to_uppercase().next().unwrap_or(c)),
         colour: id.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 8,
     }
+}
+
+fn tell(server: &Server, notice: Notice) -> Told {
+    let app = server.apps.get(&notice.app);
+    let link = notice.words.link.as_deref().zip(app.as_ref()).map(|(link, app)| {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        format!("/open/{}?{}", app.record.label, query.append_pair("next", link).finish())
+    });
+    Told { id: notice.id, app: server.called(&notice.app), title: notice.words.title, text: notice.words.text, link }
 }
 
 fn question(server: &Server, asked: &Permission) -> Question {

@@ -18,11 +18,13 @@ mod plain;
 mod policy;
 mod public_page;
 mod published;
+mod schedules;
 pub(crate) mod shared;
 mod started;
 pub(crate) mod trouble;
 mod wrap;
 
+pub(crate) use enter::local_path;
 pub(crate) use home_address::{router as server_origin, style};
 pub(crate) use html::is_whole as is_whole_page;
 pub(crate) use plain::{Note, note};

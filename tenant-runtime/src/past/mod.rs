@@ -21,6 +21,7 @@ use crate::apps;
 use crate::archive::Error;
 use crate::archive::import::{self, OnSwap};
 use crate::archive::keepsakes::Keepsakes;
+use crate::happenings::Now as Present;
 use crate::launch::{Launch, Limits};
 use crate::schema;
 use crate::store::{self, History, Home, SnapshotInfo};
@@ -150,12 +151,14 @@ impl Past {
     async fn bring_back(&self, from: &str, keep_as: &str) -> Result<(), Error> {
         let home = &self.inner.home;
         let staged = home.stage_from(from, STAGE).await?;
-        let (keepsakes, withdrawn) =
-            home.read(|db| Ok::<_, Error>((Keepsakes::take(db)?, Withdrawn::take(db)?))).await?;
+        let (keepsakes, withdrawn, present) =
+            home.read(|db| Ok::<_, Error>((Keepsakes::take(db)?, Withdrawn::take(db)?, Present::take(db)?))).await?;
+        let now_ms = Timestamp::now().as_millisecond();
         let carried = staged.write(move |tx| {
             schema::migrate(tx)?;
             keepsakes.put(tx)?;
-            withdrawn.put(tx)
+            withdrawn.put(tx)?;
+            Ok::<_, Error>(present.put(tx, now_ms)?)
         });
         carried.await?;
         home.blobs().all_in_use_again().await?;

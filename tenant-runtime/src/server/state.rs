@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::Registry;
 use crate::changes::Changes;
 use crate::documents::Advisor;
+use crate::happenings::Clockwork;
 use crate::indexing::Indexing;
 use crate::launch::{Access, Launch, StorageAt};
 use crate::messages::Bell;
@@ -84,6 +85,8 @@ pub struct Inner {
     pub provider: Provider,
     /// What tells of messages to be delivered.
     pub bell: Bell,
+    /// What makes things happen on time.
+    pub clockwork: Clockwork,
     /// How often strangers may ask.
     pub throttle: Throttle,
     outside: OnceLock<Arc<dyn Carrier>>,
@@ -142,6 +145,7 @@ impl Server {
             quota,
             provider,
             bell: Bell::default(),
+            clockwork: Clockwork::default(),
             throttle: Throttle::default(),
             outside: OnceLock::new(),
             stopping,
@@ -169,6 +173,7 @@ impl Server {
         }
         // A failure has been logged where it was made.
         let _ = self.apps.refresh(&self.home).await;
+        self.clockwork.ring();
         self.make_indexes();
     }
 
@@ -191,6 +196,13 @@ impl Server {
     /// The way to other people's servers.
     pub(crate) fn outside(&self) -> Result<&dyn Carrier, outside::Error> {
         self.outside.get().map(|carrier| &**carrier).ok_or(outside::Error::NoWay)
+    }
+
+    /// Says that something may be due sooner than it was. What the host has to wake the server for it knows when this returns,
+    /// unless it does not answer; then it is told again.
+    pub(crate) async fn due_changed(&self) {
+        self.clockwork.tell(self).await;
+        self.clockwork.ring();
     }
 
     /// Ends everything that has no end of its own, such as feeds.

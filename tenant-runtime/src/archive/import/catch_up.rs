@@ -122,6 +122,9 @@ impl Way<'_> {
         if was.permissions != is.permissions {
             self.batch.add(Change::Permissions(is.permissions.clone())).await?;
         }
+        if was.by_itself != is.by_itself {
+            self.batch.add(Change::ByItself(Box::new(is.by_itself.clone()))).await?;
+        }
         for of in differing(&was.members, &is.members) {
             self.batch.add(Change::Members(of.clone(), is.members.get(of).cloned())).await?;
         }

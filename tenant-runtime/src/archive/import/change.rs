@@ -15,6 +15,7 @@ use crate::archive::error::Error;
 use crate::archive::payload::kept::{self, Words};
 use crate::documents::{self, Row, TableName, Until};
 use crate::files::{self, FilePath, FileRecord};
+use crate::happenings::Luggage;
 use crate::permissions::{self, Permission};
 use crate::settings;
 use crate::store::Home;
@@ -50,6 +51,8 @@ pub(super) enum Change {
     Settings(BTreeMap<String, String>),
     /// These permissions and no others.
     Permissions(Vec<Permission>),
+    /// Exactly this that starts by itself.
+    ByItself(Box<Luggage>),
     /// What another writer said of something.
     Members(String, Option<String>),
     /// Lines of a document that nothing here understands.
@@ -95,6 +98,7 @@ impl Change {
                 db.execute("delete from permission", [])?;
                 all.iter().try_for_each(|permission| permissions::put(db, permission))?;
             }
+            Self::ByItself(all) => all.put(db)?,
             Self::Members(of, Some(members)) => kept::keep_members(db, &of, &members)?,
             Self::Members(of, None) => kept::drop_words(db, &of, Words::Members)?,
             Self::Lines(of, Some(lines)) => kept::keep_lines(db, &of, &lines)?,

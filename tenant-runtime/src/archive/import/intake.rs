@@ -6,6 +6,7 @@
 //! name or records could not be used here, and a file whose name could not: the archive that leaves has them as they came.
 
 mod apps;
+mod by_itself;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,7 @@ use crate::archive::payload::{CARRIED, account};
 use crate::archive::row::{self, instant};
 use crate::documents::TableName;
 use crate::files::FilePath;
+use crate::happenings::Luggage;
 use crate::permissions::{Permission, Status};
 
 /// Everything an archive brings.
@@ -45,8 +47,10 @@ pub(crate) struct Intake {
     /// How many tables and records are carried, those of dormant apps among them.
     pub(crate) carried_tables: u64,
     pub(crate) carried_records: u64,
-    /// Schedules; they come paused.
+    /// How many schedules and webhooks come; they are paused.
     pub(crate) schedules: u64,
+    /// Those that this server can have, with what came of them.
+    pub(crate) by_itself: Luggage,
 }
 
 /// Tables whose records this server could not keep, as [`TableName`] spells them.
@@ -111,6 +115,7 @@ pub(crate) fn sort(archive: &Checked, unusable: &Unusable) -> Result<Intake, Err
     let mut rest: BTreeSet<EntryPath> = archive.entries().keys().cloned().collect();
     take_words(archive, &mut intake);
     take_account(archive, &mut rest, &mut intake)?;
+    by_itself::take(archive, &mut rest, &mut intake)?;
     for root in apps::app_folders(archive) {
         apps::take_app(archive, &root, unusable, &mut rest, &mut intake)?;
     }
@@ -118,10 +123,6 @@ pub(crate) fn sort(archive: &Checked, unusable: &Unusable) -> Result<Intake, Err
         let carried = json!({"tables": intake.carried_tables, "documents": intake.carried_records});
         intake.members.insert(CARRIED.to_owned(), carried.to_string());
     }
-    intake.schedules = match path("data/schedules.ndjson").filter(|path| rest.contains(path)) {
-        Some(path) => lines(&archive.document(&path)?).count() as u64,
-        None => 0,
-    };
     intake.carried = rest;
     Ok(intake)
 }

@@ -67,6 +67,7 @@ fn found(db: &Connection, intake: &Intake, keepsakes: &Keepsakes) -> Result<(), 
     for permission in &intake.permissions {
         permissions::put(db, permission)?;
     }
+    intake.by_itself.put(db)?;
     for (of, members) in &intake.members {
         kept::keep_members(db, of, members)?;
     }

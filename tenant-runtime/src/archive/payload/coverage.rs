@@ -38,6 +38,10 @@ const EVENTS: Fate = Fate::Omitted(
     "the server's own note of what happened lately",
     "its provider's activity log tells of it, and what the provider handed over of that is in the archive",
 );
+const PROOFS: Fate = Fate::Omitted(
+    "the keys by which senders of webhooks prove who they are",
+    "they never leave in the clear; the app says them again",
+);
 const CARE: Fate =
     Fate::Omitted("checks of stored data", "they are about the storage of this place; the new one makes its own");
 const NOTES: Fate = Fate::Omitted(
@@ -58,6 +62,10 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("document_<n>_index_<id>", Fate::Derived),
     ("file", Fate::Exported),
     ("permission", Fate::Exported),
+    ("schedule", Fate::Exported),
+    ("webhook", Fate::Exported),
+    ("happening", Fate::Exported),
+    ("notice", Fate::Exported),
     ("share", Fate::Derived),
     ("blob", Fate::Derived),
     ("blob_total", Fate::Derived),
@@ -92,6 +100,17 @@ pub const COLUMNS: &[(&str, &str, Fate)] = &[
     ("document_<n>", "n", NOTES),
     ("file", "crc32", Fate::Derived),
     ("carried", "crc32", Fate::Derived),
+    // Spelled as a row has it, and the same in meaning.
+    ("schedule", "action", Fate::Derived),
+    ("webhook", "action", Fate::Derived),
+    ("happening", "action", Fate::Derived),
+    ("happening", "payload", Fate::Derived),
+    // Whether it was on is said; when it is due next follows from its rule, and only once the owner has said so.
+    ("schedule", "state", Fate::Derived),
+    ("webhook", "state", Fate::Derived),
+    ("schedule", "due", Fate::Derived),
+    ("happening", "next", Fate::Derived),
+    ("webhook", "key", PROOFS),
     ("archive_words", "kind", NOTES),
     ("archive_words", "path", NOTES),
 ];

@@ -11,6 +11,7 @@
 
 pub(crate) mod account;
 pub(crate) mod apps;
+pub(crate) mod by_itself;
 pub mod coverage;
 pub mod domains;
 pub(crate) mod files;
@@ -216,6 +217,7 @@ fn words(db: &Connection, payload: &mut Payload) -> Result<Map<String, Value>, E
 pub fn derive_own(db: &Connection, about: &About, sink: &mut dyn Sink) -> Result<Payload, Error> {
     let mut payload = Payload::default();
     account::render(db, about, sink, &mut payload)?;
+    by_itself::render(db, sink, &mut payload)?;
     apps::render(db, sink, &mut payload)?;
     Ok(payload)
 }

@@ -73,11 +73,15 @@ fn class(operation: &str) -> Option<Class> {
             OwnThings
         }
         "ownPermissions" | "markRead" | "gotMessages" | "sentMessages" => AnyApp,
+        "schedules" | "schedule" | "putSchedule" | "removeSchedule" | "happenings" => AnyApp,
+        "webhooks" | "putWebhook" | "removeWebhook" | "rotateWebhook" => AnyApp,
         "makeAppPassword" | "answerPermission" => Owners,
         "openapi" | "ping" => Public,
         _ if operation.starts_with("public") || operation.starts_with("readPublic") => Public,
         _ if operation.starts_with("rss") || operation.starts_with("atom") => Public,
-        "exchangePassword" | "validateToken" | "verifyToken" | "transmitMessage" | "verifyMessage" => BySecret,
+        "exchangePassword" | "validateToken" | "verifyToken" | "transmitMessage" | "verifyMessage" | "callWebhook" => {
+            BySecret
+        }
         _ => return None,
     })
 }
@@ -113,6 +117,8 @@ fn body(operation: &str, record: &str, pair: &Pair) -> Value {
         "beginUpload" => json!({"fileName": format!("{record}.txt"), "size": 1}),
         "answerPermission" => json!({"change": {"name": "none", "action": "Deny", "requestor_app": APP}}),
         "exchangePassword" => json!({"username": "anna", "password": "wrong", "client_id": APP}),
+        "putSchedule" => json!({"cron": "0 7 * * *", "notice": {"title": "x"}}),
+        "putWebhook" => json!({"notice": {"title": "x"}}),
         "markRead" => json!({"mark_all": true}),
         "cepsQuery" | "fepsQuery" => json!({"q": {}}),
         _ => json!({"x": 1}),
@@ -197,6 +203,8 @@ async fn everyone_may_call_what_is_theirs_to_call_and_nothing_else() {
                     .replace("{id}", &record)
                     .replace("{app}", if id.starts_with("public") { "com.example.none" } else { APP })
                     .replace("{user}", "anna")
+                    .replace("{name}", "reminder")
+                    .replace("{secret}", "guessed")
                     .replace("{path}", "nothing/at/all");
                 let address = if id == "makeAppPassword" { format!("{address}?app_name={APP}") } else { address };
                 let method: Method = method.to_uppercase().parse().unwrap();

@@ -7,6 +7,7 @@ mod departing;
 mod domains;
 mod feed;
 mod files;
+mod happenings;
 mod indexes;
 mod matrix;
 mod query;

@@ -24,6 +24,7 @@ async fn filled(root: &Path) -> Server {
     server.put_file("com.example.pictures", "Photos/IMG_0001.jpg", vec![7; 5001]).await;
     server.put_file("com.example.pictures", "Photos/img_0001.JPG", vec![8; 70_000]).await;
     server.put_file("com.example.pictures", "a?b", vec![9; 701]).await;
+    let digest = export_format::Digest::of(b"the secret of the hook");
     let rest = format!(
         "update app set removed = {NOW} where id = 'com.example.pictures';
          insert into upload values ('u', 'com.example.pictures', 'half', 10, 'text/plain', '{{}}', 1, null);
@@ -31,6 +32,17 @@ async fn filled(root: &Path) -> Server {
          insert into session values ('s', 'owner', null, 'a browser', 1, 1, 9);
          insert into app_password values ('d', 'com.example.pictures', 9);
          insert into burnt_ticket values ('t', 9);
+         insert into schedule values ('sch_c', 'com.example.pictures', 'one', 'Cron schedule', '7 6 * * *', null, null, 'Europe/Vienna',
+            '{{}}', 'app', 'on', {NOW}, {NOW}, {NOW});
+         insert into schedule values ('sch_r', 'com.example.pictures', 'two', 'Rule schedule', null, 'FREQ=YEARLY', '2026-01-02T03:04',
+            'Asia/Tokyo', '{{}}', 'manifest', 'on', {NOW}, null, null);
+         insert into webhook values ('whk_1', 'com.example.pictures', 'hook', 'Webhook title', '{digest}', 'x-signed', 'the key of the hook',
+            '{{}}', 'app', 'on', {NOW}, {NOW});
+         insert into happening values ('hap_1', 'com.example.pictures', 'webhook', 'whk_1', 'hook', 'Webhook title', 'id delivery-77', {NOW},
+            '{{}}', '{{}}', 'waiting', 31, {NOW}, 'it was away', {NOW}, null);
+         insert into happening values ('hap_2', 'com.example.pictures', 'webhook', 'whk_1', 'hook', 'Webhook title', 'id delivery-78', {NOW},
+            '{{}}', '{{}}', 'failed', 32, null, 'it stayed away', {NOW}, {NOW});
+         insert into notice values ('ntc_1', 'com.example.pictures', 'A notice', 'Its text.', '/its/link', {NOW});
          insert into validation_token values ('v', 'com.example.pictures', 't', 'p', 'bob@bob.example', 9);
          insert into visitor values ('w', 'bob@bob.example', 'com.example.pictures', 'p', 't', 9);"
     );

@@ -2,6 +2,7 @@
 
 mod arriving;
 mod at_home;
+mod by_itself;
 mod coverage;
 mod deltas;
 mod following;
