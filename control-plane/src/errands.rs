@@ -4,31 +4,43 @@
 //! addresses over TLS only, unless the operator allows others; no answer leads anywhere else, none is longer than its bound, and
 //! nothing is waited for without end. Which calls there are is closed (`tenant_runtime::outside::PATHS`).
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use futures::future::{BoxFuture, FutureExt as _};
 use http::header;
+use tenant_runtime::ids::ServerId;
 use tenant_runtime::outside::{Carrier, Errand, Error, LONGEST, Reply};
 use url::Url;
 
+use crate::db::Db;
 use crate::places::Reach;
+use crate::{ControlPlane, wakes};
 
 /// How long an errand may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Carries errands of every server of this provider.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Errands {
     reach: Reach,
+    /// Where it is remembered when servers want to be awake, once there is such a place.
+    remembered: Arc<OnceLock<Db>>,
 }
 
 impl Errands {
     /// Goes to these addresses only.
     #[must_use]
     pub fn within(reach: Reach) -> Self {
-        Self { reach }
+        Self { reach, remembered: Arc::default() }
+    }
+
+    /// Remembers from now on when servers want to be awake.
+    pub fn remember_with(&self, plane: &ControlPlane) {
+        // There is one, for the whole life of the program.
+        let _ = self.remembered.set(plane.db().clone());
     }
 
     fn address(&self, errand: &Errand) -> Result<Url, Error> {
@@ -81,6 +93,14 @@ impl Carrier for Errands {
             let host = errand.host.clone();
             let going = tokio::time::timeout(PATIENCE, self.go(errand)).await;
             going.unwrap_or_else(|_| Err(Error::Later(format!("{host} does not answer"))))
+        }
+        .boxed()
+    }
+
+    fn remember(&self, server: ServerId, at_ms: i64) -> BoxFuture<'_, Result<(), Error>> {
+        async move {
+            let db = self.remembered.get().ok_or_else(|| Error::Later("the provider is just starting".into()))?;
+            wakes::store::remember(db, server, at_ms).await.map_err(|error| Error::Later(error.to_string()))
         }
         .boxed()
     }

@@ -5,7 +5,7 @@
 //! an end, [`mail`] is what we write to people, [`places`] are storage of
 //! people's own for copies, [`domains`] are names of their own that lead to their servers, [`drills`] try whether one could leave today, [`catalogue`] is what there is to install, [`gateway`] is the way in,
 //! [`metering`] is what each of them used, [`care`] is how well their data is kept, [`audit`] is who did what when,
-//! [`history`] is what archives tell of it, [`errands`] are what servers ask of each other, [`moves`] go from one provider to another, [`overview`] is all of it in a few
+//! [`history`] is what archives tell of it, [`errands`] are what servers ask of each other, [`wakes`] wake them in time for what is due, [`moves`] go from one provider to another, [`overview`] is all of it in a few
 //! figures, [`paging`] is how long lists are read.
 //! Under them: [`db`], the errors ([`Error`], [`Problem`]), who asks ([`Actor`]) and the whole ([`ControlPlane`]).
 //!
@@ -41,6 +41,7 @@ mod problem;
 mod row;
 pub mod servers;
 pub mod subscriptions;
+pub mod wakes;
 
 pub use context::{Actor, Clock};
 pub use error::{Error, Kind, Result};

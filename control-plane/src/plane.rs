@@ -24,7 +24,7 @@ use crate::moves::leaving;
 use crate::places::Reach;
 use crate::servers::{Due, Host, Sightings, reconcile};
 use crate::{
-    AccountId, Result, accounts, care, drills, hosts, mail, metering, moves, operations, packages, subscriptions,
+    AccountId, Result, accounts, care, drills, hosts, mail, metering, moves, operations, packages, subscriptions, wakes,
 };
 
 /// How long a request waits for a server that does not answer before it is told so.
@@ -184,6 +184,7 @@ impl ControlPlane {
         loops.spawn(moves::arriving::run(self.clone(), stop.clone()));
         loops.spawn(leaving::run(self.clone(), stop.clone()));
         loops.spawn(domains::run(self.clone(), stop.clone()));
+        loops.spawn(wakes::run(self.clone(), stop.clone()));
         let (gates, idle, stopped) = (self.0.gates.clone(), self.settings().idle_after, stop.clone());
         loops.spawn(async move { stopped.run_until_cancelled_owned(gates.keep_sweeping(idle)).await });
         if let Some(post) = post {

@@ -58,6 +58,7 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("place_file", PLACES),
     ("care", CARE),
     ("drill", DRILLS),
+    ("wake", NOTES),
     ("domain", Fate::Exported),
     ("move_out", MOVES),
     ("move_round", MOVES),

@@ -1,4 +1,4 @@
-//! How much a server keeps, asked of it whenever it is about to fall asleep, with what happened on it; and, at most once an
+//! How much a server keeps, asked of it whenever it is about to fall asleep, with what happened on it and when it wants to be awake next; and, at most once an
 //! hour, how well it is kept.
 //!
 //! Asleep it keeps what it kept, so nobody has to wake it to know. While it is awake, and after a crash until its next
@@ -13,14 +13,14 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper_util::rt::TokioIo;
 use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
-use tenant_runtime::admin::api::{CareView, EventView, Held};
+use tenant_runtime::admin::api::{CareView, Due, EventView, Held};
 use tenant_runtime::ids::ServerId;
 
 use super::store;
 use crate::context::Clock;
 use crate::db::Db;
 use crate::servers::Host;
-use crate::{Error, Result, audit, care, drills, gateway};
+use crate::{Error, Result, audit, care, drills, gateway, wakes};
 
 /// How long a server may take to say it; its sleep waits no longer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -39,6 +39,9 @@ pub(crate) async fn note_before_sleep(db: &Db, clock: &Clock, host: &dyn Host, s
         if let Some(seq) = held.seq {
             drills::note_told(db, server, seq).await?;
         }
+        let before = wakes::store::told(db, &[server]).await?.remove(&server);
+        let due: Due = ask(&socket, "/due").await?;
+        wakes::store::note(db, server, before, due.next_ms, Some(due.notices)).await?;
         let lately = clock.now().checked_sub(CARED).unwrap_or(clock.now());
         if !care::noted_since(db, server, lately).await? {
             let told: CareView = ask(&socket, "/care").await?;

@@ -17,7 +17,9 @@ use control_plane::operations::OperationId;
 use control_plane::paging::Ask;
 use control_plane::places::{self, Access, PlaceId, Schedule, Secret};
 use control_plane::{AccountId, Actor, ControlPlane, Kind, LetterId, Result};
-use control_plane::{accounts, audit, business, care, drills, hosts, mail, overview, packages, servers, subscriptions};
+use control_plane::{
+    accounts, audit, business, care, drills, hosts, mail, overview, packages, servers, subscriptions, wakes,
+};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::HeaderMap;
@@ -170,6 +172,7 @@ fn table() -> Vec<Line> {
         line!(subscriptions::owed, "sddyy", |p, a, t| subscriptions::owed(p, a)),
         line!(subscriptions::void, "sddyy", |p, a, t| subscriptions::void(p, a, t.invoice)),
         line!(subscriptions::mark_paid, "sddyy", |p, a, t| subscriptions::mark_paid(p, a, t.invoice)),
+        line!(wakes::notices, "sgydy", |p, a, t| wakes::notices(p, a, t.server)),
         line!(operations::start_export, "sg*d*", |p, a, t| p.operations().start_export(a, t.server, None)),
         line!(operations::start_import, "sg*d*", |p, a, t| p.operations().start_import(a, t.server, 1)),
         line!(operations::import_whole, "sg*d*", |p, a, t| p.operations().import_whole(
@@ -305,6 +308,7 @@ fn the_table_names_every_public_function_that_takes_an_actor() {
         "places",
         "servers",
         "subscriptions",
+        "wakes",
     ] {
         let path = source.join(noun);
         let files = if path.is_dir() {

@@ -32,3 +32,4 @@ mod setup;
 mod sign_in;
 mod sign_up;
 mod support;
+mod wakes;

@@ -284,6 +284,11 @@ impl Processes {
         self.each(Signal::CONT);
     }
 
+    /// Whether there are any.
+    pub(crate) fn are_there(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     fn each(&self, signal: Signal) {
         self.0.iter().for_each(|pid| _ = kill_process(*pid, signal));
     }

@@ -34,3 +34,4 @@ mod signing_up;
 mod sleeping;
 mod storage_down;
 mod support;
+mod waking;

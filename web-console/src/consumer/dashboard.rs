@@ -50,6 +50,8 @@ struct Dashboard {
     damage: Vec<String>,
     /// Storage of the owner's that the last copy did not reach, with its page.
     places: Vec<(String, String)>,
+    /// How many notices of apps wait on the server.
+    notices: u64,
     /// Whether one could leave, as last tried.
     tested: super::drills::Tested,
     next_invoice: Option<bill::Next>,
@@ -159,6 +161,7 @@ pub(super) async fn show(visit: Visit, Path(name): Path<String>) -> Answer {
         checked: care.as_ref().and_then(checked),
         damage: care.iter().flat_map(|care| &care.findings).filter(|found| !found.repaired).map(damage).collect(),
         places: super::places::troubles(&visit, &server).await,
+        notices: control_plane::wakes::notices(plane, &visit.actor, server.id).await?,
         tested: super::drills::Tested::of(&visit, &server).await?,
         next_invoice: told.next_invoice,
         bill_lines: told.lines,

@@ -92,10 +92,12 @@ impl Provider {
         if config.allow_weak_isolation {
             options.insist = Insist::OnNothing;
         }
-        options.outward = Some(Outward(Arc::new(Errands::within(reach(&config)))));
+        let errands = Errands::within(reach(&config));
+        options.outward = Some(Outward(Arc::new(errands.clone())));
         let agent = Agent::start(launcher, options).await?;
 
         let plane = ControlPlane::start(settings(&config, &data, address, &agent)).await?;
+        errands.remember_with(&plane);
         let catalogue = catalogue(&config, &data).await?;
         let stopping = CancellationToken::new();
         let form_key = context::form_key(data.path())

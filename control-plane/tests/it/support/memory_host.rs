@@ -85,6 +85,7 @@ struct Inner {
     placed: Mutex<HashMap<ServerId, Placed>>,
     homes: Mutex<HashSet<ServerId>>,
     care: Arc<Mutex<api::CareView>>,
+    due: Arc<Mutex<api::Due>>,
     events: Arc<Mutex<Vec<api::EventView>>>,
 }
 
@@ -111,6 +112,7 @@ struct Runtime {
     taken: Arc<Mutex<Option<Taken>>>,
     follower: Arc<Follower>,
     care: Arc<Mutex<api::CareView>>,
+    due: Arc<Mutex<api::Due>>,
     tells: Arc<Mutex<Vec<api::EventView>>>,
 }
 
@@ -232,6 +234,11 @@ impl MemoryHost {
         *self.inner.care.lock() = care;
     }
 
+    /// When every server says that it wants to be awake next, from now on.
+    pub(crate) fn wants(&self, due: api::Due) {
+        *self.inner.due.lock() = due;
+    }
+
     /// What every server tells of what happened on it, from now on.
     pub(crate) fn tells(&self, events: Vec<api::EventView>) {
         *self.inner.events.lock() = events;
@@ -270,6 +277,7 @@ impl MemoryHost {
             taken: taken.clone(),
             follower: self.follower.clone(),
             care: self.inner.care.clone(),
+            due: self.inner.due.clone(),
             tells: self.inner.events.clone(),
         };
         let router = Router::new()
@@ -277,6 +285,7 @@ impl MemoryHost {
             .route("/usage", get(usage))
             .route("/held", get(held))
             .route("/care", get(care))
+            .route("/due", get(due).post(do_due))
             .route("/events", get(events))
             .route("/apps", get(apps).post(install))
             .route("/apps/look", post(look))
@@ -469,6 +478,15 @@ async fn usage(Shared(runtime): Shared<Runtime>) -> Json<api::Usage> {
 async fn held(Shared(runtime): Shared<Runtime>) -> Json<api::Held> {
     let seq = Some(runtime.archive.seq.load(Ordering::SeqCst));
     Json(api::Held { database_bytes: 1000, blob_bytes: 7, seq })
+}
+
+async fn due(Shared(runtime): Shared<Runtime>) -> Json<api::Due> {
+    Json(*runtime.due.lock())
+}
+
+async fn do_due(Shared(runtime): Shared<Runtime>) -> Json<api::Due> {
+    runtime.wake();
+    Json(*runtime.due.lock())
 }
 
 async fn care(Shared(runtime): Shared<Runtime>) -> Json<api::CareView> {
