@@ -15,7 +15,7 @@ pub const AT_ONCE: usize = 16;
 /// How long before its time a server is called that nobody stands in front of.
 const LEAD_MS: i64 = 700;
 /// About how long one call takes, as far as the length of the queue goes.
-const CALL_MS: i64 = 150;
+pub const CALL_MS: i64 = 150;
 /// A server whose next time is so near stays awake for it.
 const NEAR_MS: i64 = 15_000;
 /// After how long a call that failed is made again, which doubles each time up to the longest.
@@ -143,6 +143,13 @@ impl Plan {
         }
     }
 
+    /// A server that was awake has ended unasked: one that was to stay awake for its time is called anew.
+    pub fn lost(&mut self, server: ServerId) {
+        if let Some(watched) = self.watched.get_mut(&server).filter(|watched| watched.tries == 0) {
+            watched.at = None;
+        }
+    }
+
     /// Whether a server is kept awake for what is due on it in a moment; one that is called in vain may sleep meanwhile.
     #[must_use]
     pub fn keeps(&self, server: ServerId) -> bool {
@@ -196,6 +203,17 @@ mod tests {
         assert_eq!((plan.next(), plan.call(100_000)), (Some(100_000), vec![anna]));
         assert_eq!(plan.told(anna, Answer::Next(Some(900_000)), 100_010), Row::Says(Some(900_000)));
         assert!(!plan.keeps(anna) && plan.is_empty());
+    }
+
+    #[test]
+    fn a_server_that_was_kept_awake_and_ended_is_called_anew() {
+        let (mut plan, anna) = (Plan::default(), server(1));
+        plan.learn(&[(anna, 100_000)]);
+        assert_eq!(plan.call(99_300), [anna]);
+        plan.told(anna, Answer::Next(Some(100_000)), 99_350);
+        assert!(plan.call(99_400).is_empty(), "it is awake");
+        plan.lost(anna);
+        assert_eq!(plan.call(99_400), [anna]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use billing::{Use, consequence};
+use infra::agent::Event;
 use tenant_runtime::admin::api::Due;
 use tenant_runtime::ids::ServerId;
 use tokio::sync::mpsc;
@@ -37,6 +38,7 @@ pub(crate) async fn run(plane: ControlPlane, stop: CancellationToken) {
     let mut kept: HashMap<ServerId, Pass> = HashMap::new();
     let (tell, mut told) = mpsc::unbounded_channel();
     let mut read = Instant::now();
+    let mut events = plane.host().events();
     loop {
         if read <= Instant::now() {
             read = Instant::now() + EVERY;
@@ -60,6 +62,11 @@ pub(crate) async fn run(plane: ControlPlane, stop: CancellationToken) {
             biased;
             () = stop.cancelled() => return,
             Some(called) = told.recv() => take(&plane, &mut plan, &mut kept, called).await,
+            Ok(event) = events.recv() => {
+                if matches!(event.event, Event::Crashed { .. }) {
+                    plan.lost(event.server);
+                }
+            }
             () = tokio::time::sleep_until(read) => {}
             () = tokio::time::sleep(wait.unwrap_or(EVERY)) => {}
         }

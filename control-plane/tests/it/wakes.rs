@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use control_plane::db::{Db, on};
 use control_plane::wakes;
-use control_plane::wakes::plan::{Answer, HORIZON_MS, Plan, Row};
+use control_plane::wakes::plan::{AT_ONCE, Answer, CALL_MS, HORIZON_MS, Plan, Row};
 use control_plane::wakes::store::{self, Told};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -45,6 +45,8 @@ enum Event {
     Answer { server: usize, epoch: u64, before: usize },
     /// A server's own timer.
     Timer { server: usize, process: u64 },
+    /// The provider's host tells that a process ended unasked.
+    Crashed { server: usize, epoch: u64 },
     /// Servers that nobody talks to are put to sleep.
     Sweep,
     /// The provider starts again.
@@ -106,6 +108,7 @@ impl World {
         if self.dies(SERVER_DIES) {
             self.servers[server].awake = None;
             self.servers[server].crashes.push(self.now);
+            self.after(5, Event::Crashed { server, epoch: self.epoch });
             return Err(Died);
         }
         Ok(())
@@ -224,7 +227,14 @@ impl World {
                 let _ = self.plan_something(server).await;
                 Ok(())
             }
-            Event::Arrive { .. } | Event::Answer { .. } | Event::Visit { .. } => Ok(()),
+            Event::Crashed { server, epoch } if epoch == self.epoch => {
+                let id = self.servers[server].id;
+                if let Some(plan) = &mut self.plan {
+                    plan.lost(id);
+                }
+                self.call().await
+            }
+            Event::Arrive { .. } | Event::Answer { .. } | Event::Visit { .. } | Event::Crashed { .. } => Ok(()),
         }
     }
 
@@ -369,6 +379,12 @@ async fn world(sleepers: usize, schedules: usize, seed: u64, folder: &std::path:
     }
 }
 
+/// How many servers had something due between two moments.
+fn crowd(world: &World, from: i64, to: i64) -> usize {
+    let is_of_it = |server: &&Server| server.planned.values().any(|due| (from..=to).contains(due));
+    world.servers.iter().filter(is_of_it).count()
+}
+
 fn size(name: &str, otherwise: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
@@ -397,7 +413,7 @@ async fn schedules_of_sleeping_servers_happen_once_and_in_time_whatever_crashes(
         };
         let _ = done;
     }
-    let (mut late, mut fired, mut worst, mut hit) = (Vec::new(), 0, 0, 0);
+    let (mut late, mut fired, mut worst, mut worst_behind, mut hit) = (Vec::new(), 0, 0, 0, 0);
     for server in &world.servers {
         let mut seen: BTreeMap<String, Vec<(i64, i64)>> = BTreeMap::new();
         for one in happenings::log(&server.home, None, 100_000).unwrap() {
@@ -413,13 +429,19 @@ async fn schedules_of_sleeping_servers_happen_once_and_in_time_whatever_crashes(
             fired += 1;
             // Whatever was in the way: the clock begins anew when it is gone.
             let crashed = server.crashes.iter().filter(|crash| (due - 20_000..=done).contains(*crash)).max();
-            let away =
-                world.outages.iter().filter(|(from, to)| *from <= done && *to >= due - 20_000).map(|(_, to)| to).max();
-            let from = [Some(due), crashed, away].into_iter().flatten().max().unwrap();
+            let met = world.outages.iter().filter(|(from, to)| *from <= done && *to >= due - 20_000);
+            let away = met.max_by_key(|(_, to)| *to);
+            let from = [Some(due), crashed, away.map(|(_, to)| to)].into_iter().flatten().max().unwrap();
+            // A provider that comes back to a crowd gets through it as fast as it may call.
+            let behind = away.map_or(0, |(from, to)| crowd(&world, from - 20_000, *to.max(due)));
+            let allowed = 1_000 + behind as i64 * CALL_MS / AT_ONCE as i64;
             hit += usize::from(crashed.is_some() || away.is_some());
-            worst = worst.max(done - from);
+            match behind {
+                0 => worst = worst.max(done - from),
+                _ => worst_behind = worst_behind.max(done - from),
+            }
             assert!(done >= *due, "never before its time");
-            if done - from > 1_000 {
+            if done - from > allowed {
                 late.push((done - due, done - from));
             }
         }
@@ -431,12 +453,14 @@ async fn schedules_of_sleeping_servers_happen_once_and_in_time_whatever_crashes(
     let crashes: usize = world.servers.iter().map(|server| server.crashes.len()).sum();
     println!(
         "{fired} schedules on {sleepers} sleeping servers, each once; {} crashes of the provider and {crashes} of servers, \
-         {hit} schedules met one; {} starts of servers; {} late; the latest {worst} ms after its time or the crash; seed {seed}",
+         {hit} schedules met one; {} starts of servers; {} late; the latest {worst} ms after its \
+         time or the end of its server, {worst_behind} ms after the start of a provider that had been away; seed {seed}",
         world.outages.len(),
         world.woken,
         late.len(),
     );
-    assert!(late.is_empty(), "seed {seed}: {late:?}");
+    late.truncate(20);
+    assert!(late.is_empty(), "seed {seed}, after its time and after what was in the way: {late:?}");
     assert!(fired >= schedules && crashes > 0);
 }
 
