@@ -29,6 +29,7 @@ export async function useTasks(anna, home) {
   await anna.click('.task .line:has-text("Paint")');
   await anna.fill('#t-note', 'Two coats, **not** in the rain');
   await anna.selectOption('#t-rule', { index: 1 });
+  await anna.selectOption('#t-remind', '1440');
   await accessible(anna, 'one task');
   await shoot(anna, 'tasks-one');
   await anna.setViewportSize({ width: 1280, height: 800 });
@@ -60,6 +61,31 @@ export async function useTasks(anna, home) {
   });
   const wanted = ['2026-03-31', '2032-02-29', '2026-12-14', '2026-12-07', '2026-03-30', '', '2026-02-28', '2026-04-05', 'Buy 3:2 paper', 'tomorrow', '2026-12-04'];
   await check('months without a 31st, leap years and weeks are counted right', days.every((day, at) => day === wanted[at]), JSON.stringify(days));
+  const plans = () => anna.evaluate(async () => {
+    const { userId: user } = globalThis.freezrMeta;
+    const token = decodeURIComponent(document.cookie.split(`app_token_${user}=`)[1].split(';')[0]);
+    return fetch('/feps/schedules', { headers: { Authorization: `Bearer ${token}` } }).then((answer) => answer.json());
+  });
+  await anna.click('.task .line:has-text("Paint")');
+  await anna.fill('#t-due', '2031-05-02');
+  await anna.fill('#t-time', '08:15');
+  await anna.click('dialog button:text-is("Save")');
+  await check('a reminder is planned on the server', async () => {
+    for (let tries = 0; tries < 20; tries += 1) {
+      if ((await plans()).some((plan) => plan.start === '2031-05-01T08:15' && plan.notice.title === 'Paint')) return true;
+      await anna.waitForTimeout(200);
+    }
+    return false;
+  });
+  await anna.click('[aria-label="Paint: done"]');
+  await anna.locator('.toast:has-text("The next time is")').first().waitFor();
+  await check('and follows the task to its next time', async () => {
+    for (let tries = 0; tries < 20; tries += 1) {
+      if ((await plans()).some((plan) => plan.start === '2031-05-02T08:15' && plan.notice.title === 'Paint')) return true;
+      await anna.waitForTimeout(200);
+    }
+    return false;
+  });
   await anna.reload();
   await check('all is there after a reload', () => anna.locator('.task:has-text("Paint")').waitFor().then(() => true));
   await quiet(anna, 'tasks');

@@ -6,8 +6,9 @@ import { $, askChoice, askText, fileName, onKeys, onReturn, saveAs, showKeys, tr
 import { next, repeats, said, today, understand } from './days.js';
 import { write } from './ical.js';
 import { askTask } from './one.js';
+import { Tasks } from './reminders.js';
 
-const tasks = new Records('tasks', { title: '', note: '', list: '', due: '', time: '', rrule: '', done_at: 0, last_done_at: 0, starred: false });
+const tasks = new Tasks('tasks', { title: '', note: '', list: '', due: '', time: '', rrule: '', remind: -1, done_at: 0, last_done_at: 0, starred: false });
 const lists = new Records('lists', { name: '', colour: 0 });
 let problem = null;
 
@@ -108,6 +109,7 @@ function line(task) {
     task.due && el('span', { class: !task.done_at && task.due < now ? 'late' : '' }, icon('calendar'), due),
     task.rrule && el('span', {}, icon('repeat'), repeats(task.rrule, task.due)),
     one && !one.deleted_at && view() !== one._id && el('span', {}, el('span', { class: `dot c${one.colour % 6}` }), one.name),
+    task.due && task.remind >= 0 && el('span', {}, icon('bell'), 'Reminder'),
     task.note && el('span', {}, icon('note'), 'Note'),
     task.done_at ? el('span', {}, `Done ${when(task.done_at)}`) : null,
   ].filter(Boolean);
@@ -131,7 +133,8 @@ $('adding').addEventListener('submit', async (event) => {
   const found = understand(text);
   if (view() === '' && !found.due) found.due = today();
   if (view() === 'planned' && !found.due) found.due = today();
-  await trying(tasks.create({ ...found, list: list()?._id ?? '', starred: view() === 'starred' }).saved).catch(() => { $('add').value = text; });
+  // Who names an hour wants to be told of it.
+  await trying(tasks.create({ ...found, remind: found.time ? 0 : -1, list: list()?._id ?? '', starred: view() === 'starred' }).saved).catch(() => { $('add').value = text; });
 });
 
 async function finish(task) {

@@ -46,7 +46,8 @@ const APPS: &[(&str, Files)] = &[
     ("reader", files!("reader":
         "CHANGELOG.md" "icon.svg" "index.html" "manifest.json" "reader.css" "reader.js" "sources.js")),
     ("tasks", files!("tasks":
-        "CHANGELOG.md" "days.js" "ical.js" "icon.svg" "index.html" "manifest.json" "one.js" "tasks.css" "tasks.js")),
+        "CHANGELOG.md" "days.js" "ical.js" "icon.svg" "index.html" "manifest.json" "one.js" "reminders.js" "tasks.css"
+        "tasks.js")),
 ];
 
 fn apps() -> Vec<AppFolder> {

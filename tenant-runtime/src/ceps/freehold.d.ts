@@ -37,6 +37,25 @@ export interface Exchange {
   username: string;
 }
 
+export interface Happening {
+  due?: number;
+  ended?: number | null;
+  id?: string;
+  kind?: 'schedule' | 'webhook';
+  name?: string;
+  next?: number | null;
+  state?: 'waiting' | 'held' | 'done' | 'failed';
+  tries?: number;
+  why?: string | null;
+}
+
+export interface Notice {
+  /** A path on the app's own origin */
+  link?: string | null;
+  text?: string;
+  title: string;
+}
+
 export interface Permission {
   _date_created?: number;
   _date_modified?: number;
@@ -126,6 +145,34 @@ export interface RecordFields {
   _id: string;
 }
 
+export interface Schedule {
+  last?: number | null;
+  name?: string;
+  next?: number | null;
+  state?: 'on' | 'paused' | 'held' | 'over';
+  title?: string;
+  /** When, in plain words */
+  words?: string;
+}
+
+export interface ScheduleWish {
+  /** Once, then */
+  at?: string;
+  /** Five fields as in crontab(5) */
+  cron?: string;
+  /** What the app's code on the server is given */
+  handler?: unknown;
+  notice?: Notice;
+  paused?: boolean;
+  /** RFC 5545, 3.3.10 */
+  rrule?: string;
+  /** On the clock on the wall, 2026-12-24T18:00 */
+  start?: string;
+  title?: string;
+  /** A time zone of the IANA database; without it the owner's, or UTC */
+  zone?: string;
+}
+
 export interface Share {
   action: 'grant' | 'deny';
   /** user@host, group:name, _public, _privatelink, _privatefeed:name */
@@ -166,6 +213,27 @@ export interface Token {
   success?: boolean;
   token_type?: string;
   user_id: string;
+}
+
+export interface Webhook {
+  /** Only when it was just made */
+  address?: string;
+  last?: number | null;
+  name?: string;
+  state?: 'on' | 'paused' | 'held';
+  title?: string;
+}
+
+export interface WebhookWish {
+  /** Calls the app's code on the server */
+  handler?: unknown;
+  notice?: Notice;
+  /** HMAC-SHA256 over the body, in hexadecimal, in this header */
+  proof?: {
+    header: string;
+    key: string;
+  };
+  title?: string;
 }
 
 export interface Written {
@@ -334,6 +402,8 @@ export interface Calls {
     fileToken?: string;
     success?: boolean;
   } };
+  /** What came of the calling app's schedules and webhooks, the newest first */
+  'GET /feps/happenings': { path: {}; query: { count?: number }; body: undefined; answer: Array<Happening> };
   /** The app's own manifest and tables */
   'GET /feps/manifest/{app}': { path: { app: string }; query: {}; body: undefined; answer: {
     app_tables?: Array<string>;
@@ -389,6 +459,14 @@ export interface Calls {
       [field: string]: any;
     };
   }; answer: Written };
+  /** What of the calling app runs when */
+  'GET /feps/schedules': { path: {}; query: {}; body: undefined; answer: Array<Schedule> };
+  /** Removes a schedule, with what of it still waits */
+  'DELETE /feps/schedules/{name}': { path: { name: string }; query: {}; body: undefined; answer: Success };
+  /** One of them */
+  'GET /feps/schedules/{name}': { path: { name: string }; query: {}; body: undefined; answer: Schedule };
+  /** Makes a schedule, or makes it another */
+  'PUT /feps/schedules/{name}': { path: { name: string }; query: {}; body: ScheduleWish; answer: Schedule };
   /** Changes fields of all records that match */
   'PUT /feps/update/{table}': { path: { table: string }; query: {}; body: {
     keys: {
@@ -442,6 +520,14 @@ export interface Calls {
   } };
   /** A file's bytes, whole or in parts */
   'GET /feps/userfiles/{app}/{user}/{path}': { path: { app: string; user: string; path: string }; query: { fileToken?: string; download?: string }; body: undefined; answer: unknown };
+  /** The calling app's webhooks, without their addresses */
+  'GET /feps/webhooks': { path: {}; query: {}; body: undefined; answer: Array<Webhook> };
+  /** Removes a webhook, with what of it still waits */
+  'DELETE /feps/webhooks/{name}': { path: { name: string }; query: {}; body: undefined; answer: Success };
+  /** Makes a webhook and says its address, this once; or says anew what it does */
+  'PUT /feps/webhooks/{name}': { path: { name: string }; query: {}; body: WebhookWish; answer: Webhook };
+  /** Gives a webhook another address, and says it this once */
+  'POST /feps/webhooks/{name}/rotate': { path: { name: string }; query: {}; body: undefined; answer: Webhook };
   /** Writes a new record */
   'POST /feps/write/{table}': { path: { table: string }; query: {}; body: {
     [field: string]: any;
@@ -468,6 +554,11 @@ export interface Calls {
     upsert?: boolean;
     [field: string]: any;
   }; answer: Written };
+  /** Somebody calls; 202 once the delivery is durable */
+  'POST /hooks/{secret}': { path: { secret: string }; query: {}; body: unknown; answer: {
+    id?: string;
+    success?: boolean;
+  } };
   /** Exchanges a one-time app password for an app token */
   'POST /oauth/token': { path: {}; query: {}; body: Exchange; answer: Token };
   /** The same as a feed for readers */
