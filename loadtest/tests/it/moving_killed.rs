@@ -56,6 +56,8 @@ struct Case {
 }
 
 const STRUCK: [Struck; 4] = [Struck::Provider, Struck::Tree, Struck::Launcher, Struck::Runtimes];
+/// So many people have signed up from one network when no more may for a while.
+const FULL: usize = 16;
 const SIDES: [Side; 2] = [Side::Source, Side::Target];
 
 fn moments() -> Vec<Moment> {
@@ -90,6 +92,9 @@ async fn whoever_is_killed_at_whatever_step_the_server_ends_at_one_place_with_ev
     let mut place = Places::open(dir.path()).await;
     let (mut acknowledged, mut failed, mut met) = (0, 0, 0);
     for (nth, case) in cases.iter().enumerate() {
+        if nth > 0 && nth.is_multiple_of(FULL) {
+            place = Places::open(&dir.path().join(format!("again{nth}"))).await;
+        }
         let what = format!("{case:?}, seed {seed}");
         let step = match case.moment {
             Moment::At(step) => step,
@@ -126,7 +131,6 @@ async fn whoever_is_killed_at_whatever_step_the_server_ends_at_one_place_with_ev
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_the_line_to_the_old_place_breaks_the_server_ends_at_one_place_with_every_write() {
     let dir = tempfile::tempdir().unwrap();
-    let place = Places::open(dir.path()).await;
     let mut outages = vec![("short", Weather::Cut, Duration::from_millis(600))];
     if matches!(Extent::wished(), Extent::All) {
         // Longer than anybody waits for an answer, once with a word to those who wait and once without.
@@ -134,6 +138,7 @@ async fn wherever_the_line_to_the_old_place_breaks_the_server_ends_at_one_place_
         outages.push(("silent", Weather::Still, Duration::from_secs(70)));
     }
     for (called, weather, length) in outages {
+        let place = Places::open(&dir.path().join(called)).await;
         for (nth, step) in steps().into_iter().enumerate() {
             // First a line on which things take their time, then none at all.
             place.wire.set(Weather::Slow(4_000_000));
