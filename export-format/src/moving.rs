@@ -425,54 +425,49 @@ pub enum DocumentError {
     Term,
 }
 
-impl Handover {
-    /// What such a document calls itself.
-    pub const KIND: &str = "pcc-handover@1";
+/// How one kind of document is signed and read: by and from the key of the party in the member `$by`. Where more has to hold, `$sound`
+/// says whether it does.
+macro_rules! document {
+    ($name:ident, $kind:literal, $by:ident $(, $sound:expr)?) => {
+        impl $name {
+            /// What such a document calls itself.
+            pub const KIND: &str = $kind;
 
-    /// Signs it with the key of the server that stands down.
-    ///
-    /// # Errors
-    /// When the key is another's than the document speaks for.
-    pub fn sign(&self, signer: &Signer) -> Result<Signed, DocumentError> {
-        sign(self, signer, &self.server.did)
-    }
+            /// Signs it with the key of the party it speaks for.
+            ///
+            /// # Errors
+            /// When the key is another's than the document speaks for.
+            pub fn sign(
+                &self,
+                signer: &Signer,
+            ) -> Result<Signed, DocumentError> {
+                sign(self, signer, &self.$by.did)
+            }
 
-    /// Reads it and checks by whom it is signed.
-    ///
-    /// # Errors
-    /// When it is not such a document, or not signed by the server it speaks for.
-    pub fn open(signed: &Signed) -> Result<Self, DocumentError> {
-        let (this, key): (Self, _) = open(signed)?;
-        check(&this.kind, Self::KIND, &key, &this.server.did)?;
-        let term = this.forward_until.as_second() - this.at.as_second();
-        if !(0..=MAX_TERM_DAYS * 86_400).contains(&term) {
-            return Err(DocumentError::Term);
+            /// Reads it and checks by whom it is signed.
+            ///
+            /// # Errors
+            /// When it is not such a document, or not signed by the party it speaks for.
+            pub fn open(signed: &Signed) -> Result<Self, DocumentError> {
+                let (this, key): (Self, _) = open(signed)?;
+                check(&this.kind, Self::KIND, &key, &this.$by.did)?;
+                $($sound(&this)?;)?
+                Ok(this)
+            }
         }
-        Ok(this)
-    }
+    };
 }
 
-impl Acceptance {
-    /// What such a document calls itself.
-    pub const KIND: &str = "pcc-acceptance@1";
+document!(Handover, "pcc-handover@1", server, has_term);
+document!(Acceptance, "pcc-acceptance@1", server);
+document!(Recall, "pcc-recall@1", server);
+document!(Renunciation, "pcc-renunciation@1", server);
+document!(Deletion, "pcc-deletion@1", provider);
 
-    /// Signs it with the key of the server that goes on.
-    ///
-    /// # Errors
-    /// When the key is another's than the document speaks for.
-    pub fn sign(&self, signer: &Signer) -> Result<Signed, DocumentError> {
-        sign(self, signer, &self.server.did)
-    }
-
-    /// Reads it and checks by whom it is signed.
-    ///
-    /// # Errors
-    /// When it is not such a document, or not signed by the server it speaks for.
-    pub fn open(signed: &Signed) -> Result<Self, DocumentError> {
-        let (this, key): (Self, _) = open(signed)?;
-        check(&this.kind, Self::KIND, &key, &this.server.did)?;
-        Ok(this)
-    }
+/// Whether an address is forwarded for a time that can be meant.
+fn has_term(handover: &Handover) -> Result<(), DocumentError> {
+    let term = handover.forward_until.as_second() - handover.at.as_second();
+    if (0..=MAX_TERM_DAYS * 86_400).contains(&term) { Ok(()) } else { Err(DocumentError::Term) }
 }
 
 impl Signed {

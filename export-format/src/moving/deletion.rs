@@ -4,8 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{DocumentError, Party, Signed, check, open, sign};
-use crate::signature::Signer;
+use super::Party;
 
 /// What a provider signs when nothing of a server is left there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,27 +58,4 @@ pub struct Erased {
     pub history: Timestamp,
     /// When the copies that the provider's program keeps of homes were gone; none where it keeps none.
     pub backups: Option<Timestamp>,
-}
-
-impl Deletion {
-    /// What such a document calls itself.
-    pub const KIND: &str = "pcc-deletion@1";
-
-    /// Signs it with the provider's key.
-    ///
-    /// # Errors
-    /// When the key is another's than the document speaks for.
-    pub fn sign(&self, signer: &Signer) -> Result<Signed, DocumentError> {
-        sign(self, signer, &self.provider.did)
-    }
-
-    /// Reads it and checks by whom it is signed.
-    ///
-    /// # Errors
-    /// When it is not such a document, or not signed by the provider it speaks for.
-    pub fn open(signed: &Signed) -> Result<Self, DocumentError> {
-        let (this, key): (Self, _) = open(signed)?;
-        check(&this.kind, Self::KIND, &key, &this.provider.did)?;
-        Ok(this)
-    }
 }

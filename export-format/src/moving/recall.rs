@@ -5,9 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Acceptance, DocumentError, Handover, Party, Signed, check, open, sign};
+use super::{Acceptance, DocumentError, Handover, Party, Signed};
 use crate::digest::Digest;
-use crate::signature::Signer;
 
 /// The word of a server that has stood down: its owner wants it back where it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,52 +70,6 @@ pub enum RecallAnswer {
     },
 }
 
-impl Recall {
-    /// What such a document calls itself.
-    pub const KIND: &str = "pcc-recall@1";
-
-    /// Signs it with the key of the server that stood down.
-    ///
-    /// # Errors
-    /// When the key is another's than the document speaks for.
-    pub fn sign(&self, signer: &Signer) -> Result<Signed, DocumentError> {
-        sign(self, signer, &self.server.did)
-    }
-
-    /// Reads it and checks by whom it is signed.
-    ///
-    /// # Errors
-    /// When it is not such a document, or not signed by the server it speaks for.
-    pub fn open(signed: &Signed) -> Result<Self, DocumentError> {
-        let (this, key): (Self, _) = open(signed)?;
-        check(&this.kind, Self::KIND, &key, &this.server.did)?;
-        Ok(this)
-    }
-}
-
-impl Renunciation {
-    /// What such a document calls itself.
-    pub const KIND: &str = "pcc-renunciation@1";
-
-    /// Signs it with the key of the successor.
-    ///
-    /// # Errors
-    /// When the key is another's than the document speaks for.
-    pub fn sign(&self, signer: &Signer) -> Result<Signed, DocumentError> {
-        sign(self, signer, &self.server.did)
-    }
-
-    /// Reads it and checks by whom it is signed.
-    ///
-    /// # Errors
-    /// When it is not such a document, or not signed by the server it speaks for.
-    pub fn open(signed: &Signed) -> Result<Self, DocumentError> {
-        let (this, key): (Self, _) = open(signed)?;
-        check(&this.kind, Self::KIND, &key, &this.server.did)?;
-        Ok(this)
-    }
-}
-
 impl RecallRequest {
     /// The hand-over it is about, if both documents hold and are about the same, under the same key.
     ///
@@ -154,6 +107,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::tests::handover;
     use super::*;
+    use crate::signature::Signer;
 
     const OLD: [u8; 32] = [1; 32];
     const NEW: [u8; 32] = [9; 32];
