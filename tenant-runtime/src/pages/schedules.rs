@@ -10,11 +10,11 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::enter::sign_in;
-use super::plain::own;
+use super::plain::{Note, note, own};
 use crate::ceps::auth::{self, Owner};
 use crate::happenings::queue::{self, Happening, State as Stage};
 use crate::happenings::schedules::{self, Schedule, Standing};
-use crate::happenings::webhooks::{self, Webhook};
+use crate::happenings::webhooks::{self, Secret, Webhook};
 use crate::happenings::{self, Error, notices};
 use crate::problem::Problem;
 use crate::server::{Server, now};
@@ -50,6 +50,7 @@ struct Run {
     app: String,
     at: String,
     state: &'static str,
+    failed: bool,
     why: Option<String>,
     again: Option<String>,
 }
@@ -77,7 +78,9 @@ pub(super) async fn page(State(server): State<Server>, parts: Parts) -> Response
     let read = server.home.read(move |db| {
         let zone = happenings::zone(db)?;
         let clock = TimeZone::get(&zone).unwrap_or(TimeZone::UTC);
-        let planned = schedules::all(db)?.iter().map(|one| planned(&whose, one)).collect();
+        let mut all = schedules::all(db)?;
+        all.sort_by_key(|one| (one.due.unwrap_or(i64::MAX), one.standing == Standing::Over));
+        let planned = all.iter().map(|one| planned(&whose, one)).collect();
         let addresses = webhooks::all(db)?.iter().map(|one| address(&whose, one, &clock)).collect();
         let runs = queue::log(db, None, MOST)?.iter().map(|one| run(&whose, one, &clock)).collect();
         let site = &whose.launch.site;
@@ -134,6 +137,7 @@ fn run(server: &Server, happening: &Happening, clock: &TimeZone) -> Run {
             Stage::Waiting if happening.tries > 0 => "Tried",
             Stage::Waiting => "Waiting",
         },
+        failed: happening.state == Stage::Failed,
         why: happening.why.clone(),
         again: happening.next.filter(|_| happening.tries > 0).map(|at| shown(at, clock)),
     }
@@ -161,6 +165,9 @@ pub(super) async fn change(
     Form(wish): Form<Wish>,
 ) -> Result<Response, Problem> {
     server.writable()?;
+    if wish.act == "rotate-webhook" {
+        return rotate(&server, wish.id).await;
+    }
     let now = now();
     let done = server.home.write(move |db| {
         let id = wish.id.as_str();
@@ -184,6 +191,23 @@ pub(super) async fn change(
     done.await?;
     server.due_changed().await;
     Ok(Redirect::to(PAGE).into_response())
+}
+
+/// Gives a webhook another address, and shows it this once.
+async fn rotate(server: &Server, id: String) -> Result<Response, Problem> {
+    let Secret(secret) = server.home.write(move |db| webhooks::rotate(db, &id)).await?;
+    let site = &server.launch.site;
+    let shown = Note {
+        title: "The new address".into(),
+        text: format!(
+            "{}/hooks/{secret} is shown this once: copy it to where the old one was in use. The old one leads nowhere any more.",
+            site.origin()
+        ),
+        link: PAGE.into(),
+        action: "Back to what starts by itself".into(),
+        host: site.host(),
+    };
+    Ok(note(StatusCode::OK, shown))
 }
 
 /// Which notice to put away; all of them where none is named.

@@ -146,6 +146,16 @@ async fn an_address_that_is_called_is_durable_before_202_and_taken_once() {
     let (_, rotated) = anna.call(&tasks, Method::POST, "/feps/webhooks/build/rotate", Value::Null).await;
     assert!(rotated["address"].as_str().unwrap() != address);
     assert_eq!(call(&path, "d-2", &signed).await.unwrap().status(), 404, "the former address leads nowhere");
+    // The owner may do so as well, and reads the new one once.
+    let owner = anna.sign_in().await;
+    let page = owners(&anna, &owner, "/.freehold/schedules").await;
+    let id = page.split("name=\"id\" value=\"whk_").nth(1).unwrap().split('"').next().unwrap();
+    let request = anna.ask(Method::POST, "", "/.freehold/schedules").header("cookie", &owner);
+    let request = request.header("sec-fetch-site", "same-origin");
+    let form = [("id", format!("whk_{id}")), ("act", "rotate-webhook".to_owned())];
+    let shown = request.form(&form).send().await.unwrap().text().await.unwrap();
+    let secret = shown.split("/hooks/").nth(1).unwrap().split(' ').next().unwrap();
+    assert_eq!(call(&format!("/hooks/{secret}"), "d-3", &signed).await.unwrap().status(), 202);
     let all = serde_json::to_string(&anna.call(&tasks, Method::GET, "/feps/webhooks", Value::Null).await.1).unwrap();
     assert!(!all.contains("/hooks/") && !all.contains("0123456789abcdef"), "{all}");
     let guesses = async |n: usize| call(&format!("/hooks/guess-{n}"), "d", "").await.unwrap().status().as_u16();
