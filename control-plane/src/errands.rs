@@ -12,11 +12,11 @@ use futures::TryStreamExt as _;
 use futures::future::{BoxFuture, FutureExt as _};
 use http::header;
 use tenant_runtime::ids::ServerId;
-use tenant_runtime::outside::{Carrier, Errand, Error, LONGEST, Reply};
+use tenant_runtime::outside::{Carrier, Direct, Errand, Error, Fetch, Fetched, Fetcher, LONGEST, Reply, is_hidden};
 use url::Url;
 
 use crate::db::Db;
-use crate::places::Reach;
+use crate::places::{Looking as _, Reach};
 use crate::{ControlPlane, wakes};
 
 /// How long an errand may take.
@@ -106,9 +106,10 @@ impl Carrier for Errands {
     }
 }
 
-fn is_hidden(error: &reqwest::Error) -> bool {
-    std::iter::successors(std::error::Error::source(error), |error| error.source())
-        .any(|error| error.to_string().contains("no public address"))
+impl Fetcher for Errands {
+    fn fetch(&self, fetch: Fetch) -> BoxFuture<'_, Result<Fetched, Error>> {
+        async move { Direct(self.reach).fetch(fetch).await }.boxed()
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod copies;
 pub mod disk;
 pub mod economy;
 pub mod floor;
+pub mod handlers;
 mod leaving;
 pub mod measure;
 pub mod moving;

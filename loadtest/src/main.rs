@@ -11,6 +11,7 @@ use clap::Parser;
 use control_plane::gateway::Found;
 use loadtest::economy;
 use loadtest::floor::bare_writes;
+use loadtest::handlers;
 use loadtest::measure::{Samples, megabytes_a_second, milliseconds, timed};
 use loadtest::moving;
 use loadtest::person::OwnServer;
@@ -44,7 +45,7 @@ struct Args {
     /// Sleeping servers that one control plane knows.
     #[arg(long, default_value_t = 100_000)]
     sleepers: usize,
-    /// Only the parts whose names are given: awake, gateway, sleepers, writes.
+    /// Only the parts whose names are given: awake, gateway, handlers, sleepers, writes.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Records on the server that leaves.
@@ -132,6 +133,12 @@ async fn main() -> Result<()> {
         let platform = Platform::open(Wish::default()).await?;
         let server = platform.visitor()?.sign_up("load").await?;
         awake(&platform, &server, &args, 0).await?;
+        return platform.close().await;
+    }
+    if args.only.iter().any(|part| part == "handlers") {
+        let platform = Platform::open(Wish::default()).await?;
+        let server = platform.visitor()?.sign_up("load").await?;
+        handlers::print(&platform, &server, args.wakes.min(40)).await?;
         return platform.close().await;
     }
     if !args.only.is_empty() {

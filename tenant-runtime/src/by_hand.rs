@@ -11,8 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use ed25519_dalek::SigningKey;
 use futures::FutureExt as _;
+use tenant_runtime::handlers::start::{PROGRAM, Starter};
 use tenant_runtime::ids::{Generation, ServerId};
 use tenant_runtime::launch::{Access, Launch, Limits, Owner, Provider, Site, StorageAt};
+use tenant_runtime::outside::{Direct, Reach};
 use tenant_runtime::server::listen::Listener;
 use tenant_runtime::server::serve::{serve, stop_signal};
 use tenant_runtime::server::{Server, now, router};
@@ -86,6 +88,11 @@ pub(crate) fn run(args: Serve) -> anyhow::Result<()> {
             let terms = apps::Terms { on_trial: true, ..apps::Terms::default() };
             apps::install_on(&server.home, bytes.into(), terms, now()).await?;
         }
+        match Starter::beside_this_program() {
+            Some(starter) => server.run_handlers(starter),
+            None => tracing::warn!("{PROGRAM} is not beside this program, so code of apps does not run on this server"),
+        }
+        server.let_out(std::sync::Arc::new(Direct(Reach::Public)));
         server.refresh().await;
         server.home.started().await;
         let (mut public, mut private) = (router(server.clone()), None);

@@ -9,6 +9,7 @@ use axum::extract::Request;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use tenant_runtime::archive::import::OnSwap;
+use tenant_runtime::handlers::start::Starter;
 use tenant_runtime::launch::{Launch, StorageAt, VARIABLE};
 use tenant_runtime::outside::Hosted;
 use tenant_runtime::problem::chain;
@@ -64,6 +65,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
                 server.make_indexes();
                 if let Some(socket) = inherited.outside.take() {
                     server.connect(std::sync::Arc::new(Hosted::over(socket)));
+                }
+                if let Some(launcher) = inherited.app_hosts.take() {
+                    server.run_handlers(Starter::Launcher(launcher));
                 }
                 run_both(&server, public, private, admin::router(state), stop).await;
                 match server.home.sleep().await {

@@ -26,6 +26,9 @@ pub const STORAGE_FD: i32 = 6;
 /// The file descriptor of the connection over which other people's servers are asked, where the host gives one.
 pub const OUTSIDE_FD: i32 = 7;
 
+/// The file descriptor of the connection over which app hosts are asked for, where the host has any.
+pub const APP_HOST_FD: i32 = 8;
+
 /// Everything a runtime must know to be one person's server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {

@@ -2,7 +2,7 @@
 //!
 //! From the inside out: [`store`] keeps one SQLite database and its files durable; [`documents`], [`files`], [`apps`],
 //! [`permissions`], [`sharing`], [`messages`] and [`settings`] give that a meaning; [`sessions`] knows who asks; [`moves`] keeps the number of its life; [`events`] are what it tells its provider of; [`happenings`] are what starts by itself; [`ceps`] and the pages answer
-//! browsers and programs; [`outside`] is the way to other people's servers; [`archive`] and [`admin`] let everything leave and come back.
+//! browsers and programs; [`handlers`] run code of apps; [`outside`] is the way to other people's servers; [`archive`] and [`admin`] let everything leave and come back.
 
 pub mod admin;
 pub mod apps;
@@ -12,7 +12,7 @@ pub mod changes;
 pub mod documents;
 pub mod events;
 pub mod files;
-pub(crate) mod handlers;
+pub mod handlers;
 pub mod happenings;
 pub mod housekeeping;
 pub mod ids;

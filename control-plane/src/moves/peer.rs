@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::places::Reach;
+use crate::places::{Looking as _, Reach};
 use crate::{Error, Kind, Problem, Result};
 
 /// How long an answer to a call may take.
@@ -39,7 +39,7 @@ impl Peer {
         let written = if written.contains("://") { written.to_owned() } else { format!("https://{written}") };
         let url = reach.parse(field, &written)?;
         let origin = Url::parse(&url.origin().ascii_serialization()).map_err(Error::bug)?;
-        Ok(Self { client: reach.client()?, origin, reach })
+        Ok(Self { client: reach.connecting()?, origin, reach })
     }
 
     /// Its origin, as browsers write it.

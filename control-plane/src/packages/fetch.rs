@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use http::{StatusCode, header};
 
 use super::{LIMIT, too_large};
+use crate::places::Looking as _;
 use crate::{ControlPlane, Error, Kind, Result};
 
 /// How long all of it may take.
@@ -26,7 +27,7 @@ async fn follow(plane: &ControlPlane, written: &str) -> Result<Bytes> {
     let reach = plane.settings().places;
     let written = written.trim();
     let written = if written.contains("://") { written.to_owned() } else { format!("https://{written}") };
-    let (mut url, client) = (reach.parse_with_query("address", &written)?, reach.client()?);
+    let (mut url, client) = (reach.parse_with_query("address", &written)?, reach.connecting()?);
     for _ in 0..TURNS {
         let answer = client.get(url.clone()).send().await.map_err(broken)?;
         if answer.status().is_redirection() {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::reach::Reach;
+use super::reach::{Looking as _, Reach};
 use crate::{Error, Result};
 
 /// Something that is never shown: no log, no page and no error has it.

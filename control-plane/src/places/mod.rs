@@ -27,6 +27,7 @@ pub use access::{Access, Secret};
 pub use ident::PlaceId;
 pub use peer::Found;
 pub(crate) use peer::Peer;
+pub(crate) use reach::Looking;
 pub use reach::Reach;
 pub(crate) use s3::{S3, part_bytes};
 pub use schedule::{Every, Schedule};

@@ -18,7 +18,7 @@ use object_store::{
 
 use super::access::Secret;
 use super::peer::{Found, Incoming, MOST_FOUND, away, is_hidden};
-use super::reach::Reach;
+use super::reach::{Looking as _, Reach};
 use crate::{Error, Kind, Result};
 
 /// How long one request may take as a whole; a part of an archive over a slow line is one.
@@ -69,7 +69,7 @@ impl S3 {
             .with_secret_access_key(&secret.0)
             .with_virtual_hosted_style_request(own_host)
             .with_allow_http(reach == Reach::Private)
-            .with_http_connector(Checked(reach.client()?))
+            .with_http_connector(Checked(reach.connecting()?))
             .with_retry(RetryConfig {
                 max_retries: 4,
                 retry_timeout: REPEATING,

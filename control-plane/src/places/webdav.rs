@@ -19,7 +19,7 @@ use url::Url;
 
 use super::access::Secret;
 use super::peer::{Found, Incoming, MOST_FOUND, away};
-use super::reach::Reach;
+use super::reach::{Looking as _, Reach};
 use crate::{Error, Kind, Result};
 
 /// How long a short question may take.
@@ -42,7 +42,7 @@ pub(crate) struct Webdav {
 impl Webdav {
     pub(super) fn open(reach: Reach, url: &str, user: String, password: Secret) -> Result<Self> {
         let folder = reach.parse("url", url)?;
-        Ok(Self { client: reach.client()?, folder, user, password })
+        Ok(Self { client: reach.connecting()?, folder, user, password })
     }
 
     pub(super) async fn put(&self, name: &str, content: Bytes) -> Result<()> {

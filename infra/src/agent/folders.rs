@@ -49,7 +49,7 @@ pub(super) fn prepare(options: &AgentOptions, launcher: u32) -> Result<(Folders,
     let lock = lock(&options.run_dir)?;
     let program =
         options.runtime_exe.canonicalize().map_err(at("finding the runtime's program", &options.runtime_exe))?;
-    let set_up = SetUp { groups: groups_name(&run_dir), run_dir, program };
+    let set_up = SetUp { groups: groups_name(&run_dir), run_dir, app_host: app_host(&program), program };
     let swept = sweep::leftovers(&set_up.run_dir).map_err(at("sweeping", &set_up.run_dir))?;
     if swept.servers > 0 {
         tracing::info!(swept.servers, swept.processes, "swept what a former run left behind");
@@ -151,6 +151,16 @@ pub(super) fn cache_bound(spec: &Spec) -> u64 {
 pub(super) fn private(folder: &Path) -> Result<PathBuf, Error> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.and_then(|()| folder.canonicalize()).map_err(at("making", folder))
+}
+
+/// The program that runs the code of apps lies beside the runtime's.
+fn app_host(program: &Path) -> Option<PathBuf> {
+    let app_host = program.with_file_name(tenant_runtime::handlers::start::PROGRAM);
+    if !app_host.is_file() {
+        tracing::warn!("{} is not there, so code of apps does not run on this host", app_host.display());
+        return None;
+    }
+    Some(app_host)
 }
 
 fn check_length(run_dir: &Path) -> Result<(), Error> {

@@ -10,15 +10,9 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use tenant_runtime::launch::{OUTSIDE_FD, STORAGE_FD};
-
 use super::groups::Doors;
 use super::rules::Rules;
 use super::{skeleton, sys};
-
-/// The first descriptor that a runtime does not inherit: 0 to 7 are null, null, log, public, admin, notice and, where
-/// there are such, storage and the way outside.
-const FIRST_FOREIGN: u32 = 8;
 
 /// Where a confined process writes that it is ready, or why it never began.
 pub(super) const NOTICE_FD: RawFd = 5;
@@ -115,8 +109,8 @@ impl fmt::Display for Step {
 /// What the child adds to its copy of the skeleton, in which it is born.
 pub(super) struct Tree {
     pub(super) home: Option<OwnedFd>,
-    pub(super) cache: OwnedFd,
-    pub(super) temporary_options: CString,
+    pub(super) cache: Option<OwnedFd>,
+    pub(super) temporary_options: Option<CString>,
 }
 
 /// Everything the child needs, made before it exists.
@@ -125,9 +119,8 @@ pub(super) struct Kit<'a> {
     /// Both ends of a pipe: the child waits for a byte once its user namespace has been mapped.
     pub(super) mapped: Option<(OwnedFd, OwnedFd)>,
     pub(super) tree: Option<Tree>,
-    pub(super) descriptors: [OwnedFd; 5],
-    pub(super) storage: Option<OwnedFd>,
-    pub(super) outside: Option<OwnedFd>,
+    /// Its descriptors and their numbers, all of which lie below those they have now; everything else closes.
+    pub(super) descriptors: Vec<(OwnedFd, RawFd)>,
     pub(super) ceilings: Ceilings,
     pub(super) user: Option<u32>,
     /// Both ends of a pipe: it hangs up when the launcher ends.
@@ -209,7 +202,7 @@ fn enter(kit: &Kit<'_>) -> Outcome<Infallible> {
     if let Some(tree) = &kit.tree {
         furnish(tree)?;
     }
-    arrange(&kit.descriptors, kit.storage.as_ref(), kit.outside.as_ref()).map_err(at(Step::Descriptors))?;
+    arrange(&kit.descriptors).map_err(at(Step::Descriptors))?;
     kit.ceilings.apply().map_err(at(Step::Limits))?;
     give_up_powers(kit.user)?;
     // The kernel forgets this wish whenever a process changes its user, so it comes after.
@@ -218,7 +211,7 @@ fn enter(kit: &Kit<'_>) -> Outcome<Infallible> {
         return Err((Step::Launcher, io::Error::from_raw_os_error(libc::ESRCH)));
     }
     if let Some(rules) = &kit.rules {
-        if kit.tree.is_some() {
+        if kit.tree.as_ref().is_some_and(|tree| tree.temporary_options.is_some()) {
             rules.add(skeleton::TEMPORARY).map_err(at(Step::Rules))?;
         }
         rules.apply().map_err(at(Step::Rules))?;
@@ -233,12 +226,15 @@ fn enter(kit: &Kit<'_>) -> Outcome<Infallible> {
 }
 
 fn furnish(tree: &Tree) -> Outcome<()> {
-    sys::attach(tree.cache.as_fd(), skeleton::CACHE).map_err(at(Step::Cache))?;
+    if let Some(cache) = &tree.cache {
+        sys::attach(cache.as_fd(), skeleton::CACHE).map_err(at(Step::Cache))?;
+    }
     if let Some(home) = &tree.home {
         sys::attach(home.as_fd(), skeleton::HOME).map_err(at(Step::Home))?;
     }
-    let options = &tree.temporary_options;
-    sys::mount_tmpfs(skeleton::TEMPORARY, libc::MS_NOEXEC, options).map_err(at(Step::Temporary))?;
+    if let Some(options) = &tree.temporary_options {
+        sys::mount_tmpfs(skeleton::TEMPORARY, libc::MS_NOEXEC, options).map_err(at(Step::Temporary))?;
+    }
     name_machine(c"freehold").map_err(at(Step::Name))
 }
 
@@ -247,21 +243,14 @@ fn name_machine(name: &CStr) -> io::Result<()> {
     sys::checked(unsafe { libc::sethostname(name.as_ptr(), name.count_bytes()) }.into()).map(drop)
 }
 
-/// 0 and 1 become null, 2 the log, 3 and 4 the listeners, 5 the notice, 6 the storage and 7 the way outside if they are
-/// connections; everything else closes at `execve`. All sources lie above these numbers.
-fn arrange(descriptors: &[OwnedFd; 5], storage: Option<&OwnedFd>, outside: Option<&OwnedFd>) -> io::Result<()> {
-    let [null, log, public, admin, notice] = descriptors;
-    let places = [(null, 0), (null, 1), (log, 2), (public, 3), (admin, 4), (notice, NOTICE_FD)];
-    let storage = storage.map(|storage| (storage, STORAGE_FD));
-    let outside = outside.map(|outside| (outside, OUTSIDE_FD));
-    for number in [STORAGE_FD, OUTSIDE_FD] {
-        close_on_exec(number.unsigned_abs(), number.unsigned_abs())?;
-    }
-    for (from, to) in places.into_iter().chain(storage).chain(outside) {
+/// Gives each its number; everything else closes at `execve`.
+fn arrange(descriptors: &[(OwnedFd, RawFd)]) -> io::Result<()> {
+    close_on_exec(0, u32::MAX)?;
+    for (from, to) in descriptors {
         // SAFETY: plain descriptors; dup2 clears close-on-exec on the copy.
-        sys::checked(unsafe { libc::dup2(from.as_raw_fd(), to) }.into())?;
+        sys::checked(unsafe { libc::dup2(from.as_raw_fd(), *to) }.into())?;
     }
-    close_on_exec(FIRST_FOREIGN, u32::MAX)
+    Ok(())
 }
 
 fn close_on_exec(first: u32, last: u32) -> io::Result<()> {

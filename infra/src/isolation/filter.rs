@@ -179,9 +179,24 @@ const ALLOWED_HERE: &[c::c_long] = &[];
 
 /// The filter as the kernel takes it.
 pub(super) fn program() -> Result<BpfProgram, Unmakable> {
+    with(rules().map_err(unmakable)?)
+}
+
+/// The filter of an app host, which may take away from itself what is left: it does so before it sees any code.
+pub(super) fn program_of_app_hosts() -> Result<BpfProgram, Unmakable> {
+    let mut rules = rules().map_err(unmakable)?;
+    for call in [c::SYS_seccomp, c::SYS_landlock_create_ruleset, c::SYS_landlock_restrict_self, c::SYS_prlimit64] {
+        rules.insert(call, Vec::new());
+    }
+    let fewer = when(0, Len::Dword, Op::Eq, c::PR_SET_NO_NEW_PRIVS as u64).map_err(unmakable)?;
+    rules.entry(c::SYS_prctl).or_default().push(fewer);
+    with(rules)
+}
+
+fn with(rules: BTreeMap<c::c_long, Vec<SeccompRule>>) -> Result<BpfProgram, Unmakable> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(unmakable)?;
     let no_such_call = SeccompAction::Errno(c::ENOSYS as u32);
-    let filter = SeccompFilter::new(rules().map_err(unmakable)?, no_such_call, SeccompAction::Allow, arch);
+    let filter = SeccompFilter::new(rules, no_such_call, SeccompAction::Allow, arch);
     let mut program = filter.and_then(BpfProgram::try_from).map_err(unmakable)?;
     // It begins by ending whoever calls as another processor would, in three instructions.
     program.splice(3..3, found_at_once(&spans(plain())));

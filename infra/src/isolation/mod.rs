@@ -33,7 +33,7 @@ pub use report::{Holds, IsolationReport, Mechanism, Requirement};
 
 pub(crate) use groups::sweep as sweep_groups;
 pub(crate) use identity::Identity;
-pub(crate) use room::{Confined, Notice, Room, notice};
+pub(crate) use room::{Confined, Notice, Room, Tenant, notice};
 pub(crate) use skeleton::{INNER_CACHE, INNER_HOME};
 pub(crate) use sys::{out_of_reach, spent_cpu_us, termination};
 pub(crate) use walls::{Walls, WallsOptions};

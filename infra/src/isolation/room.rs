@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char};
 use std::fs;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::ptr;
 
@@ -11,7 +11,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::agent::SandboxLimits;
 
-use super::child::{Ceilings, FAILED, Kit, Step, Tree, become_runtime};
+use super::child::{Ceilings, FAILED, Kit, NOTICE_FD, Step, Tree, become_runtime};
 use super::groups::{Controller, Group};
 use super::identity::Identity;
 use super::rules::Rules;
@@ -25,19 +25,26 @@ const INNER_USER: u32 = 1000;
 /// Addresses a runtime uses without taking memory for them: its program, its libraries, the ends of its stacks.
 const UNTOUCHED_BYTES: u64 = 256 << 20;
 
-/// Everything that is particular to one runtime.
+/// Which program lives in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tenant {
+    /// A server's runtime.
+    Runtime,
+    /// What runs the code of a server's apps, or compiles it.
+    AppHost,
+}
+
+/// Everything that is particular to one process.
 #[derive(Debug)]
 pub(crate) struct Room<'a> {
     /// Names its control group.
     pub(crate) name: &'a str,
-    /// Its home: the folder of this server's objects, where they lie in one.
+    /// Who lives there.
+    pub(crate) tenant: Tenant,
+    /// Its home: the folder of this server's objects, where they lie in one and it is shown them.
     pub(crate) home: Option<&'a Path>,
-    /// Its connection to the broker, where they lie behind one.
-    pub(crate) storage: Option<BorrowedFd<'a>>,
-    /// Its way to other people's servers, where it has one.
-    pub(crate) outside: Option<BorrowedFd<'a>>,
-    /// Its cache.
-    pub(crate) cache: &'a Path,
+    /// Its cache, where it has one. An app host has no folder at all.
+    pub(crate) cache: Option<&'a Path>,
     /// Its user, where each server has one.
     pub(crate) user: Option<u32>,
     /// Its share of the machine.
@@ -46,10 +53,8 @@ pub(crate) struct Room<'a> {
     pub(crate) file_bytes: u64,
     /// Its whole environment, `NAME=value`.
     pub(crate) environment: &'a [String],
-    /// Where the gateway's connections arrive.
-    pub(crate) public: BorrowedFd<'a>,
-    /// Where the control plane's connections arrive.
-    pub(crate) admin: BorrowedFd<'a>,
+    /// Its descriptors and their numbers, beside the usual three and the notice.
+    pub(crate) descriptors: &'a [(BorrowedFd<'a>, RawFd)],
 }
 
 /// A runtime that was started.
@@ -107,9 +112,11 @@ impl Walls {
         rustix::io::ioctl_fionbio(&log, true)?;
         let environment = room.environment.iter().map(|line| CString::new(line.as_str()));
         let environment = environment.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
-        let program = match &self.skeleton {
-            Some(_) => skeleton::PROGRAM.to_owned(),
-            None => c_path(&self.program)?,
+        let program = match (&self.skeleton, room.tenant) {
+            (Some(_), Tenant::Runtime) => skeleton::PROGRAM.to_owned(),
+            (Some(_), Tenant::AppHost) => skeleton::APP_HOST.to_owned(),
+            (None, Tenant::Runtime) => c_path(&self.program)?,
+            (None, Tenant::AppHost) => c_path(self.app_host.as_deref().ok_or(io::ErrorKind::NotFound)?)?,
         };
         let tree = self.skeleton.as_ref().map(|_| tree(room)).transpose()?;
         let rules = self.rules(room)?;
@@ -118,24 +125,32 @@ impl Walls {
             _ => None,
         };
         let notice_end = sys::above(notice_end.as_fd())?;
+        // What a room brings takes the place of what is usual.
+        let mut descriptors = vec![
+            (sys::above(self.null.as_fd())?, 0),
+            (sys::above(self.null.as_fd())?, 1),
+            (sys::above(log_end.as_fd())?, 2),
+        ];
+        if room.tenant == Tenant::Runtime {
+            descriptors.push((sys::above(notice_end.as_fd())?, NOTICE_FD));
+        }
+        for (descriptor, number) in room.descriptors {
+            descriptors.push((sys::above(*descriptor)?, *number));
+        }
+        let filter = match room.tenant {
+            Tenant::Runtime => self.filter.as_deref(),
+            Tenant::AppHost => self.app_hosts_filter.as_deref(),
+        };
         let kit = Kit {
             doors: group.map(Group::doors).transpose()?.unwrap_or_default(),
             mapped,
             tree,
-            descriptors: [
-                sys::above(self.null.as_fd())?,
-                sys::above(log_end.as_fd())?,
-                sys::above(room.public)?,
-                sys::above(room.admin)?,
-                sys::above(notice_end.as_fd())?,
-            ],
-            storage: room.storage.map(sys::above).transpose()?,
-            outside: room.outside.map(sys::above).transpose()?,
+            descriptors,
             ceilings: self.ceilings(room),
             user: room.user.filter(|_| self.identity == Identity::UserEach),
             launcher: (self.alive.0.as_fd(), self.alive.1.as_fd()),
             rules,
-            filter: self.filter.as_deref(),
+            filter,
             arguments: [program.as_ptr(), ptr::null()],
             program,
             environment: pointers(&environment),
@@ -175,14 +190,16 @@ impl Walls {
         Ceilings {
             file_bytes: room.file_bytes,
             threads: own_user.then_some(room.limits.pids.into()),
-            address_bytes: (!counted(Controller::Memory)).then(|| room.limits.memory_bytes + UNTOUCHED_BYTES),
+            // An app host reserves far more addresses than it ever uses, and bounds what it does use by itself.
+            address_bytes: (room.tenant == Tenant::Runtime && !counted(Controller::Memory))
+                .then(|| room.limits.memory_bytes + UNTOUCHED_BYTES),
             stands_back: !counted(Controller::Cpu),
         }
     }
 
     fn rules(&self, room: &Room<'_>) -> io::Result<Option<Rules>> {
         match (&self.skeleton, self.landlock) {
-            (Some(skeleton), true) => Rules::new(skeleton, room.home.into_iter().chain([room.cache])),
+            (Some(skeleton), true) => Rules::new(skeleton, room.home.into_iter().chain(room.cache)),
             _ => Ok(None),
         }
     }
@@ -198,8 +215,11 @@ fn tree(room: &Room<'_>) -> io::Result<Tree> {
     let options = format!("size=16m,nr_inodes=1024,mode=0700,uid={owner},gid={owner}");
     Ok(Tree {
         home: room.home.map(|home| own(home, Step::Home)).transpose()?,
-        cache: own(room.cache, Step::Cache)?,
-        temporary_options: CString::new(options).map_err(io::Error::other)?,
+        cache: room.cache.map(|cache| own(cache, Step::Cache)).transpose()?,
+        temporary_options: match room.tenant {
+            Tenant::Runtime => Some(CString::new(options).map_err(io::Error::other)?),
+            Tenant::AppHost => None,
+        },
     })
 }
 

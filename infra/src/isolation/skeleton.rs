@@ -21,6 +21,9 @@ use super::{libraries, settled, sys};
 /// The program of a runtime, as it is called inside.
 pub(super) const PROGRAM: &CStr = c"/bin/freehold-runtime";
 
+/// The program of an app host.
+pub(super) const APP_HOST: &CStr = c"/bin/freehold-apphost";
+
 /// The runtime's cache, as it is called inside.
 pub(super) const CACHE: &CStr = c"/data";
 
@@ -60,7 +63,7 @@ pub(super) struct Skeleton {
 
 impl Skeleton {
     /// Makes the tree at `folder`. The process must be in a mount namespace of its own.
-    pub(super) fn make(folder: &Path, program: &Path) -> io::Result<Self> {
+    pub(super) fn make(folder: &Path, program: &Path, app_host: Option<&Path>) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let root = c_path(folder)?;
         sys::mount_tmpfs(&root, 0, c"size=1m,nr_inodes=256,mode=0755")?;
@@ -69,7 +72,13 @@ impl Skeleton {
         }
         let guarded = sys::READ_ONLY | sys::NO_SUID;
         let shown = show_program(folder, program, guarded | sys::NO_DEVICES)?;
-        let libraries = libraries::of(program)?;
+        let mut libraries = libraries::of(program)?;
+        if let Some(app_host) = app_host {
+            show(folder, app_host, named(APP_HOST), guarded | sys::NO_DEVICES)?;
+            libraries.extend(libraries::of(app_host)?);
+            libraries.sort();
+            libraries.dedup();
+        }
         for library in &libraries {
             show(folder, library, library, guarded | sys::NO_DEVICES)?;
         }

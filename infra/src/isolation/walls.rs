@@ -32,6 +32,8 @@ pub(crate) struct WallsOptions {
     pub(crate) skeleton: PathBuf,
     /// The runtime's program on the host.
     pub(crate) program: PathBuf,
+    /// The app host's, where it is installed.
+    pub(crate) app_host: Option<PathBuf>,
     /// Names this provider's control groups.
     pub(crate) groups: String,
 }
@@ -42,8 +44,10 @@ pub(crate) struct Walls {
     pub(super) namespaces: u64,
     pub(super) skeleton: Option<Skeleton>,
     pub(super) program: PathBuf,
+    pub(super) app_host: Option<PathBuf>,
     pub(super) identity: Identity,
     pub(super) filter: Option<BpfProgram>,
+    pub(super) app_hosts_filter: Option<BpfProgram>,
     pub(super) landlock: bool,
     pub(super) groups: Option<Groups>,
     pub(super) null: OwnedFd,
@@ -65,7 +69,7 @@ impl Walls {
 
         let skeleton = files.and_then(|()| try_child(namespaces | sys::NEW_FILES, || Ok(()))).and_then(|()| {
             namespaces |= sys::NEW_FILES;
-            Skeleton::make(&options.skeleton, &options.program)
+            Skeleton::make(&options.skeleton, &options.program, options.app_host.as_deref())
         });
         let skeleton = note(&mut report, Mechanism::Files, skeleton, AS_ROOT, |skeleton| {
             format!("mount namespace, read-only root; {}", skeleton.program())
@@ -106,7 +110,9 @@ impl Walls {
             namespaces,
             skeleton,
             program: options.program.clone(),
+            app_host: options.app_host.clone(),
             identity,
+            app_hosts_filter: filter.as_ref().and_then(|_| filter::program_of_app_hosts().ok()),
             filter,
             landlock: landlock.is_some(),
             groups,
@@ -122,6 +128,11 @@ impl Walls {
     /// Who runtimes are here.
     pub(crate) fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// Whether there is a program that runs the code of apps. It is run behind a filter of system calls or not at all.
+    pub(crate) fn has_app_hosts(&self) -> bool {
+        self.app_host.is_some() && self.app_hosts_filter.is_some()
     }
 
     /// Whether runtimes see their folders under the names inside.

@@ -9,6 +9,7 @@
 //! Failure: when the agent ends, however it ends, the channel closes and the launcher kills its servers and follows.
 //! When the launcher ends, however it ends, the kernel kills its servers.
 
+mod app_host;
 mod channel;
 mod connection;
 mod log;
@@ -81,6 +82,7 @@ fn run() -> io::Result<()> {
     let (walls, report) = Walls::raise(&WallsOptions {
         skeleton: set_up.run_dir.join("skeleton"),
         program: set_up.program.clone(),
+        app_host: set_up.app_host.clone(),
         groups: set_up.groups.clone(),
     })?;
     note_groups(&set_up.run_dir, &walls.group_folders())?;

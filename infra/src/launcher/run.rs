@@ -10,6 +10,7 @@ use tenant_runtime::ids::ServerId;
 
 use crate::isolation::Walls;
 
+use super::app_host::{self, AppHost};
 use super::channel::{Channel, Heard};
 use super::running::Running;
 use super::server::{Awake, End, Life, Server, Waiting};
@@ -27,6 +28,7 @@ pub(super) struct Launcher {
     running: Running,
     servers: HashMap<Index, Server>,
     places: HashMap<ServerId, Index>,
+    app_hosts: HashMap<Index, AppHost>,
     last: Index,
     drain: Option<u64>,
 }
@@ -46,8 +48,8 @@ impl Launcher {
         watch.add(channel.fd(), Sign::Agent)?;
         watch.add(termination.as_fd(), Sign::Termination)?;
         let running = Running::begin(&set_up.run_dir)?;
-        let (servers, places) = (HashMap::new(), HashMap::new());
-        Ok(Self { set_up, walls, channel, watch, running, servers, places, last: 0, drain: None })
+        let (servers, places, app_hosts) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Ok(Self { set_up, walls, channel, watch, running, servers, places, app_hosts, last: 0, drain: None })
     }
 
     pub(super) fn tell(&mut self, news: &News) {
@@ -65,6 +67,7 @@ impl Launcher {
             }
             if let Some(number) = self.drain
                 && self.servers.values().all(|server| !matches!(server.life, Life::Awake(_)))
+                && self.app_hosts.is_empty()
             {
                 self.tell(&News::Done { number });
                 let _ = self.channel.send_all();
@@ -79,6 +82,9 @@ impl Launcher {
                         Heard::Orders(orders) => orders.into_iter().for_each(|order| self.obey(order)),
                     },
                     Sign::Called(index) => self.wake(index),
+                    Sign::Wish(index) => self.grant(index),
+                    Sign::Log(index) if self.app_hosts.contains_key(&index) => self.pass_on_of_app_host(index),
+                    Sign::Ended(index) if self.app_hosts.contains_key(&index) => self.bury_app_host(index),
                     Sign::Notice(index) => self.notice(index),
                     Sign::Log(index) => self.pass_on(index),
                     Sign::Ended(index) => self.bury(index),
@@ -91,7 +97,11 @@ impl Launcher {
     /// Ends every process at once, waits until they are gone, and says what they took.
     pub(super) fn kill_all(&mut self) -> Vec<Spent> {
         self.servers.values_mut().filter_map(Server::awake).for_each(|awake| awake.kill());
-        let spent = self.servers.values_mut().filter_map(|server| Some(server.bury(&mut self.running, 0)?.1)).collect();
+        self.app_hosts.values().for_each(AppHost::kill);
+        let running = &mut self.running;
+        let mut spent: Vec<Spent> =
+            self.servers.values_mut().filter_map(|server| Some(server.bury(running, 0)?.1)).collect();
+        spent.extend(self.app_hosts.drain().map(|(_, app_host)| app_host.bury(running)));
         self.walls.raze();
         spent
     }
@@ -252,9 +262,12 @@ impl Launcher {
         if let Some(line) = awake.log.rest() {
             self.channel.tell(&News::Said { server: id, line });
         }
-        for fd in [&awake.confined.pidfd, &awake.confined.notice, &awake.confined.log] {
+        for fd in [&awake.confined.pidfd, &awake.confined.notice, &awake.confined.log].into_iter().chain(&awake.wishes)
+        {
             self.watch.remove(fd.as_fd());
         }
+        // They have nobody to work for.
+        self.app_hosts.values().filter(|app_host| app_host.owner == index).for_each(AppHost::kill);
         let Some((end, spent)) = server.bury(&mut self.running, now_ms()) else { return };
         self.tell(&News::Ran { spent });
         match end {
@@ -268,6 +281,73 @@ impl Launcher {
             }
         }
         self.answer_waiting(index);
+    }
+
+    /// Starts an app host for a runtime that wants one.
+    fn grant(&mut self, index: Index) {
+        let Some(server) = self.servers.get_mut(&index) else { return };
+        let (id, beside) = (server.spec.server, (server.spec.user, server.spec.limits));
+        let Some(awake) = server.awake() else { return };
+        let Some(wishes) = &awake.wishes else { return };
+        let (life, socket) = match app_host::hear(wishes) {
+            Ok(Some(wish)) => wish,
+            Ok(None) => return,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+            Err(_) => {
+                self.watch.remove(wishes.as_fd());
+                return;
+            }
+        };
+        // Whoever wishes too often finds the other end closed.
+        if !awake.purse.take(Instant::now()) || awake.stopping.is_some() {
+            return;
+        }
+        self.app_hosts.values().filter(|host| host.owner == index && host.life == life).for_each(AppHost::kill);
+        self.last += 1;
+        let new = self.last;
+        let started = AppHost::start(&self.walls, &mut self.running, (id, index, new), beside, life, &socket);
+        let failed = match started {
+            Ok(host) => match follow_app_host(&self.watch, &host, new) {
+                Ok(()) => return drop(self.app_hosts.insert(new, host)),
+                Err(e) => {
+                    host.kill();
+                    let spent = host.bury(&mut self.running);
+                    self.tell(&News::Ran { spent });
+                    e
+                }
+            },
+            Err(e) => e,
+        };
+        self.tell(&News::Trouble { what: format!("no app host could be started for {id}: {failed}") });
+    }
+
+    fn pass_on_of_app_host(&mut self, index: Index) {
+        let Some(host) = self.app_hosts.get_mut(&index) else { return };
+        let lines = host.log.read(host.confined.log.as_fd());
+        if lines.is_empty() && is_closed(&host.confined.log) {
+            self.watch.remove(host.confined.log.as_fd());
+        }
+        let server = host.server;
+        for line in lines {
+            self.tell(&News::Said { server, line });
+        }
+    }
+
+    fn bury_app_host(&mut self, index: Index) {
+        self.pass_on_of_app_host(index);
+        let Some(mut host) = self.app_hosts.remove(&index) else { return };
+        for fd in [&host.confined.pidfd, &host.confined.log] {
+            self.watch.remove(fd.as_fd());
+        }
+        let server = host.server;
+        if let Some(line) = host.log.rest() {
+            self.tell(&News::Said { server, line });
+        }
+        if let Some(why) = host.why_not() {
+            self.tell(&News::Trouble { what: format!("no app host could be started for {server}: {why}") });
+        }
+        let spent = host.bury(&mut self.running);
+        self.tell(&News::Ran { spent });
     }
 
     /// Leaves a server that crashed alone for a while.
@@ -335,7 +415,13 @@ impl Launcher {
 fn follow(watch: &Watch, awake: &Awake, index: Index) -> io::Result<()> {
     watch.add(awake.confined.pidfd.as_fd(), Sign::Ended(index))?;
     watch.add(awake.confined.notice.as_fd(), Sign::Notice(index))?;
-    watch.add(awake.confined.log.as_fd(), Sign::Log(index))
+    watch.add(awake.confined.log.as_fd(), Sign::Log(index))?;
+    awake.wishes.iter().try_for_each(|wishes| watch.add(wishes.as_fd(), Sign::Wish(index)))
+}
+
+fn follow_app_host(watch: &Watch, host: &AppHost, index: Index) -> io::Result<()> {
+    watch.add(host.confined.log.as_fd(), Sign::Log(index))?;
+    watch.add(host.confined.pidfd.as_fd(), Sign::Ended(index))
 }
 
 /// Whether nobody holds the writing end any more.

@@ -2,16 +2,19 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+use tenant_runtime::launch::{ADMIN_FD, APP_HOST_FD, OUTSIDE_FD, PUBLIC_FD, STORAGE_FD};
 
 use crate::agent::{Ended, RunId};
-use crate::isolation::{Confined, Notice, Room, Walls, spent_cpu_us};
+use crate::isolation::{Confined, Notice, Room, Tenant, Walls, out_of_reach, spent_cpu_us};
 use crate::storage;
 
+use super::app_host::Purse;
 use super::connection;
 use super::log::Log;
 use super::patience::Crashes;
@@ -48,6 +51,9 @@ pub(super) enum Life {
 pub(super) struct Awake {
     pub(super) confined: Confined,
     pub(super) log: Log,
+    /// Where it says that it wants an app host, where it can have one.
+    pub(super) wishes: Option<OwnedFd>,
+    pub(super) purse: Purse,
     run: RunId,
     line: Option<Line>,
     called: Instant,
@@ -97,19 +103,23 @@ impl Server {
         // A server that cannot ask others is better than one that does not wake.
         let outside =
             self.spec.outside.as_deref().and_then(|socket| connection::connect(socket, self.spec.server).ok());
+        let wishing = walls.has_app_hosts().then(wishing).transpose()?;
+        let mut descriptors = vec![(self.sockets.public.as_fd(), PUBLIC_FD), (self.sockets.admin.as_fd(), ADMIN_FD)];
+        descriptors.extend(storage.as_ref().map(|storage| (storage.as_fd(), STORAGE_FD)));
+        descriptors.extend(outside.as_ref().map(|outside| (outside.as_fd(), OUTSIDE_FD)));
+        descriptors.extend(wishing.as_ref().map(|(_, theirs)| (theirs.as_fd(), APP_HOST_FD)));
         let confined = walls.confine(&Room {
             name: &name,
+            tenant: Tenant::Runtime,
             home,
-            storage: storage.as_ref().map(AsFd::as_fd),
-            outside: outside.as_ref().map(AsFd::as_fd),
-            cache: &self.spec.cache,
+            cache: Some(&self.spec.cache),
             user: self.spec.user,
             limits: self.spec.limits,
             file_bytes: self.spec.file_bytes,
             environment: &self.spec.environment,
-            public: self.sockets.public.as_fd(),
-            admin: self.sockets.admin.as_fd(),
+            descriptors: &descriptors,
         })?;
+        let wishes = wishing.map(|(ours, _)| ours);
         let process = Process::living(confined.pid);
         let run = match &process {
             Ok(process) => process.run(),
@@ -118,8 +128,19 @@ impl Server {
         // Only a sweep after a kill -9 reads it, and that one finds most processes by their groups too.
         let line = process.and_then(|process| running.note(process)).ok();
         let log = Log::default();
-        let awake =
-            Awake { confined, log, run, line, called, since: now_ms, ready: false, failed: None, stopping: None };
+        let awake = Awake {
+            confined,
+            log,
+            wishes,
+            purse: Purse::full(called),
+            run,
+            line,
+            called,
+            since: now_ms,
+            ready: false,
+            failed: None,
+            stopping: None,
+        };
         self.life = Life::Awake(Box::new(awake));
         match &self.life {
             Life::Awake(awake) => Ok(awake),
@@ -196,6 +217,12 @@ impl Server {
         self.crashes = Some(Crashes::after(self.crashes.take(), status.clone(), Duration::ZERO, now_ms));
         status
     }
+}
+
+/// A pair over which a runtime wishes for app hosts: the launcher's end, which no new process takes along, and the other.
+fn wishing() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    Ok((out_of_reach(ours.as_fd())?, theirs.into()))
 }
 
 impl Awake {

@@ -26,6 +26,8 @@ pub(super) enum Sign {
     Notice(Index),
     /// A process wrote to its log.
     Log(Index),
+    /// A runtime wants an app host.
+    Wish(Index),
 }
 
 const CALLED: u64 = 0;
@@ -34,6 +36,7 @@ const NOTICE: u64 = 2;
 const LOG: u64 = 3;
 const AGENT: u64 = 4;
 const TERMINATION: u64 = 5;
+const WISH: u64 = 6;
 
 impl Sign {
     fn number(self) -> u64 {
@@ -44,6 +47,7 @@ impl Sign {
             Self::Ended(index) => index << 3 | ENDED,
             Self::Notice(index) => index << 3 | NOTICE,
             Self::Log(index) => index << 3 | LOG,
+            Self::Wish(index) => index << 3 | WISH,
         }
     }
 
@@ -54,6 +58,7 @@ impl Sign {
             ENDED => Self::Ended(index),
             NOTICE => Self::Notice(index),
             LOG => Self::Log(index),
+            WISH => Self::Wish(index),
             AGENT => Self::Agent,
             _ => Self::Termination,
         }
@@ -143,8 +148,15 @@ mod tests {
 
     #[test]
     fn every_sign_survives_the_kernel() {
-        let signs =
-            [Sign::Agent, Sign::Termination, Sign::Called(9), Sign::Ended(1), Sign::Notice(1 << 40), Sign::Log(0)];
+        let signs = [
+            Sign::Agent,
+            Sign::Termination,
+            Sign::Called(9),
+            Sign::Ended(1),
+            Sign::Notice(1 << 40),
+            Sign::Log(0),
+            Sign::Wish(3),
+        ];
         for sign in signs {
             assert_eq!(Sign::of(sign.number()), sign);
         }

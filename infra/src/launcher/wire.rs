@@ -40,6 +40,8 @@ pub(crate) struct SetUp {
     pub(crate) run_dir: PathBuf,
     /// The runtime's program.
     pub(crate) program: PathBuf,
+    /// The program that runs the code of apps, where it is installed.
+    pub(crate) app_host: Option<PathBuf>,
     /// The name of this provider's control groups.
     pub(crate) groups: String,
 }

@@ -155,6 +155,9 @@ pub struct PackageView {
     pub bytes: u64,
     /// Files that it names and does not have.
     pub missing: Vec<String>,
+    /// When its code runs on the server, as it follows *runs*; nothing where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<String>,
     /// What it asks for.
     pub asks: Vec<AskView>,
     /// The version that is on the server now.

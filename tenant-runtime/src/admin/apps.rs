@@ -98,6 +98,7 @@ pub(super) async fn look(Shared(state): Shared<State>, package: Bytes) -> Result
     });
     Ok(Json(PackageView {
         asks: asks.collect(),
+        runs: read.handlers.as_ref().map(crate::apps::manifest::Handlers::words),
         name: read.display_name.unwrap_or_else(|| apps::label::wished(&examined.id)),
         description: read.description.unwrap_or_default(),
         author: read.author.unwrap_or_default(),

@@ -32,6 +32,126 @@ pub struct Manifest {
     pub author: Option<String>,
     /// What it wants to run when.
     pub schedules: Vec<Draft>,
+    /// Its code that runs on the server.
+    pub handlers: Option<Handlers>,
+}
+
+/// The code of an app that runs on the server.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Handlers {
+    /// The file of the package that is its component.
+    pub component: String,
+    /// What it is called for.
+    pub events: Vec<Happening>,
+    /// Other computers it wants to reach, each a host name, and why.
+    pub hosts: Vec<(String, String)>,
+}
+
+/// What a handler may be called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Happening {
+    /// A page or program of the app asks it something.
+    Http,
+    /// A time has come.
+    Schedule,
+    /// A contact sent something.
+    Message,
+    /// A record of the app's changed.
+    Record,
+    /// Somebody on the internet told of something at an address made for that.
+    Webhook,
+}
+
+impl Happening {
+    const ALL: [Self; 5] = [Self::Http, Self::Schedule, Self::Message, Self::Record, Self::Webhook];
+
+    /// Its name in manifests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Schedule => "schedule",
+            Self::Message => "message",
+            Self::Record => "record",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    /// When that is, as it follows *runs*.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Http => "when its pages ask",
+            Self::Schedule => "at times it sets",
+            Self::Message => "when a contact writes",
+            Self::Record => "when its records change",
+            Self::Webhook => "when a service on the internet calls it",
+        }
+    }
+}
+
+impl Handlers {
+    /// Whether it is called for this.
+    #[must_use]
+    pub fn takes(&self, kind: Happening) -> bool {
+        self.events.contains(&kind)
+    }
+
+    /// When it runs, in words that follow *runs*.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let all: Vec<&str> = self.events.iter().map(|event| event.words()).collect();
+        match all.split_last() {
+            None => "never".to_owned(),
+            Some((only, [])) => (*only).to_owned(),
+            Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        }
+    }
+
+    fn read(all: &Map<String, Value>) -> Option<Self> {
+        let says = all.get("handlers")?.as_object()?;
+        let component = string(says, "component")?.trim_start_matches("./").to_owned();
+        let named = strings(says, "events");
+        let events = Happening::ALL.into_iter().filter(|event| named.iter().any(|name| name == event.name()));
+        let mut hosts = Vec::new();
+        for host in says.get("hosts").and_then(Value::as_array).into_iter().flatten() {
+            let (name, why) = match host {
+                Value::String(name) => (name.clone(), String::new()),
+                Value::Object(host) => {
+                    (string(host, "host").unwrap_or_default(), string(host, "description").unwrap_or_default())
+                }
+                _ => continue,
+            };
+            let name = name.to_ascii_lowercase();
+            if is_host(&name) && !hosts.iter().any(|(known, _)| *known == name) {
+                hosts.push((name, why));
+            }
+        }
+        hosts.truncate(20);
+        Some(Self { component, events: events.collect(), hosts })
+    }
+
+    /// The permissions it asks for: one for each host.
+    fn asks(&self) -> impl Iterator<Item = Asked> + '_ {
+        self.hosts.iter().map(|(host, why)| Asked {
+            name: format!("reach {host}"),
+            kind: REACH.to_owned(),
+            tables: vec![host.clone()],
+            description: why.clone(),
+        })
+    }
+}
+
+/// The kind of permission by which a handler reaches another computer; what it is about is not a table but a host name.
+pub const REACH: &str = "reach_host";
+
+/// A host name without a port: letters, digits, hyphens and dots, and not the number of a machine.
+fn is_host(name: &str) -> bool {
+    let part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    name.len() <= 253
+        && name.split('.').all(part)
+        && name.contains('.')
+        && !name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// One page.
@@ -81,7 +201,11 @@ impl Manifest {
     pub fn read(text: &str) -> Self {
         let Ok(Value::Object(all)) = serde_json::from_str(text) else { return Self::default() };
         let identifier = string(&all, "identifier").or_else(|| string(&all, "app_name"));
+        let handlers = Handlers::read(&all);
+        let mut permissions = permissions(&all);
+        permissions.extend(handlers.iter().flat_map(Handlers::asks));
         Self {
+            handlers,
             display_name: string(&all, "display_name").or_else(|| string(&all, "app_display_name")),
             version: string(&all, "version"),
             description: string(&all, "description"),
@@ -89,7 +213,7 @@ impl Manifest {
             pages: named(&all, "pages").filter_map(|(name, page)| Page::read(name, page)).collect(),
             public_pages: named(&all, "public_pages").filter_map(|(name, page)| Page::read(name, page)).collect(),
             tables: tables(&all, identifier.as_deref().unwrap_or_default()),
-            permissions: permissions(&all),
+            permissions,
             schedules: schedules(&all),
             author: string(&all, "author").or_else(|| string(&all, "maker")),
             identifier,
@@ -106,7 +230,7 @@ impl Manifest {
     /// Every file of the package that its pages need, without those of other places.
     #[must_use]
     pub fn files(&self) -> Vec<String> {
-        let mut all = Vec::new();
+        let mut all: Vec<String> = self.handlers.iter().map(|handlers| handlers.component.clone()).collect();
         for page in &self.pages {
             all.push(page.html_file.clone());
             all.extend(page.css_files.iter().chain(&page.modules).chain(&page.script_files).cloned());
@@ -241,6 +365,23 @@ mod tests {
         assert_eq!(manifest.tables[0], Table { collection: "pages".into(), indexes: vec!["album".into()] });
         assert_eq!(manifest.tables[1].collection, "tags");
         assert_eq!(manifest.permissions.len(), 1);
+    }
+
+    #[test]
+    fn code_for_the_server_asks_for_each_host_by_itself() {
+        let text = r#"{"handlers":{"component":"./code/handler.wasm","events":["webhook","http","dance"],
+            "hosts":["API.example.org",{"host":"weather.example","description":"For the forecast."},"127.0.0.1",
+            "10.0.0.1","localhost","a b.example","x.example:8080","weather.example",7]}}"#;
+        let manifest = Manifest::read(text);
+        let handlers = manifest.handlers.as_ref().unwrap();
+        assert_eq!(handlers.component, "code/handler.wasm");
+        assert_eq!(handlers.events, [Happening::Http, Happening::Webhook]);
+        assert_eq!(handlers.words(), "when its pages ask and when a service on the internet calls it");
+        let asked: Vec<_> = manifest.permissions.iter().map(|p| (p.kind.as_str(), p.tables[0].as_str())).collect();
+        assert_eq!(asked, [(REACH, "api.example.org"), (REACH, "weather.example")]);
+        assert_eq!(manifest.permissions[1].description, "For the forecast.");
+        assert_eq!(manifest.files(), ["code/handler.wasm"]);
+        assert_eq!(Manifest::read(r#"{"handlers":{"events":["http"]}}"#).handlers, None);
     }
 
     #[test]

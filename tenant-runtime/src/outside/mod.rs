@@ -2,12 +2,15 @@
 //!
 //! A runtime has no network. Whoever runs it may give it a [`Carrier`]: under a host that is the host's own process, at the other
 //! end of one connected socket ([`Hosted`], [`serve`]), which connects to public addresses only, follows nothing, and carries
-//! nothing but the few calls that CEPS has between servers ([`PATHS`]).
+//! nothing but the few calls that CEPS has between servers ([`PATHS`]), and what the code of apps asks of hosts that the owner
+//! allowed it ([`Fetch`]).
 //!
 //! Invariants: an errand is bounded in size and time by whoever carries it; what comes back is another person's word and is
 //! treated as such. It fails by saying whether to try again later.
 
+mod direct;
 mod hosted;
+mod reach;
 mod served;
 
 use bytes::Bytes;
@@ -16,7 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::ServerId;
 
+pub use direct::Direct;
 pub use hosted::Hosted;
+pub use reach::{NotPublic, Reach, is_hidden};
 pub use served::serve;
 
 /// The only paths on other servers that errands go to.
@@ -29,6 +34,9 @@ pub const PATHS: &[&str] = &[
 
 /// The longest body either way: a record, and what stands around it.
 pub const LONGEST: usize = (2 << 20) + (256 << 10);
+
+/// The longest body of what the code of apps asks, and of the answer.
+pub const LONGEST_FETCHED: usize = 4 << 20;
 
 /// One call to another server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +62,30 @@ pub struct Reply {
     pub body: Bytes,
 }
 
+/// A request of an app's code to another computer. Whether the app may is decided by whoever sends it here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// Its method, in capitals.
+    pub method: String,
+    /// The whole address.
+    pub url: String,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// What another computer answered to that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Bytes,
+}
+
 /// Why nothing came back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -68,8 +100,14 @@ pub enum Error {
     Never(String),
 }
 
+/// Makes requests for the code of apps.
+pub trait Fetcher: Send + Sync {
+    /// Asks another computer, and brings back what it answered.
+    fn fetch(&self, fetch: Fetch) -> BoxFuture<'_, Result<Fetched, Error>>;
+}
+
 /// Carries errands.
-pub trait Carrier: Send + Sync {
+pub trait Carrier: Fetcher {
     /// Carries one, and brings back what the other server said.
     fn carry(&self, errand: Errand) -> BoxFuture<'_, Result<Reply, Error>>;
 

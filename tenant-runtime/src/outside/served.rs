@@ -15,8 +15,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use parking_lot::Mutex;
 use tokio::net::UnixStream;
 
-use super::hosted::{REMEMBER, STATUS};
-use super::{Carrier, Errand, Error, LONGEST};
+use super::hosted::{FETCH, REMEMBER, STATUS};
+use super::{Carrier, Errand, Error, Fetch, LONGEST, LONGEST_FETCHED};
 use crate::ids::ServerId;
 
 /// How many errands of one runtime are under way at once.
@@ -31,12 +31,18 @@ const RATE: f64 = 0.5;
 /// # Errors
 /// When the connection broke; a runtime that was killed breaks it.
 pub async fn serve(socket: UnixStream, server: ServerId, carrier: Arc<dyn Carrier>) -> io::Result<()> {
-    let purse = Arc::new(Mutex::new(Purse { left: BURST, at: Instant::now() }));
+    let full = || Arc::new(Mutex::new(Purse { left: BURST, at: Instant::now() }));
+    let (errands, fetches) = (full(), full());
     let mut builder = Builder::new(TokioExecutor::new());
     builder.max_concurrent_streams(AT_ONCE).max_header_list_size(4 << 10).auto_date_header(false);
     let service = service_fn(move |request| {
-        let (carrier, purse) = (Arc::clone(&carrier), Arc::clone(&purse));
-        async move { Ok::<_, Infallible>(answer(request, server, &*carrier, &purse).await) }
+        let (carrier, errands, fetches) = (Arc::clone(&carrier), Arc::clone(&errands), Arc::clone(&fetches));
+        async move {
+            Ok::<_, Infallible>(match request.uri().path() == FETCH {
+                true => fetch(request, &*carrier, &fetches).await,
+                false => answer(request, server, &*carrier, &errands).await,
+            })
+        }
     });
     builder.serve_connection(TokioIo::new(socket), service).await.map_err(io::Error::other)
 }
@@ -72,6 +78,27 @@ async fn answer(
             response
         }
         Ok(_) => told(StatusCode::BAD_REQUEST, "the other server said more than an answer may be long"),
+        Err(error @ Error::Never(_)) => told(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error) => told(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+    }
+}
+
+async fn fetch(request: Request<Incoming>, carrier: &dyn Carrier, purse: &Mutex<Purse>) -> Response<Full<Bytes>> {
+    let Ok(body) = Limited::new(request.into_body(), LONGEST_FETCHED + (1 << 20)).collect().await else {
+        return told(StatusCode::BAD_REQUEST, "this is too long to be sent to another computer");
+    };
+    let Ok(fetch) = postcard::from_bytes::<Fetch>(&body.to_bytes()) else {
+        tracing::warn!("a runtime asked for something that is no request");
+        return told(StatusCode::BAD_REQUEST, "this is no request");
+    };
+    if !purse.lock().take() {
+        return told(StatusCode::SERVICE_UNAVAILABLE, "this server has asked others a great deal lately");
+    }
+    match carrier.fetch(fetch).await {
+        Ok(fetched) => match postcard::to_stdvec(&fetched) {
+            Ok(bytes) => Response::new(Full::new(bytes.into())),
+            Err(error) => told(StatusCode::BAD_REQUEST, &error.to_string()),
+        },
         Err(error @ Error::Never(_)) => told(StatusCode::BAD_REQUEST, &error.to_string()),
         Err(error) => told(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
     }

@@ -4,11 +4,11 @@
 //! browser without one is sent to the server's origin, which knows the owner and sends it back with a code.
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts as _, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use base64::Engine as _;
 use serde::Deserialize;
 
@@ -18,7 +18,8 @@ use super::{Note, code, html, note, policy, public_page, published, started, wra
 use crate::apps::CodeFile;
 use crate::apps::manifest::Page;
 use crate::ceps;
-use crate::ceps::auth::{app_cookie, owner_at};
+use crate::ceps::auth::{Caller, app_cookie, owner_at};
+use crate::handlers;
 use crate::problem::Problem;
 use crate::server::{Installed, Server, now};
 use crate::sessions::Session;
@@ -37,6 +38,8 @@ pub(crate) fn router() -> Router<Server> {
         .route("/apps/{app}/{*page}", get(app_page))
         .route("/app/{app}/{*path}", get(app_code))
         .route("/public/pages/{app}/{page}", get(public_page::show))
+        .route("/api", any(handler))
+        .route("/api/{*path}", any(handler))
         .fallback(site)
 }
 
@@ -161,6 +164,23 @@ fn addressed<'a>(
 ) -> Result<(std::sync::Arc<Installed>, &'a str, &'a str), Problem> {
     let part = |n: usize| path.get(n).map_or("", |(_, value)| value.as_str());
     Ok((installed(parts)?, part(0), part(1)))
+}
+
+/// `/api/…`: what the app's code on the server answers; of an app without such code, a file as at any other path.
+async fn handler(State(server): State<Server>, request: Request) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let app = match installed(&parts) {
+        Ok(app) => app,
+        Err(problem) => return problem.into_response(),
+    };
+    if !handlers::http::answers(&app) {
+        return site(State(server), parts).await;
+    }
+    let answer = match Caller::from_request_parts(&mut parts, &server).await {
+        Ok(caller) => handlers::http::answer(&server, &app, &caller, Request::from_parts(parts, body)).await,
+        Err(problem) => Err(problem),
+    };
+    answer.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// Any other path: what the app shows to everyone, or a plain site's files.

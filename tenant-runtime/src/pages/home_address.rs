@@ -7,7 +7,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::{Note, code, enter, launcher, note, owner, people, public_page, published, schedules};
+use super::{Note, code, enter, handlers, launcher, note, owner, people, public_page, published, schedules};
 use crate::ceps;
 use crate::ceps::auth;
 use crate::problem::Problem;
@@ -27,6 +27,8 @@ pub(crate) fn router() -> Router<Server> {
         .route("/.freehold/devices/end-others", post(owner::end_others))
         .route("/.freehold/permissions", get(owner::permissions))
         .route("/.freehold/permissions/answer", post(owner::answer))
+        .route("/.freehold/code", get(handlers::page))
+        .route("/.freehold/code/start-again", post(handlers::start_again))
         .route("/.freehold/people", get(people::page))
         .route("/.freehold/people/add", post(people::add))
         .route("/.freehold/people/change", post(people::change))

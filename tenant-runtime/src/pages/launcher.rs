@@ -10,6 +10,7 @@ use super::blob::{self, Served};
 use super::plain::own;
 use super::{bytes, code, enter, policy};
 use crate::ceps::auth;
+use crate::handlers::stops;
 use crate::happenings::{self, Notice, notices};
 use crate::launch::Access;
 use crate::permissions::Permission;
@@ -60,6 +61,8 @@ struct Launcher<'a> {
     told: Vec<Told>,
     /// How much came with an archive and waits for the owner's word.
     held: u64,
+    /// Whether any app has code that runs here.
+    has_code: bool,
 }
 
 /// Something an app tells the owner.
@@ -92,6 +95,11 @@ pub(super) async fn page(server: &Server, _: &Session) -> Response {
         Ok(found) => found,
         Err(error) => return Problem::from(error).into_response(),
     };
+    let mut notices = server.apps.notices();
+    match stopped(server).await {
+        Ok(stopped) => notices.extend(stopped),
+        Err(problem) => return problem.into_response(),
+    }
     let launch = &server.launch;
     let console = &launch.provider.console_origin;
     let of_server = format!("{console}/servers/{}", launch.site.name);
@@ -109,12 +117,26 @@ pub(super) async fn page(server: &Server, _: &Session) -> Response {
         full: (held.saturating_mul(100) / server.quota.limit().max(1)).min(100),
         read_only: launch.standing == Access::ReadOnly,
         shows_home_page: server.apps.at_home_address().is_some(),
-        notices: server.apps.notices(),
+        notices,
         told: told.into_iter().map(|notice| tell(server, notice)).collect(),
         held: waits,
+        has_code: server.apps.all().iter().any(|app| app.manifest.handlers.is_some()),
         questions: server.apps.unanswered().iter().map(|asked| question(server, asked)).collect(),
     };
     own(StatusCode::OK, &page)
+}
+
+/// Apps whose code was stopped, and why.
+async fn stopped(server: &Server) -> Result<Vec<(String, String)>, Problem> {
+    let mut all = Vec::new();
+    for app in server.apps.all().into_iter().filter(|app| app.manifest.handlers.is_some()) {
+        let (id, release) = (app.record.id.clone(), app.record.release);
+        if let Some(why) = server.home.read(move |db| stops::stopped(db, &id, release)).await? {
+            let text = format!("Its code on this server was stopped: {why}. Your data is untouched.");
+            all.push((app.record.name.clone(), text));
+        }
+    }
+    Ok(all)
 }
 
 /// What a visitor sees where the owner shows nothing.

@@ -8,6 +8,7 @@ pub(crate) mod app_origin;
 pub(crate) mod blob;
 mod code;
 mod enter;
+mod handlers;
 mod home_address;
 pub(crate) mod html;
 mod launcher;

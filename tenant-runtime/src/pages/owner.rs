@@ -133,10 +133,10 @@ pub(super) async fn answer(
     Ok(Redirect::to("/.freehold/permissions").into_response())
 }
 
-fn to_owner(server: &Server, next: &str) -> Response {
+pub(super) fn to_owner(server: &Server, next: &str) -> Response {
     sign_in(server, StatusCode::UNAUTHORIZED, "This page is for the owner of this server.".into(), Some(next))
 }
 
-fn date(ms: i64) -> String {
+pub(super) fn date(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map(|at| at.strftime("%-d %B %Y, %H:%M UTC").to_string()).unwrap_or_default()
 }

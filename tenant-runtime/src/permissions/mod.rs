@@ -86,6 +86,7 @@ pub fn words(kind: &str, tables: &[String]) -> String {
         "use_microphone" => "use the microphone while it is open".to_owned(),
         "use_camera" => "use the camera while it is open".to_owned(),
         "use_location" => "know where you are while it is open".to_owned(),
+        "reach_host" => format!("send to {tables} on the internet, and fetch from there"),
         "use_3pFunction" | "external_fetch" | "external_scripts" => {
             "talk to other computers on the internet".to_owned()
         }

@@ -17,6 +17,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("0006.sql"), then: sharing::watch_all },
     Migration { sql: include_str!("0007.sql"), then: |_| Ok(()) },
     Migration { sql: include_str!("0008.sql"), then: |_| Ok(()) },
+    Migration { sql: include_str!("0009.sql"), then: |_| Ok(()) },
 ];
 
 /// One step from a layout to the next: a text, and what a text cannot say.

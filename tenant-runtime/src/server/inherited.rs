@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use crate::launch::{ADMIN_FD, OUTSIDE_FD, PUBLIC_FD, STORAGE_FD, StorageAt};
+use crate::launch::{ADMIN_FD, APP_HOST_FD, OUTSIDE_FD, PUBLIC_FD, STORAGE_FD, StorageAt};
 
 /// The descriptor that is told when the runtime is about to accept.
 const READY_FD: i32 = 5;
@@ -25,6 +25,8 @@ pub struct Inherited {
     pub storage: Option<UnixStream>,
     /// To other people's servers, where the host gives a way.
     pub outside: Option<UnixStream>,
+    /// To the launcher, which starts app hosts, where the host has any.
+    pub app_hosts: Option<UnixStream>,
     ready: Option<File>,
 }
 
@@ -38,11 +40,12 @@ impl Inherited {
         admin.set_nonblocking(true)?;
         let ready = is_open(READY_FD).then(|| File::from(own(READY_FD)));
         let outside = is_open(OUTSIDE_FD).then(|| UnixStream::from(own(OUTSIDE_FD)));
+        let app_hosts = is_open(APP_HOST_FD).then(|| UnixStream::from(own(APP_HOST_FD)));
         let storage = match storage {
             StorageAt::Directory { .. } => None,
             StorageAt::Broker { .. } => Some(UnixStream::from(own(STORAGE_FD))),
         };
-        Ok(Self { public, admin, storage, outside, ready })
+        Ok(Self { public, admin, storage, outside, app_hosts, ready })
     }
 
     /// Tells the host that the runtime hears signals and is about to accept.

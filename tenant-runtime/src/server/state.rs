@@ -7,11 +7,12 @@ use tokio::sync::watch;
 use super::Registry;
 use crate::changes::Changes;
 use crate::documents::Advisor;
+use crate::handlers::Handlers;
 use crate::happenings::Clockwork;
 use crate::indexing::Indexing;
 use crate::launch::{Access, Launch, StorageAt};
 use crate::messages::Bell;
-use crate::outside::{self, Carrier};
+use crate::outside::{self, Carrier, Fetcher};
 use crate::past;
 use crate::problem::{Problem, chain};
 use crate::quota::Quota;
@@ -89,7 +90,10 @@ pub struct Inner {
     pub clockwork: Clockwork,
     /// How often strangers may ask.
     pub throttle: Throttle,
+    /// The code of apps that runs here.
+    pub(crate) handlers: Handlers,
     outside: OnceLock<Arc<dyn Carrier>>,
+    fetcher: OnceLock<Arc<dyn Fetcher>>,
     stopping: watch::Sender<bool>,
 }
 
@@ -147,7 +151,9 @@ impl Server {
             bell: Bell::default(),
             clockwork: Clockwork::default(),
             throttle: Throttle::default(),
+            handlers: Handlers::default(),
             outside: OnceLock::new(),
+            fetcher: OnceLock::new(),
             stopping,
         })))
     }
@@ -175,6 +181,7 @@ impl Server {
         let _ = self.apps.refresh(&self.home).await;
         self.clockwork.ring();
         self.make_indexes();
+        self.prepare_handlers();
     }
 
     /// Goes on with indexes that have been begun, while nobody waits for it.
@@ -188,9 +195,21 @@ impl Server {
 
     /// Gives it a way to other people's servers, and begins to deliver what waits for one. The first way stays.
     pub fn connect(&self, carrier: Arc<dyn Carrier>) {
+        self.let_out(carrier.clone());
         if self.outside.set(carrier).is_ok() {
             tokio::spawn(crate::messages::run(self.clone()));
         }
+    }
+
+    /// Gives the code of its apps a way to other computers. The first way stays.
+    pub fn let_out(&self, fetcher: Arc<dyn Fetcher>) {
+        // A server is told once, by whoever made it.
+        let _ = self.fetcher.set(fetcher);
+    }
+
+    /// The way of apps' code to other computers.
+    pub(crate) fn fetcher(&self) -> Result<&dyn Fetcher, outside::Error> {
+        self.fetcher.get().map(|fetcher| &**fetcher).ok_or(outside::Error::NoWay)
     }
 
     /// The way to other people's servers.

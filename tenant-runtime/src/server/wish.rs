@@ -3,7 +3,8 @@
 use export_format::AppId;
 
 use super::Server;
-use crate::permissions::Permission;
+use crate::apps::manifest::REACH;
+use crate::permissions::{self, Permission};
 
 impl Server {
     /// What an app is called; its id where it is not installed.
@@ -13,6 +14,9 @@ impl Server {
 
     /// What an app asks for, as it follows *may* or *asks to*: `read “pages” of Notes`.
     pub(crate) fn wish(&self, asked: &Permission) -> String {
+        if asked.kind == REACH {
+            return permissions::words(&asked.kind, &asked.tables);
+        }
         let tables: Vec<_> = asked.tables.iter().map(|table| self.table(table)).collect();
         let tables = tables.join(", ");
         match asked.kind.as_str() {

@@ -8,6 +8,7 @@ mod bounds;
 mod cold_wake;
 mod conformance;
 mod faults;
+mod guests;
 mod indexing;
 mod s3_peer;
 mod store_away;

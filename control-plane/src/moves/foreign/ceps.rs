@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::pace::Pace;
-use crate::places::{Reach, Secret};
+use crate::places::{Looking as _, Reach, Secret};
 use crate::{Error, Kind, Result};
 
 /// How long an answer may take to begin, and how long one may stand still.
@@ -106,7 +106,7 @@ impl Ceps {
         if user.is_empty() || user.len() > 200 || user.chars().any(|c| c.is_control() || c == '/') {
             return Err(Error::fix("user", "Write the name by which you sign in on the other server."));
         }
-        Ok(Self { client: reach.client()?, origin, user: user.to_owned(), pace: Arc::default(), patience: AWAY })
+        Ok(Self { client: reach.connecting()?, origin, user: user.to_owned(), pace: Arc::default(), patience: AWAY })
     }
 
     /// The same, for somebody who waits: one that is away is not asked for long.

@@ -6,7 +6,7 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::moves::Peer;
-use crate::places::Reach;
+use crate::places::{Looking as _, Reach};
 use crate::{ControlPlane, Error, Result};
 
 /// A digest of 32 bytes in base64url has so many letters.

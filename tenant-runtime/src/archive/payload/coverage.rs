@@ -42,6 +42,10 @@ const PROOFS: Fate = Fate::Omitted(
     "the keys by which senders of webhooks prove who they are",
     "they never leave in the clear; the app says them again",
 );
+const TOLD: Fate = Fate::Omitted(
+    "what code of apps said and how it fared here",
+    "it is about runs on this machine; code that was stopped here is tried anew at the next",
+);
 const CARE: Fate =
     Fate::Omitted("checks of stored data", "they are about the storage of this place; the new one makes its own");
 const NOTES: Fate = Fate::Omitted(
@@ -78,6 +82,7 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("archive_echo_entry", SPELT),
     ("archive_origin", ORIGIN),
     ("event", EVENTS),
+    ("handler_stop", TOLD),
     ("upload", UPLOADS),
     ("secret", SECRETS),
     ("session", SIGNED_IN),

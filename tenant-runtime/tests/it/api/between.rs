@@ -10,7 +10,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use parking_lot::Mutex;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use tenant_runtime::outside::{Carrier, Errand, Error, Reply};
+use tenant_runtime::outside::{Carrier, Direct, Errand, Error, Fetch, Fetched, Fetcher, Reach, Reply};
 use tenant_runtime::server::now;
 
 use super::sharing::answer_wish;
@@ -55,6 +55,13 @@ impl Carrier for Wire {
             Ok(Reply { status, retry_after, body: response.bytes().await.unwrap() })
         }
         .boxed()
+    }
+}
+
+impl Fetcher for Wire {
+    fn fetch(&self, fetch: Fetch) -> BoxFuture<'_, Result<Fetched, Error>> {
+        // What app code asks of the internet stays in this machine.
+        async move { Direct(Reach::Private).fetch(fetch).await }.boxed()
     }
 }
 

@@ -7,6 +7,7 @@ mod departing;
 mod domains;
 mod feed;
 mod files;
+mod handlers;
 mod happenings;
 mod indexes;
 mod matrix;
