@@ -8,7 +8,7 @@ use super::Registry;
 use crate::changes::Changes;
 use crate::documents::Advisor;
 use crate::handlers::Handlers;
-use crate::happenings::Clockwork;
+use crate::happenings::{self, Clockwork};
 use crate::indexing::Indexing;
 use crate::launch::{Access, Launch, StorageAt};
 use crate::messages::Bell;
@@ -136,6 +136,8 @@ impl Server {
         quota.hold_pending(&home).await?;
         // The launcher says it, and every change asks for it.
         quota.free(&home, now).await?;
+        // The launcher says these too, so that the pages they lie in come with the others of a start.
+        home.read(|db| Ok::<_, Problem>((happenings::notices::all(db)?, happenings::held(db)?))).await?;
         let (advisor, indexing, changes) = (Advisor::default(), Indexing::default(), Changes::default());
         let stopping = watch::channel(false).0;
         Ok(Self(Arc::new(Inner {
