@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bounds;
+mod coded;
 mod crate_line;
 mod damaged;
 mod disk_full;
@@ -18,6 +19,9 @@ mod foreign;
 #[path = "../../../control-plane/tests/it/support/freezr.rs"]
 #[allow(dead_code, reason = "the control plane's tests ask it for more")]
 mod freezr;
+#[path = "../../../tenant-runtime/tests/it/guests/mod.rs"]
+#[allow(dead_code, reason = "the runtime's own tests make more of them")]
+mod guests;
 mod idling;
 mod killed;
 mod leaving;
