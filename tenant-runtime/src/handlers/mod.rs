@@ -1,7 +1,7 @@
 //! The code of apps that runs on the server: WebAssembly components, in a process of their own that holds no keys.
 //!
-//! A handler is a component in an app's package. It is called when a page or program asks it something ([`http`]), and when
-//! something happens that its app wants to know of ([`handle`]). It runs in the [`mod@start`]ed app host, in an instance
+//! A handler is a component in an app's package. It is called when a page or program asks it something (`http`), and when
+//! something happens that its app wants to know of (`handle`). It runs in the [`mod@start`]ed app host, in an instance
 //! that is gone after the call, and reaches nothing but what [`wire::Ask`] lists, each judged here with the rights of its app.
 //!
 //! Invariants: no code of an app runs in this process; compiled code comes from this host's own compiler and from nowhere

@@ -1,6 +1,6 @@
 //! What starts by itself: schedules and incoming webhooks, what is to be done because of them, and what came of that.
 //!
-//! An app says *when* ([`timing`]: cron or RRULE, in a time zone) or has an address made that others call (webhooks), and *what*
+//! An app says *when* (`timing`: cron or RRULE, in a time zone) or has an address made that others call (webhooks), and *what*
 //! ([`Action`]): a notice to the owner, or its own code on the server (`crate::handlers`). When the time has come, or somebody
 //! called, a **happening** is written down, and from then on it is done sooner or later, whatever ends in between.
 //!
