@@ -140,7 +140,7 @@ pub(crate) fn launch(place: &Place, port: Option<u16>) -> anyhow::Result<(Launch
         storage: StorageAt::Directory { path: objects },
         cache,
         limits: Limits {
-            storage_bytes: place.storage_bytes.unwrap_or(1 << 60),
+            storage_bytes: place.storage_bytes.unwrap_or(Limits::UNBOUNDED),
             record_bytes: Limits::RECORD_BYTES,
             memory_bytes: 256 * 1024 * 1024,
             undo_days: 30,

@@ -239,6 +239,9 @@ impl Limits {
     /// The size of one record that every CEPS app may count on.
     pub const RECORD_BYTES: u64 = 2 * 1024 * 1024;
 
+    /// More storage than there is anywhere: its owner's own machine decides how much there may be.
+    pub const UNBOUNDED: u64 = 1 << 60;
+
     /// When the server acknowledges a write.
     #[must_use]
     pub fn durability(&self) -> Durability {

@@ -12,7 +12,7 @@ use super::{bytes, code, enter, policy};
 use crate::ceps::auth;
 use crate::handlers::stops;
 use crate::happenings::{self, Notice, notices};
-use crate::launch::Access;
+use crate::launch::{Access, Launch, Limits};
 use crate::permissions::Permission;
 use crate::problem::Problem;
 use crate::quota::Held;
@@ -46,12 +46,12 @@ struct Launcher<'a> {
     domain: &'a str,
     owner: &'a str,
     provider: &'a str,
-    console: String,
-    catalogue: String,
-    export: String,
+    /// Its provider's console; a server at home has none.
+    console: Option<Console>,
     tiles: Vec<Tile>,
     used: String,
-    limit: String,
+    /// How much there may be, where that is bounded.
+    limit: Option<String>,
     /// How full, 0 to 100.
     full: u64,
     read_only: bool,
@@ -63,6 +63,22 @@ struct Launcher<'a> {
     held: u64,
     /// Whether any app has code that runs here.
     has_code: bool,
+}
+
+/// Where the console has what.
+struct Console {
+    itself: String,
+    catalogue: String,
+    export: String,
+}
+
+impl Console {
+    fn of(launch: &Launch) -> Option<Self> {
+        let itself = launch.provider.console_origin.clone();
+        let of_server = format!("{itself}/servers/{}", launch.site.name);
+        let there = Self { catalogue: format!("{of_server}/apps"), export: format!("{of_server}/leave"), itself };
+        (there.itself != launch.site.origin()).then_some(there)
+    }
 }
 
 /// Something an app tells the owner.
@@ -101,19 +117,15 @@ pub(super) async fn page(server: &Server, _: &Session) -> Response {
         Err(problem) => return problem.into_response(),
     }
     let launch = &server.launch;
-    let console = &launch.provider.console_origin;
-    let of_server = format!("{console}/servers/{}", launch.site.name);
     let page = Launcher {
         name: &launch.site.name,
         domain: &launch.site.domain,
         owner: &launch.owner.display_name,
         provider: &launch.provider.name,
-        console: console.clone(),
-        catalogue: format!("{of_server}/apps"),
-        export: format!("{of_server}/leave"),
+        console: Console::of(launch),
         tiles: server.apps.all().iter().map(|app| tile(app)).collect(),
         used: bytes(held),
-        limit: bytes(server.quota.limit()),
+        limit: Some(server.quota.limit()).filter(|limit| *limit < Limits::UNBOUNDED).map(bytes),
         full: (held.saturating_mul(100) / server.quota.limit().max(1)).min(100),
         read_only: launch.standing == Access::ReadOnly,
         shows_home_page: server.apps.at_home_address().is_some(),

@@ -59,6 +59,21 @@ fn export(folder: &Path, file: &Path) -> Vec<u8> {
     std::fs::read(file).unwrap()
 }
 
+/// What the owner sees first who opens the link that was printed.
+async fn first_page(said: &[String]) -> String {
+    let link = said.last().unwrap().strip_prefix("Sign in once with http://").unwrap();
+    let (host, path) = link.split_once('/').unwrap();
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let ask = |path: &str| {
+        let port = host.split_once(':').unwrap().1;
+        client.get(format!("http://127.0.0.1:{port}/{path}")).header("host", host)
+    };
+    let entered = ask(path).send().await.unwrap();
+    let cookies = entered.headers().get_all("set-cookie").iter();
+    let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap()).collect();
+    ask("").header("cookie", cookies.join("; ")).send().await.unwrap().text().await.unwrap()
+}
+
 /// A server of a provider, and its archive, sealed or not, in a file.
 async fn left(root: &Path, sealed: bool) -> (Server, PathBuf) {
     let server = furnished(&root.join("provider"), "example.org").await;
@@ -89,7 +104,13 @@ async fn an_archive_is_a_server_at_home_and_goes_back_to_a_provider_as_it_was() 
 
     let again = refused(serve(&home, Some(&file), &[]));
     assert!(again.contains("holds a server already") && again.contains("--data"), "{again}");
-    stop(serving(serve(&home, None, &[])).0);
+    let (child, said) = serving(serve(&home, None, &[]));
+    let page = first_page(&said).await;
+    assert!(page.contains(" used</span>") && page.contains("freehold-runtime export"), "{page}");
+    for none in ["Console", "More apps", " TB used", "/servers/"] {
+        assert!(!page.contains(none), "at home there is no console and no limit: {none} in {page}");
+    }
+    stop(child);
 
     let back = export(&home, &root.path().join("back.pcc.zip"));
     assert_eq!(payload_manifest(&back), payload_manifest(&archive));
